@@ -1,0 +1,33 @@
+# Everything a newcomer needs; beneath it are the ordinary CMake presets (see CONTRIBUTING.md).
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+
+.PHONY: build demo test test-asan bench install clean
+
+build:
+	scripts/setup.sh
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS)
+
+demo: build
+	scripts/demo.sh build/release/bin/treadle
+
+test: build
+	ctest --preset release -j $(JOBS)
+
+test-asan:
+	scripts/setup.sh
+	cmake --preset asan
+	cmake --build --preset asan -j $(JOBS)
+	ctest --preset asan -j $(JOBS)
+
+# Needs compare.py and the networks; scripts/bench.sh says where it looks for them.
+bench: build
+	scripts/setup.sh --bench
+	scripts/bench.sh build/release/bin/treadle
+
+install: build
+	cmake --install build/release --prefix $(PREFIX)
+
+clean:
+	rm -rf build

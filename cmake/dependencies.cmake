@@ -1,0 +1,42 @@
+# What others wrote. .deps is the environment that scripts/setup.sh made; a system package that is
+# new enough goes before it.
+set(TREADLE_DEPS ${PROJECT_SOURCE_DIR}/.deps CACHE PATH "Environment made by scripts/setup.sh")
+set(TREADLE_SHARED "$ENV{TREADLE_SHARED}" CACHE PATH "Folder of test models (models/, data/)")
+if(NOT TREADLE_SHARED AND EXISTS ${PROJECT_SOURCE_DIR}/../shared/models)
+  cmake_path(SET shared NORMALIZE ${PROJECT_SOURCE_DIR}/../shared)
+  set(TREADLE_SHARED ${shared} CACHE PATH "" FORCE)
+endif()
+
+find_package(dnnl 3.2 CONFIG QUIET)
+if(NOT dnnl_FOUND)
+  find_package(dnnl 3.2 CONFIG QUIET PATHS ${TREADLE_DEPS} NO_DEFAULT_PATH)
+endif()
+if(NOT dnnl_FOUND)
+  message(FATAL_ERROR "oneDNN 3.2 or newer not found: run scripts/setup.sh first")
+endif()
+
+file(GLOB onnx_proto ${TREADLE_DEPS}/lib/python3*/site-packages/onnx/onnx.proto)
+set(TREADLE_ONNX_PROTO "${onnx_proto}" CACHE FILEPATH "onnx.proto of the PyPI package onnx")
+if(NOT EXISTS "${TREADLE_ONNX_PROTO}")
+  message(FATAL_ERROR "onnx.proto not found: run scripts/setup.sh, or set TREADLE_ONNX_PROTO")
+endif()
+
+find_package(Protobuf 3.21 REQUIRED)
+find_package(hwy CONFIG REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(Threads REQUIRED)
+
+if(TREADLE_TOOLS)
+  find_package(PkgConfig REQUIRED)
+  find_package(CLI11 CONFIG REQUIRED)
+  find_package(nlohmann_json CONFIG REQUIRED)
+  find_package(libjpeg-turbo CONFIG REQUIRED)
+  find_package(PNG REQUIRED)
+  pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
+endif()
+
+if(TREADLE_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+
+find_program(TREADLE_PYTHON python3 PATHS ${TREADLE_DEPS}/bin NO_DEFAULT_PATH)

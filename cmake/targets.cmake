@@ -1,0 +1,30 @@
+# treadle_folder(name LINK ... [PRIVATE_LINK ...]): a static library of this folder's *.cc.
+# A folder that has no source yet still configures.
+add_library(treadle_flags INTERFACE)
+target_include_directories(treadle_flags INTERFACE ${PROJECT_SOURCE_DIR}
+                                                   ${PROJECT_SOURCE_DIR}/include)
+target_compile_options(treadle_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion)
+if(TREADLE_WERROR)
+  target_compile_options(treadle_flags INTERFACE -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  target_compile_options(treadle_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
+endif()
+
+function(treadle_sources out)
+  file(GLOB sources CONFIGURE_DEPENDS ${ARGN})
+  if(NOT sources)
+    set(sources ${PROJECT_SOURCE_DIR}/cmake/empty.cc)
+  endif()
+  set(${out} ${sources} PARENT_SCOPE)
+endfunction()
+
+function(treadle_folder name)
+  cmake_parse_arguments(arg "" "" "GLOBS;LINK;PRIVATE_LINK" ${ARGN})
+  if(NOT arg_GLOBS)
+    set(arg_GLOBS *.cc)
+  endif()
+  treadle_sources(sources ${arg_GLOBS})
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC ${arg_LINK} PRIVATE treadle_flags ${arg_PRIVATE_LINK})
+endfunction()

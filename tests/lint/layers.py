@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Fails on an include that the layering forbids, on long files and on long lines.
+
+usage: layers.py ROOT
+Who may include whom is MAY: folder -> (prefixes of our own headers, prefixes of vendor headers).
+The longest folder that a file lies in decides. Folders not named here (tests, bench) are free.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+DOORS = ["importer/importer.h", "optimizer/optimizer.h", "backends/backend.h",
+         "backends/registry.h", "runtime/runtime.h", "training/training.h"]
+IMAGES = ["jpeglib.h", "turbojpeg.h", "png.h", "zip.h"]
+MAY = {
+    "include": (["treadle/"], []),
+    "graph": (["graph/"], []),
+    "importer": (["graph/", "importer/"], ["google/protobuf/", "treadle_onnx.pb.h"]),
+    "optimizer": (["graph/", "optimizer/"], []),
+    "backends": (["graph/", "backends/"], []),
+    "backends/reference": (["graph/", "backends/backend.h", "backends/reference/"],
+                           ["re2/"] + IMAGES),
+    "backends/cpu": (["graph/", "backends/backend.h", "backends/cpu/"],
+                     ["oneapi/", "dnnl", "hwy/", "omp.h"]),
+    "backends/cuda": (["graph/", "backends/backend.h", "backends/cuda/"],
+                      ["cuda", "cudnn", "cublas", "nvrtc"]),
+    "runtime": (["graph/", "optimizer/optimizer.h", "backends/backend.h", "backends/registry.h",
+                 "runtime/"], ["omp.h"]),
+    "runtime/c_api": (["graph/", "runtime/", "treadle/"] + DOORS, []),
+    "training": (["graph/", "training/"] + DOORS, IMAGES + ["hdf5", "lmdb.h"]),
+    "tools": (["graph/", "tools/", "treadle/"] + DOORS,
+              ["CLI/", "nlohmann/", "toml++/"] + IMAGES),
+    "examples": (["treadle/"], []),
+    "bindings": (["treadle/"], ["nanobind/"]),
+}
+OURS = ("treadle/", "graph/", "importer/", "optimizer/", "backends/", "runtime/", "training/",
+        "tools/", "tests/", "bindings/")
+VENDORS = re.compile(r"oneapi/|dnnl|hwy/|omp\.h|google/|onnx|.*\.pb\.h|CLI/|nlohmann/|toml\+\+/|"
+                     r"jpeglib|turbojpeg|png\.h|zip\.h|re2/|cuda|cudnn|cublas|nvrtc|hdf5|lmdb|"
+                     r"nanobind/")
+INCLUDE = re.compile(r'\s*#\s*include\s*[<"]([^>"]+)[>"]')
+SOURCE = (".h", ".hpp", ".cc", ".c", ".cu", ".cuh", ".def")
+SOFT, HARD, COLUMNS = 400, 800, 100
+
+
+def rule_for(path):
+    folders = [str(p) for p in path.parents]
+    return next((MAY[f] for f in folders if f in MAY), None)
+
+
+def check(path, text):
+    lines = text.splitlines()
+    rule = rule_for(path)
+    for number, line in enumerate(lines, 1):
+        if len(line) > COLUMNS:
+            yield f"{path}:{number}: {len(line)} columns (at most {COLUMNS})"
+        found = INCLUDE.match(line)
+        if not found or rule is None:
+            continue
+        name = found[1]
+        if "/" not in name and (path.parent / name).exists():
+            name = f"{path.parent}/{name}"
+        ours, vendors = rule
+        allowed = ours if name.startswith(OURS) else vendors if VENDORS.match(name) else [""]
+        if not name.startswith(tuple(allowed)):
+            yield f"{path}:{number}: {path.parent}/ may not include {name}"
+    if len(lines) > HARD and path.parts[0] != "tests" and "table" not in path.stem:
+        yield f"{path}: {len(lines)} lines (at most {HARD}): split it"
+    elif len(lines) > SOFT:
+        print(f"warning: {path}: {len(lines)} lines (aim at {SOFT})")
+
+
+def main(root):
+    listed = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"],
+                            capture_output=True, text=True)
+    if listed.returncode:
+        print("skipped: not a git checkout:", listed.stderr.strip())
+        return 77
+    problems = []
+    for name in sorted(set(listed.stdout.split())):
+        file = pathlib.Path(root, name)
+        if name.endswith(SOURCE + (".py",)) and file.is_file():
+            problems += check(pathlib.Path(name), file.read_text(encoding="utf-8"))
+    print("\n".join(problems) or "layers: no problem")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
