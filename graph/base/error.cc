@@ -1,0 +1,72 @@
+#include "graph/base/error.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace treadle {
+
+std::string_view code_name(Code code) {
+  switch (code) {
+    case Code::kOk: return "ok";
+    case Code::kInvalidArgument: return "invalid argument";
+    case Code::kInvalidModel: return "invalid model";
+    case Code::kUnsupported: return "unsupported";
+    case Code::kInvalidData: return "invalid data";
+    case Code::kIo: return "input/output";
+    case Code::kLimit: return "limit";
+    case Code::kOutOfMemory: return "out of memory";
+    case Code::kBusy: return "busy";
+    case Code::kCancelled: return "cancelled";
+    case Code::kTimeout: return "timeout";
+    case Code::kDevice: return "device";
+    case Code::kInternal: return "internal";
+  }
+  return "unknown";
+}
+
+void Error::render() {
+  rendered_.clear();
+  for (auto it = context_.rbegin(); it != context_.rend(); ++it) rendered_ += *it + ": ";
+  rendered_ += text_;
+}
+
+void detail::append_double(std::string& out, double part) {
+  char buffer[32];
+  const int n = std::snprintf(buffer, sizeof buffer, "%.9g", part);
+  out.append(buffer, static_cast<size_t>(n));
+}
+
+namespace {
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replace = diagonal + (a[i - 1] != b[j - 1] ? 1 : 0);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replace});
+    }
+  }
+  return row[b.size()];
+}
+}  // namespace
+
+std::string close_match(std::string_view name, const std::vector<std::string>& candidates) {
+  constexpr size_t kLongest = 256;  // the distance is quadratic, and names come from files
+  std::string best;
+  size_t least = std::max<size_t>(1, name.size() / 3) + 1;
+  if (name.size() > kLongest) return best;
+  for (const std::string& candidate : candidates) {
+    if (candidate.size() > kLongest) continue;
+    const size_t distance = edit_distance(name, candidate);
+    if (distance < least) {
+      least = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+}  // namespace treadle

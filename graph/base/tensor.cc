@@ -1,0 +1,103 @@
+#include "graph/base/tensor.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace treadle {
+
+int64_t byte_size(DType dtype, int64_t count) {
+  const int bits = dtype_bits(dtype);
+  if (bits >= 8) return checked_mul(count, bits / 8);
+  return bits == 0 ? 0 : ceil_div(checked_mul(count, bits), 8);
+}
+
+std::shared_ptr<Buffer> Buffer::allocate(size_t bytes) {
+  TREADLE_CHECK(bytes <= SIZE_MAX - 2 * kAlignment, kLimit, "size overflows: ", bytes, " bytes");
+  const size_t rounded = (bytes / kAlignment + 1) * kAlignment;  // never zero: a valid address for empty tensors
+  auto* data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
+  TREADLE_CHECK(data != nullptr, kOutOfMemory, "cannot allocate ", bytes, " bytes");
+  return std::shared_ptr<Buffer>(new Buffer(data, bytes, true, nullptr));
+}
+std::shared_ptr<Buffer> Buffer::borrow(void* data, size_t bytes) { return wrap(data, bytes, nullptr); }
+std::shared_ptr<Buffer> Buffer::wrap(void* data, size_t bytes, std::shared_ptr<void> owner) {
+  return std::shared_ptr<Buffer>(new Buffer(static_cast<std::byte*>(data), bytes, false, std::move(owner)));
+}
+Buffer::~Buffer() {
+  if (owned_) std::free(data_);
+}
+
+Tensor::Tensor(DType dtype, Dims dims) : dtype_(dtype), dims_(std::move(dims)), count_(element_count(dims_)) {
+  if (dtype_ == DType::kString) {
+    strings_ = std::make_shared<std::vector<std::string>>(static_cast<size_t>(count_));
+  } else {
+    buffer_ = Buffer::allocate(bytes());
+    bytes_at_ = buffer_->data();
+  }
+}
+
+Tensor::Tensor(DType dtype, Dims dims, std::shared_ptr<Buffer> buffer, size_t offset)
+    : dtype_(dtype), dims_(std::move(dims)), count_(element_count(dims_)), buffer_(std::move(buffer)) {
+  TREADLE_CHECK(dtype_ != DType::kString, kInternal, "a string tensor has no buffer");
+  TREADLE_CHECK(offset <= buffer_->size() && bytes() <= buffer_->size() - offset, kInvalidArgument, "a buffer of ",
+                buffer_->size(), " bytes is too short for ", dtype_name(dtype_), shape_text(dims_), " (", bytes(),
+                " bytes)");
+  bytes_at_ = buffer_->data() + offset;
+}
+
+Tensor Tensor::zeros(DType dtype, Dims dims) {
+  Tensor t(dtype, std::move(dims));
+  if (t.bytes_at_ != nullptr) std::memset(t.bytes_at_, 0, t.bytes());
+  return t;
+}
+
+void Tensor::check_type(DType wanted) const {
+  TREADLE_CHECK(dtype_ == wanted, kInternal, "a tensor of ", dtype_name(dtype_), " read as ", dtype_name(wanted));
+}
+
+Tensor Tensor::clone() const {
+  if (!defined()) return {};
+  Tensor copy(dtype_, dims_);
+  if (strings_) {
+    *copy.strings_ = *strings_;
+  } else if (count_ != 0) {
+    std::memcpy(copy.bytes_at_, bytes_at_, bytes());
+  }
+  return copy;
+}
+
+Tensor Tensor::reshaped(Dims dims) const {
+  TREADLE_CHECK(element_count(dims) == count_, kInvalidArgument, "cannot reshape ", shape_text(dims_), " to ",
+                shape_text(dims));
+  Tensor view = *this;
+  view.dims_ = std::move(dims);
+  return view;
+}
+
+namespace {
+template <class To>
+std::vector<To> convert(const Tensor& t) {
+  return dispatch(t.dtype(), NumberOrBoolTypes{}, [&]<class T>() {
+    std::vector<To> out;
+    out.reserve(static_cast<size_t>(t.count()));
+    for (T x : t.data<T>()) out.push_back(static_cast<To>(x));
+    return out;
+  });
+}
+}  // namespace
+
+std::vector<int64_t> Tensor::to_ints() const {
+  TREADLE_CHECK(is_integer(dtype_) || dtype_ == DType::kBool, kUnsupported, "expected integers, got ",
+                dtype_name(dtype_));
+  return convert<int64_t>(*this);
+}
+std::vector<double> Tensor::to_doubles() const { return convert<double>(*this); }
+
+const Tensor& Value::tensor() const {
+  const Tensor* t = std::get_if<Tensor>(this);
+  TREADLE_CHECK(t != nullptr, kInvalidData, "expected a tensor, got ",
+                empty() ? "nothing" : "a sequence, map or optional");
+  return *t;
+}
+
+}  // namespace treadle

@@ -1,0 +1,14 @@
+// THE list of operator families.
+#include "graph/ops/families.h"
+
+#include "graph/ops/op.h"
+
+namespace treadle {
+
+std::vector<std::span<const OpDef>> op_families() {
+  return {
+      identity_ops(),
+  };
+}
+
+}  // namespace treadle
