@@ -1,0 +1,63 @@
+// The CPU backend: asks its families in order.
+#include <map>
+
+#include "backends/cpu/cpu.h"
+#include "backends/cpu/layout.h"
+#include "backends/cpu/table.h"
+
+namespace treadle {
+namespace {
+
+using cpu::Candidate;
+
+class CpuBackend : public Backend {
+ public:
+  CpuBackend() {
+    for (const Candidate& c : cpu::candidates()) {
+      const Op* op = find_op(c.kind, c.domain);
+      TREADLE_CHECK(op != nullptr, kInternal, "the CPU table names the unknown operator ", c.kind);
+      by_op_[op->id].push_back(c.family);
+    }
+  }
+  std::string_view name() const override { return "cpu"; }
+
+  Support supports(const NodeSpec& spec) const override {
+    std::string reasons;
+    return choose(spec, &reasons) != nullptr ? Support{} : Support::no(reasons.empty() ? "no kernel" : reasons);
+  }
+  Compiled compile(const NodeSpec& spec, const CompileContext& context) const override {
+    const cpu::Family* family = choose(spec, nullptr);
+    TREADLE_CHECK(family != nullptr, kInternal, "the CPU backend does not support ", describe(*spec.node));
+    return family->compile(spec, context);
+  }
+  size_t bytes(const TensorSpec& spec) const override { return cpu::layout_bytes(spec); }
+  Compiled reorder(const TensorSpec& from, const TensorSpec& to, const CompileContext& context) const override {
+    return cpu::compile_reorder(from, to, context);
+  }
+  std::vector<size_t> adjacent_parts(const TensorSpec& whole, const std::vector<TensorSpec>& parts,
+                                     int64_t axis) const override {
+    return cpu::adjacent_parts(whole, parts, axis);
+  }
+
+ private:
+  const cpu::Family* choose(const NodeSpec& spec, std::string* reasons) const {
+    const auto it = by_op_.find(spec.node->op->id);
+    if (it == by_op_.end()) return nullptr;
+    for (const cpu::Family* family : it->second) {
+      const Support support = family->supports(spec);
+      if (support.ok) return family;
+      if (reasons != nullptr) *reasons += cat(reasons->empty() ? "" : "; ", family->name, ": ", support.reason);
+    }
+    return nullptr;
+  }
+  std::map<uint32_t, std::vector<const cpu::Family*>> by_op_;
+};
+
+}  // namespace
+
+const Backend& cpu_backend() {
+  static const CpuBackend backend;
+  return backend;
+}
+
+}  // namespace treadle

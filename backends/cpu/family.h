@@ -1,0 +1,27 @@
+// What a family of CPU kernels gives to the backend; table.cc lists the families in order of preference.
+#pragma once
+
+#include "backends/backend.h"
+
+namespace treadle::cpu {
+
+// Candidates are tried in the table's order; the first that supports a node compiles it.
+struct Family {
+  const char* name;  // "onednn conv"
+  Support (*supports)(const NodeSpec& spec);
+  Compiled (*compile)(const NodeSpec& spec, const CompileContext& context);
+};
+
+// A row of the table: which kinds a family is asked about.
+struct Candidate {
+  const char* kind;    // as the rows spell it
+  const char* domain;  // "" or "treadle"
+  const Family* family;
+};
+
+// Layouts of the CPU backend. kBlocked16: channels (dimension 1) in blocks of 16 innermost, N(C/16)…16c, the last
+// block padded with zeros; ranks 3 to 5. kChannelsLast: N…C.
+inline constexpr Layout kBlocked16 = 1;
+inline constexpr Layout kChannelsLast = 2;
+
+}  // namespace treadle::cpu

@@ -1,0 +1,11 @@
+// The reference backend: every operator through its row. The last resort of placement, and the tests' oracle.
+#pragma once
+
+#include "backends/backend.h"
+
+namespace treadle {
+
+// A node as a Kernel that calls the row's `eval` (or decomposition). Allocates while it runs.
+std::unique_ptr<Kernel> reference_kernel(const NodeSpec& spec);
+
+}  // namespace treadle
