@@ -1,0 +1,192 @@
+#include "tests/ops/runner.h"
+
+#include <ostream>
+
+#include "graph/builder.h"
+#include "graph/ops/op.h"
+
+namespace treadle::test {
+namespace {
+
+Type type_of(const Value& v) {
+  if (v.is_tensor()) return Type::tensor(v.tensor().dtype(), symbolic(v.tensor().dims()));
+  if (const auto* s = std::get_if<std::shared_ptr<const Sequence>>(&v)) {
+    Type element = (*s)->empty() ? Type::tensor(DType::kFloat) : type_of((*s)->front());
+    if ((*s)->size() != 1) element.shape.reset();
+    return Type::of(Type::Kind::kSequence, element);
+  }
+  if (const auto* o = std::get_if<Optional>(&v)) {
+    return Type::of(Type::Kind::kOptional, o->value ? type_of(*o->value) : Type::tensor(DType::kFloat));
+  }
+  return {};
+}
+
+// The case's node in a graph of its own. Inputs whose index is in `constants` are constants, the rest graph inputs.
+struct OneNode {
+  Graph graph;
+  std::vector<Value> inputs;
+  NodeId node;
+};
+
+OneNode one_node(const OpCase& c, bool small_constants) {
+  OneNode made;
+  Node node;
+  node.op = find_op(c.op, c.domain);
+  TREADLE_CHECK(node.op != nullptr, kUnsupported, "there is no operator ", c.op);
+  node.name = c.name;
+  node.attributes = c.attributes;
+  auto add = [&](const Value& v, const std::string& name, bool constant) {
+    if (constant) return made.graph.add_constant(name, v.tensor());
+    made.inputs.push_back(v);
+    return made.graph.add_input(name, type_of(v));
+  };
+  for (size_t i = 0; i < c.inputs.size(); ++i) {
+    const Value& v = c.inputs[i];
+    const bool constant = small_constants && i > 0 && v.is_tensor() && is_integer(v.tensor().dtype());
+    node.inputs.push_back(v.empty() ? ValueId{} : add(v, cat("in", i), constant));
+  }
+  for (const OpBody& b : c.bodies) {
+    Subgraph s{b.attribute, std::make_shared<Graph>(b.graph->clone()), {}};
+    for (const Value& v : b.captures) s.captures.push_back(add(v, b.attribute + "_capture", false));
+    node.subgraphs.push_back(std::move(s));
+  }
+  const size_t outputs = c.outputs != 0 ? c.outputs : std::max<size_t>(c.want.size(), 1);
+  for (size_t i = 0; i < outputs; ++i) {
+    const bool wanted = c.want.empty() || !c.want[i].empty();
+    node.outputs.push_back(wanted ? made.graph.add_value(cat("out", i)) : ValueId{});
+  }
+  const std::vector<ValueId> results = node.outputs;
+  made.node = made.graph.add_node(std::move(node));
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (results[i].valid()) made.graph.add_output(cat("out", i), results[i]);
+  }
+  return made;
+}
+
+void expect_same(const std::vector<Value>& got, const std::vector<Value>& want, const OpCase& c,
+                 const std::string& what) {
+  ASSERT_EQ(got.size(), want.size()) << what << ": number of outputs";
+  for (size_t i = 0; i < want.size(); ++i) {
+    const std::string d = difference(got[i], want[i], {c.rtol, c.atol});
+    EXPECT_TRUE(d.empty()) << what << ", output " << i << ": " << d;
+  }
+}
+
+// Reports an exception of one check and lets the others run.
+template <class F>
+void check(const std::string& what, F&& f) {
+  SCOPED_TRACE(what);
+  try {
+    f();
+  } catch (const Error& e) {
+    ADD_FAILURE() << what << ": " << e.what();
+  }
+}
+
+// ---- Inference
+
+enum class Given { kDims, kSymbols, kNothing };
+
+std::vector<Known> knowledge(const OneNode& made, Given given) {
+  std::vector<Known> known;
+  for (size_t i = 0; i < made.inputs.size(); ++i) {
+    Known k;
+    k.type = made.graph.value(made.graph.inputs()[i]).type;
+    if (k.type.is_tensor() && given == Given::kNothing) k.type.shape.reset();
+    if (k.type.is_tensor() && given == Given::kSymbols) {
+      for (size_t d = 0; d < k.type.shape->size(); ++d) (*k.type.shape)[d] = Dim::symbol(cat("i", i, "_", d));
+    }
+    known.push_back(std::move(k));
+  }
+  return known;
+}
+
+void expect_type(const Type& inferred, const Value& actual, bool exact, const std::string& what) {
+  const Type real = type_of(actual);
+  ASSERT_EQ(inferred.kind, real.kind) << what << ": inferred " << inferred.text();
+  if (!inferred.is_tensor()) return;
+  EXPECT_EQ(dtype_name(inferred.dtype), dtype_name(real.dtype)) << what;
+  if (!inferred.shape) {
+    EXPECT_FALSE(exact) << what << ": the rank was not inferred";
+    return;
+  }
+  const Shape& shape = *inferred.shape;
+  ASSERT_EQ(shape.size(), real.shape->size()) << what << ": inferred " << inferred.text() << ", actual " << real.text();
+  for (size_t d = 0; d < shape.size(); ++d) {
+    const bool fits = shape[d].known() ? shape[d] == (*real.shape)[d] : !exact;
+    EXPECT_TRUE(fits) << what << ": inferred " << inferred.text() << ", actual " << real.text();
+  }
+}
+
+void check_inference(const OpCase& c, const std::vector<Value>& actual) {
+  const OneNode made = one_node(c, true);
+  const bool data_dependent = made.graph.node(made.node).op->has(kDataDependent);
+  const std::pair<Given, const char*> levels[] = {{Given::kDims, "inference"},
+                                                  {Given::kSymbols, "inference from symbols"},
+                                                  {Given::kNothing, "inference from ranks unknown"}};
+  for (const auto& [given, what] : levels) {
+    check(what, [&] {
+      const std::vector<Known> known = infer(made.graph, knowledge(made, given));
+      const bool exact = given == Given::kDims && c.exact_shape && !data_dependent;
+      for (size_t i = 0; i < actual.size(); ++i) {
+        expect_type(known[made.graph.outputs()[i].value.index].type, actual[i], exact, cat(what, ", output ", i));
+      }
+    });
+  }
+}
+
+// ---- The same result by other ways
+
+void check_decomposition(const OpCase& c, const std::vector<Value>& reference) {
+  OneNode made = one_node(c, true);
+  annotate(made.graph);
+  const Op& op = *made.graph.node(made.node).op;
+  if (op.decompose == nullptr) return;
+  ASSERT_TRUE(expand(made.graph, made.node));
+  verify(made.graph);
+  expect_same(evaluate(made.graph, made.inputs), reference, c, "decomposition");
+}
+
+void check_error(const OpCase& c) {
+  try {
+    const OneNode made = one_node(c, false);
+    evaluate(made.graph, made.inputs);
+    ADD_FAILURE() << "no error, expected: " << c.error;
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find(c.error), std::string::npos) << "got: " << e.what();
+    EXPECT_NE(e.code(), Code::kInternal) << e.what();
+  }
+}
+
+using Check = void (*)(const OpCase&, const std::vector<Value>& reference);
+constexpr std::pair<const char*, Check> kChecks[] = {
+    {"inference", check_inference},
+    {"decomposition", check_decomposition},
+};
+
+void run(const OpCase& c) {
+  if (!c.error.empty()) return check_error(c);
+  const OneNode made = one_node(c, false);
+  verify(made.graph);
+  const std::vector<Value> reference = evaluate(made.graph, made.inputs);
+  if (!c.want.empty()) {
+    std::vector<Value> want = c.want;
+    std::erase_if(want, [](const Value& v) { return v.empty(); });
+    expect_same(reference, want, c, "reference");
+  }
+  for (const auto& [what, f] : kChecks) {
+    check(what, [&] { f(c, reference); });
+  }
+}
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const OpCase& c) { return out << c.op << ' ' << c.name; }
+
+std::string case_name(const testing::TestParamInfo<OpCase>& info) { return info.param.op + "_" + info.param.name; }
+
+TEST_P(OpTest, Check) {
+  check("reference", [&] { run(GetParam()); });
+}
+
+}  // namespace treadle::test
