@@ -2,7 +2,7 @@
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 
-.PHONY: build demo test test-asan bench install clean
+.PHONY: build demo test test-asan bench install format clean
 
 build:
 	scripts/setup.sh
@@ -28,6 +28,9 @@ bench: build
 
 install: build
 	cmake --install build/release --prefix $(PREFIX)
+
+format:
+	git ls-files -co --exclude-standard '*.cc' '*.h' '*.c' '*.hpp' '*.cu' | xargs clang-format -i
 
 clean:
 	rm -rf build
