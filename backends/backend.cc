@@ -20,7 +20,8 @@ size_t PackCache::bytes() const {
   return sum;
 }
 
-std::vector<size_t> plain_adjacent_parts(const TensorSpec& whole, const std::vector<TensorSpec>& parts, int64_t axis) {
+std::vector<size_t> plain_adjacent_parts(const TensorSpec& whole,
+                                         const std::vector<TensorSpec>& parts, int64_t axis) {
   for (int64_t i = 0; i < axis; ++i) {
     if (whole.dims[static_cast<size_t>(i)] != 1) return {};
   }

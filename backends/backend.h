@@ -1,7 +1,9 @@
-// The door of the backends: what can run nodes. `Backend` and `Kernel` are the only abstract classes of the library.
+// The door of the backends: what can run nodes. `Backend` and `Kernel` are the only abstract
+// classes of the library.
 //
-// A backend is asked about one node at concrete shapes. It declines with a reason, or compiles a Kernel bound to
-// those shapes, layouts and thread count. The planner (runtime/) owns buffers, inserts reorders and calls kernels.
+// A backend is asked about one node at concrete shapes. It declines with a reason, or compiles a
+// Kernel bound to those shapes, layouts and thread count. The planner (runtime/) owns buffers,
+// inserts reorders and calls kernels.
 #pragma once
 
 #include <functional>
@@ -17,7 +19,8 @@
 
 namespace treadle {
 
-// How a tensor's elements lie in memory: 0 is row-major, dense; any other value means what its backend says.
+// How a tensor's elements lie in memory: 0 is row-major, dense; any other value means what its
+// backend says.
 using Layout = uint16_t;
 inline constexpr Layout kPlain = 0;
 
@@ -29,12 +32,14 @@ struct TensorSpec {
   bool operator==(const TensorSpec&) const = default;
 };
 
-// One node at concrete shapes. `inputs` follow node.inputs, `outputs` node.outputs; outputs' layouts are ignored.
+// One node at concrete shapes. `inputs` follow node.inputs, `outputs` node.outputs; outputs'
+// layouts are ignored.
 struct NodeSpec {
   const Node* node = nullptr;
   std::vector<TensorSpec> inputs;
   std::vector<TensorSpec> outputs;
-  std::vector<Tensor> constants;  // parallel to inputs: defined() where the elements are known at plan time
+  std::vector<Tensor>
+      constants;  // parallel to inputs: defined() where the elements are known at plan time
 
   bool has(size_t i) const { return i < inputs.size() && inputs[i].present(); }
   const Tensor* constant(size_t i) const {
@@ -49,7 +54,8 @@ struct Support {
 };
 
 struct KernelArgs {
-  const void* const* inputs;  // parallel to the node's inputs; null where absent or not read (Compiled::reads)
+  const void* const*
+      inputs;  // parallel to the node's inputs; null where absent or not read (Compiled::reads)
   void* const* outputs;       // null where nobody wants the output
   void* scratch;              // Compiled::scratch_bytes, 64-byte aligned, undefined contents
   const RunControl* control;  // may be null; long or looping kernels poll it
@@ -65,12 +71,13 @@ class Kernel {
 
 struct Compiled {
   std::unique_ptr<Kernel> kernel;
-  std::string name;                    // for profile and inspect: "onednn jit_1x1:avx512_core", "native add"
+  std::string name;  // for profile and inspect: "onednn jit_1x1:avx512_core", "native add"
   std::vector<Layout> input_layouts;   // that the kernel wants; empty = all plain
   std::vector<Layout> output_layouts;  // that it yields; empty = all plain
   size_t scratch_bytes = 0;
-  std::vector<bool> reads;             // false: this input is not read in the run (packed weights); empty = all read
-  std::vector<size_t> in_place;        // inputs whose buffer output 0 may share (same bytes, same layout)
+  std::vector<bool>
+      reads;  // false: this input is not read in the run (packed weights); empty = all read
+  std::vector<size_t> in_place;  // inputs whose buffer output 0 may share (same bytes, same layout)
 };
 
 // Packed forms of constants, shared by all plans and sessions of one model. Thread-safe.
@@ -107,15 +114,18 @@ class Backend {
   // Bytes a tensor takes in its layout (padding included).
   virtual size_t bytes(const TensorSpec& spec) const = 0;
   // Copies `from` (one input) to `to` (one output), which differ in layout only.
-  virtual Compiled reorder(const TensorSpec& from, const TensorSpec& to, const CompileContext& context) const = 0;
-  // Byte offsets of the parts within the whole when concatenating them along `axis` in their common layout is
-  // mere adjacency in memory; empty when it is not.
-  virtual std::vector<size_t> adjacent_parts(const TensorSpec& whole, const std::vector<TensorSpec>& parts,
+  virtual Compiled reorder(const TensorSpec& from, const TensorSpec& to,
+                           const CompileContext& context) const = 0;
+  // Byte offsets of the parts within the whole when concatenating them along `axis` in their common
+  // layout is mere adjacency in memory; empty when it is not.
+  virtual std::vector<size_t> adjacent_parts(const TensorSpec& whole,
+                                             const std::vector<TensorSpec>& parts,
                                              int64_t axis) const = 0;
 };
 
 // `adjacent_parts` for row-major tensors: adjacency when every dimension before `axis` is 1.
-std::vector<size_t> plain_adjacent_parts(const TensorSpec& whole, const std::vector<TensorSpec>& parts, int64_t axis);
+std::vector<size_t> plain_adjacent_parts(const TensorSpec& whole,
+                                         const std::vector<TensorSpec>& parts, int64_t axis);
 
 // Never null. `reference` supports every node whose types are tensors of fixed-size elements.
 const Backend& reference_backend();

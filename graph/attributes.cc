@@ -27,7 +27,9 @@ std::string attribute_text(const Attribute& value) {
     std::string operator()(const std::vector<int64_t>& v) const { return list_text(v); }
     std::string operator()(const std::vector<float>& v) const { return list_text(v); }
     std::string operator()(const std::vector<std::string>& v) const { return list_text(v); }
-    std::string operator()(const Tensor& v) const { return cat(dtype_name(v.dtype()), shape_text(v.dims())); }
+    std::string operator()(const Tensor& v) const {
+      return cat(dtype_name(v.dtype()), shape_text(v.dims()));
+    }
     std::string operator()(const std::vector<Tensor>& v) const { return cat(v.size(), " tensors"); }
     std::string operator()(const Type& v) const { return v.text(); }
   };
@@ -69,7 +71,8 @@ const T* typed(const Attributes& attributes, std::string_view name) {
   const Attribute* found = attributes.find(name);
   if (found == nullptr) return nullptr;
   const T* value = std::get_if<T>(found);
-  TREADLE_CHECK(value != nullptr, kInvalidModel, "attribute '", name, "' has kind ", attribute_kind(*found));
+  TREADLE_CHECK(value != nullptr, kInvalidModel, "attribute '", name, "' has kind ",
+                attribute_kind(*found));
   return value;
 }
 }  // namespace

@@ -1,5 +1,5 @@
-// A node's attributes: a short ordered list of name and value, in the kinds ONNX has. Graph-valued attributes are
-// the node's subgraphs (graph.h) instead.
+// A node's attributes: a short ordered list of name and value, in the kinds ONNX has. Graph-valued
+// attributes are the node's subgraphs (graph.h) instead.
 #pragma once
 
 #include <string>
@@ -13,8 +13,9 @@
 
 namespace treadle {
 
-using Attribute = std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>,
-                               std::vector<std::string>, Tensor, std::vector<Tensor>, Type>;
+using Attribute =
+    std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>,
+                 std::vector<std::string>, Tensor, std::vector<Tensor>, Type>;
 
 // The one-letter kind of an attribute value as the rows spell it: i f s is fs ss t ts tp.
 std::string_view attribute_kind(const Attribute& value);
@@ -45,6 +46,7 @@ class Attributes {
  private:
   std::vector<std::pair<std::string, Attribute>> list_;
 };
-bool operator==(const Attributes& a, const Attributes& b);  // the same names and values in any order
+bool operator==(const Attributes& a,
+                const Attributes& b);  // the same names and values in any order
 
 }  // namespace treadle

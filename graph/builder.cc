@@ -5,8 +5,8 @@ namespace treadle {
 Builder::Builder(Graph& graph, std::string prefix, std::vector<std::string> origins)
     : graph_(graph), prefix_(std::move(prefix)), origins_(std::move(origins)) {}
 
-std::vector<ValueId> Builder::add(std::string_view kind, std::vector<ValueId> inputs, Attributes attributes,
-                                  size_t outputs, std::string_view domain) {
+std::vector<ValueId> Builder::add(std::string_view kind, std::vector<ValueId> inputs,
+                                  Attributes attributes, size_t outputs, std::string_view domain) {
   Node node;
   node.op = find_op(kind, domain);
   TREADLE_CHECK(node.op != nullptr, kInternal, "the builder knows no operator ", kind);
@@ -58,11 +58,13 @@ Tensor scalar_of(DType dtype, double value) {
 ValueId Builder::scalar(DType dtype, double value) { return constant(scalar_of(dtype, value)); }
 
 Graph decompose_alone(const Node& node, const std::vector<Type>& types) {
-  TREADLE_CHECK(node.op->decompose != nullptr, kUnsupported, describe(node), " has no reference kernel");
+  TREADLE_CHECK(node.op->decompose != nullptr, kUnsupported, describe(node),
+                " has no reference kernel");
   Graph graph;
   Node inner = node;
   for (size_t i = 0; i < inner.inputs.size(); ++i) {
-    const bool present = i < types.size() && (types[i].dtype != DType::kUndefined || !types[i].is_tensor());
+    const bool present =
+        i < types.size() && (types[i].dtype != DType::kUndefined || !types[i].is_tensor());
     inner.inputs[i] = present ? graph.add_input(cat("in", i), types[i]) : ValueId{};
   }
   Builder builder(graph, "", node.origins);
@@ -85,10 +87,10 @@ bool expand(Graph& graph, NodeId id) {
   return true;
 }
 
-std::vector<ValueId> inline_graph(Graph& graph, const Graph& body, const std::vector<ValueId>& inputs,
-                                  std::string_view prefix) {
-  TREADLE_CHECK(inputs.size() == body.inputs().size(), kInternal, "inlining with ", inputs.size(), " inputs, expected ",
-                body.inputs().size());
+std::vector<ValueId> inline_graph(Graph& graph, const Graph& body,
+                                  const std::vector<ValueId>& inputs, std::string_view prefix) {
+  TREADLE_CHECK(inputs.size() == body.inputs().size(), kInternal, "inlining with ", inputs.size(),
+                " inputs, expected ", body.inputs().size());
   std::vector<ValueId> map(body.value_count());
   for (size_t i = 0; i < inputs.size(); ++i) map[body.inputs()[i].index] = inputs[i];
   auto mapped = [&](ValueId v) {

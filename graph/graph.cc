@@ -54,15 +54,17 @@ void Graph::set_constant(ValueId id, Tensor tensor) {
   def.constant = std::move(tensor);
 }
 
-void Graph::add_output(std::string output_name, ValueId id) { outputs_.push_back({std::move(output_name), id}); }
+void Graph::add_output(std::string output_name, ValueId id) {
+  outputs_.push_back({std::move(output_name), id});
+}
 
 NodeId Graph::add_node(Node node) {
   const NodeId id{static_cast<uint32_t>(nodes_.size())};
   for_each_use(node, [&](ValueId v) { add_use(v, id); });
   for (ValueId v : node.outputs) {
     if (!v.valid()) continue;
-    TREADLE_CHECK(!value(v).producer.valid() && !value(v).is_constant(), kInvalidModel, "value '", value(v).name,
-                  "' is produced twice");
+    TREADLE_CHECK(!value(v).producer.valid() && !value(v).is_constant(), kInvalidModel, "value '",
+                  value(v).name, "' is produced twice");
     value(v).producer = id;
   }
   nodes_.push_back(std::move(node));
@@ -115,7 +117,8 @@ const Node* Graph::producer(ValueId id) const {
 }
 
 bool Graph::is_output(ValueId id) const {
-  return std::any_of(outputs_.begin(), outputs_.end(), [&](const GraphOutput& o) { return o.value == id; });
+  return std::any_of(outputs_.begin(), outputs_.end(),
+                     [&](const GraphOutput& o) { return o.value == id; });
 }
 
 ValueId Graph::find_value(std::string_view value_name) const {
@@ -160,8 +163,8 @@ void Graph::remove_node(NodeId id) {
   Node& n = nodes_[id.index];
   for (ValueId v : n.outputs) {
     if (!v.valid()) continue;
-    TREADLE_CHECK(value(v).users.empty() && !is_output(v), kInternal, "removing ", describe(n), " whose output '",
-                  value(v).name, "' is still used");
+    TREADLE_CHECK(value(v).users.empty() && !is_output(v), kInternal, "removing ", describe(n),
+                  " whose output '", value(v).name, "' is still used");
     value(v).producer = NodeId{};
     names_.erase(value(v).name);
   }
@@ -172,7 +175,8 @@ void Graph::remove_node(NodeId id) {
 
 void Graph::remove_input(size_t index) {
   const ValueId id = inputs_[index];
-  TREADLE_CHECK(value(id).users.empty() && !is_output(id), kInternal, "removing used input '", value(id).name, "'");
+  TREADLE_CHECK(value(id).users.empty() && !is_output(id), kInternal, "removing used input '",
+                value(id).name, "'");
   inputs_.erase(inputs_.begin() + static_cast<ptrdiff_t>(index));
   names_.erase(value(id).name);
 }

@@ -14,14 +14,16 @@
 
 namespace treadle {
 
-struct Op;     // ops/op.h: the operator's row
+struct Op;  // ops/op.h: the operator's row
 class Graph;
 
-// A body of If, Loop, Scan…: its graph's inputs are the formal inputs, then one for each captured outer value.
+// A body of If, Loop, Scan…: its graph's inputs are the formal inputs, then one for each captured
+// outer value.
 struct Subgraph {
-  std::string attribute;          // "then_branch", "body"
-  std::shared_ptr<Graph> graph;   // never shared between two nodes that are changed
-  std::vector<ValueId> captures;  // outer values, bound to the last captures.size() inputs of `graph`
+  std::string attribute;         // "then_branch", "body"
+  std::shared_ptr<Graph> graph;  // never shared between two nodes that are changed
+  std::vector<ValueId>
+      captures;  // outer values, bound to the last captures.size() inputs of `graph`
   size_t formal_count() const;
 };
 
@@ -32,7 +34,8 @@ struct Node {
   std::vector<ValueId> inputs;   // invalid ids are absent optional inputs
   std::vector<ValueId> outputs;  // invalid ids are outputs that nobody wants
   std::vector<Subgraph> subgraphs;
-  std::vector<std::string> origins;  // names of the nodes of the imported file it came from; empty = its own name
+  std::vector<std::string>
+      origins;  // names of the nodes of the imported file it came from; empty = its own name
 
   // Domain ai.onnx is spelled "".
   bool is(std::string_view kind, std::string_view domain = "") const;
@@ -41,11 +44,11 @@ struct Node {
 };
 
 struct ValueDef {
-  std::string name;            // unique in its graph
-  Type type;                   // as declared or inferred
-  Tensor constant;             // defined() for constants (initializers)
-  NodeId producer;             // invalid for inputs and constants
-  std::vector<NodeId> users;   // one entry a use, captures included
+  std::string name;           // unique in its graph
+  Type type;                  // as declared or inferred
+  Tensor constant;            // defined() for constants (initializers)
+  NodeId producer;            // invalid for inputs and constants
+  std::vector<NodeId> users;  // one entry a use, captures included
   bool is_constant() const { return constant.defined(); }
 };
 
@@ -58,7 +61,8 @@ class Graph {
  public:
   std::string name;
   std::string doc;
-  std::map<std::string, std::string> metadata;  // metadata_props, producer_name, producer_version, …
+  std::map<std::string, std::string>
+      metadata;  // metadata_props, producer_name, producer_version, …
 
   // Building. A name that is taken gets a suffix (`unique_name`); "" gets one made from the kind.
   ValueId add_input(std::string name, Type type);
@@ -92,10 +96,13 @@ class Graph {
   void set_capture(NodeId node, size_t subgraph, size_t index, ValueId value);
   void replace_uses(ValueId from, ValueId to);  // in nodes, captures and outputs
   void set_output(size_t index, ValueId value) { outputs_[index].value = value; }
-  void remove_node(NodeId id);                  // its outputs must be unused
-  void remove_input(size_t index);              // must be unused
-  void remove_output(size_t index) { outputs_.erase(outputs_.begin() + static_cast<ptrdiff_t>(index)); }
-  // Removes every node whose outputs nobody reads, and the constants that only they read. Returns how many nodes.
+  void remove_node(NodeId id);      // its outputs must be unused
+  void remove_input(size_t index);  // must be unused
+  void remove_output(size_t index) {
+    outputs_.erase(outputs_.begin() + static_cast<ptrdiff_t>(index));
+  }
+  // Removes every node whose outputs nobody reads, and the constants that only they read. Returns
+  // how many nodes.
   size_t remove_dead();
   void set_constant(ValueId id, Tensor tensor);  // turns a value without producer into a constant
 
@@ -128,8 +135,9 @@ void for_each_use(const Node& node, F&& f) {
   }
 }
 
-// Every invariant, one function each; kInvalidModel (from a file) or the pass's bug. Checks ids, producers, users,
-// acyclicity, unique names, arity and attributes against the rows, subgraphs likewise.
+// Every invariant, one function each; kInvalidModel (from a file) or the pass's bug. Checks ids,
+// producers, users, acyclicity, unique names, arity and attributes against the rows, subgraphs
+// likewise.
 void verify(const Graph& graph);
 
 }  // namespace treadle

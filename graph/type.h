@@ -1,4 +1,5 @@
-// The type of a value: a tensor with dtype and (perhaps unknown) symbolic shape, or a sequence, map or optional.
+// The type of a value: a tensor with dtype and (perhaps unknown) symbolic shape, or a sequence, map
+// or optional.
 #pragma once
 
 #include <memory>
@@ -13,8 +14,9 @@ namespace treadle {
 struct Type {
   enum class Kind : uint8_t { kTensor, kSequence, kOptional, kMap };
   Kind kind = Kind::kTensor;
-  DType dtype = DType::kUndefined;      // of a tensor; kUndefined = not known (yet). Of a map: its values
-  std::optional<Shape> shape;           // of a tensor; nullopt = rank unknown
+  DType dtype =
+      DType::kUndefined;       // of a tensor; kUndefined = not known (yet). Of a map: its values
+  std::optional<Shape> shape;  // of a tensor; nullopt = rank unknown
   std::shared_ptr<const Type> element;  // of a sequence or optional
   DType key = DType::kUndefined;        // of a map
 

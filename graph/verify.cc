@@ -11,23 +11,25 @@ namespace {
 void verify_edges(const Graph& g, NodeId id) {
   const Node& n = g.node(id);
   for_each_use(n, [&](ValueId v) {
-    TREADLE_CHECK(v.index < g.value_count(), kInternal, describe(n), " reads a value that does not exist");
+    TREADLE_CHECK(v.index < g.value_count(), kInternal, describe(n),
+                  " reads a value that does not exist");
     const ValueDef& def = g.value(v);
     const bool is_input = std::find(g.inputs().begin(), g.inputs().end(), v) != g.inputs().end();
-    TREADLE_CHECK(def.producer.valid() || def.is_constant() || is_input, kInvalidModel, describe(n), " reads '",
-                  def.name, "', which nothing produces");
-    TREADLE_CHECK(std::find(def.users.begin(), def.users.end(), id) != def.users.end(), kInternal, describe(n),
-                  " is missing among the users of '", def.name, "'");
+    TREADLE_CHECK(def.producer.valid() || def.is_constant() || is_input, kInvalidModel, describe(n),
+                  " reads '", def.name, "', which nothing produces");
+    TREADLE_CHECK(std::find(def.users.begin(), def.users.end(), id) != def.users.end(), kInternal,
+                  describe(n), " is missing among the users of '", def.name, "'");
   });
   for (ValueId v : n.outputs) {
-    TREADLE_CHECK(!v.valid() || g.value(v).producer == id, kInternal, describe(n), " does not own its output");
+    TREADLE_CHECK(!v.valid() || g.value(v).producer == id, kInternal, describe(n),
+                  " does not own its output");
   }
 }
 
 void verify_subgraphs(const Graph& g, const Node& n) {
   for (const Subgraph& s : n.subgraphs) {
-    TREADLE_CHECK(s.graph && s.graph->inputs().size() >= s.captures.size(), kInternal, describe(n), ": subgraph '",
-                  s.attribute, "' has fewer inputs than captures");
+    TREADLE_CHECK(s.graph && s.graph->inputs().size() >= s.captures.size(), kInternal, describe(n),
+                  ": subgraph '", s.attribute, "' has fewer inputs than captures");
     verify(*s.graph);
   }
   (void)g;
@@ -38,7 +40,8 @@ void verify_names(const Graph& g) {
   for (const GraphOutput& o : g.outputs()) {
     TREADLE_CHECK(o.value.valid() && o.value.index < g.value_count(), kInternal, "output '", o.name,
                   "' has no value");
-    TREADLE_CHECK(seen.insert(o.name).second, kInvalidModel, "two outputs are named '", o.name, "'");
+    TREADLE_CHECK(seen.insert(o.name).second, kInvalidModel, "two outputs are named '", o.name,
+                  "'");
   }
 }
 

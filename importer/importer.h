@@ -15,25 +15,27 @@ namespace treadle {
 
 // Limits on what a file may make the importer do; exceeding one is kLimit naming it.
 struct LoadLimits {
-  int64_t max_nodes = 1'000'000;  // after functions are inlined
-  int64_t max_depth = 32;         // nested subgraphs, nested functions
+  int64_t max_nodes = 1'000'000;         // after functions are inlined
+  int64_t max_depth = 32;                // nested subgraphs, nested functions
   int64_t max_bytes = int64_t{1} << 40;  // of weights
 };
 
 struct LoadOptions {
   // Initializers that are also graph inputs are constants, unless named here.
   std::set<std::string> overridable;
-  // Map weights from the file instead of reading them. A file that shrinks while it is mapped kills the process.
+  // Map weights from the file instead of reading them. A file that shrinks while it is mapped kills
+  // the process.
   bool mmap = false;
   LoadLimits limits;
 };
 
-// Reads a model: any IR version and opset that onnx.proto 1.23.2 knows, lifted to kOpset. Functions are inlined,
-// Constant nodes become constants, the graph is verified and its types are inferred.
-// Errors: kIo (cannot be read), kInvalidModel, kUnsupported (lists every unknown operator at once), kLimit; each
-// names the file, the node and what was expected.
+// Reads a model: any IR version and opset that onnx.proto 1.23.2 knows, lifted to kOpset. Functions
+// are inlined, Constant nodes become constants, the graph is verified and its types are inferred.
+// Errors: kIo (cannot be read), kInvalidModel, kUnsupported (lists every unknown operator at once),
+// kLimit; each names the file, the node and what was expected.
 Graph load(const std::filesystem::path& path, const LoadOptions& options = {});
-// The same from memory; external data is looked for beneath `folder`, and refused when that is empty.
+// The same from memory; external data is looked for beneath `folder`, and refused when that is
+// empty.
 Graph load_bytes(std::span<const std::byte> bytes, const std::filesystem::path& folder = {},
                  const LoadOptions& options = {});
 
@@ -42,11 +44,13 @@ struct SaveOptions {
   bool external_data = false;  // weights in `<file>.data` beside it; done anyway above 2 GB
   bool expand_private = true;  // operators of domain `treadle` are written as standard ones
 };
-// Writes valid ONNX, atomically (temporary file, then rename). kUnsupported names what cannot be expressed.
+// Writes valid ONNX, atomically (temporary file, then rename). kUnsupported names what cannot be
+// expressed.
 void save(const Graph& graph, const std::filesystem::path& path, const SaveOptions& options = {});
 std::string save_bytes(const Graph& graph, const SaveOptions& options = {});
 
-// A TensorProto in a file of its own (ONNX test data: input_0.pb), and SequenceProto, OptionalProto likewise.
+// A TensorProto in a file of its own (ONNX test data: input_0.pb), and SequenceProto, OptionalProto
+// likewise.
 Value load_value(const std::filesystem::path& path, const Type& type, std::string* name = nullptr);
 
 }  // namespace treadle

@@ -11,10 +11,10 @@
 namespace treadle {
 
 struct OptimizeOptions {
-  std::set<std::string> skip;    // names of passes
-  int64_t stop_after = -1;       // rewrites in all, to bisect a wrong one; -1 = no bound
-  int64_t fold_growth = 4 << 20; // bytes that folding one node may add over what it frees
-  bool verify = false;           // check every invariant after each pass (on in tests and dev builds)
+  std::set<std::string> skip;     // names of passes
+  int64_t stop_after = -1;        // rewrites in all, to bisect a wrong one; -1 = no bound
+  int64_t fold_growth = 4 << 20;  // bytes that folding one node may add over what it frees
+  bool verify = false;  // check every invariant after each pass (on in tests and dev builds)
 };
 
 struct PassReport {

@@ -23,15 +23,18 @@ class CpuBackend : public Backend {
 
   Support supports(const NodeSpec& spec) const override {
     std::string reasons;
-    return choose(spec, &reasons) != nullptr ? Support{} : Support::no(reasons.empty() ? "no kernel" : reasons);
+    return choose(spec, &reasons) != nullptr ? Support{}
+                                             : Support::no(reasons.empty() ? "no kernel" : reasons);
   }
   Compiled compile(const NodeSpec& spec, const CompileContext& context) const override {
     const cpu::Family* family = choose(spec, nullptr);
-    TREADLE_CHECK(family != nullptr, kInternal, "the CPU backend does not support ", describe(*spec.node));
+    TREADLE_CHECK(family != nullptr, kInternal, "the CPU backend does not support ",
+                  describe(*spec.node));
     return family->compile(spec, context);
   }
   size_t bytes(const TensorSpec& spec) const override { return cpu::layout_bytes(spec); }
-  Compiled reorder(const TensorSpec& from, const TensorSpec& to, const CompileContext& context) const override {
+  Compiled reorder(const TensorSpec& from, const TensorSpec& to,
+                   const CompileContext& context) const override {
     return cpu::compile_reorder(from, to, context);
   }
   std::vector<size_t> adjacent_parts(const TensorSpec& whole, const std::vector<TensorSpec>& parts,
@@ -46,7 +49,8 @@ class CpuBackend : public Backend {
     for (const cpu::Family* family : it->second) {
       const Support support = family->supports(spec);
       if (support.ok) return family;
-      if (reasons != nullptr) *reasons += cat(reasons->empty() ? "" : "; ", family->name, ": ", support.reason);
+      if (reasons != nullptr)
+        *reasons += cat(reasons->empty() ? "" : "; ", family->name, ": ", support.reason);
     }
     return nullptr;
   }

@@ -1,4 +1,5 @@
-// What a family of CPU kernels gives to the backend; table.cc lists the families in order of preference.
+// What a family of CPU kernels gives to the backend; table.cc lists the families in order of
+// preference.
 #pragma once
 
 #include "backends/backend.h"
@@ -19,8 +20,8 @@ struct Candidate {
   const Family* family;
 };
 
-// Layouts of the CPU backend. kBlocked16: channels (dimension 1) in blocks of 16 innermost, N(C/16)…16c, the last
-// block padded with zeros; ranks 3 to 5. kChannelsLast: N…C.
+// Layouts of the CPU backend. kBlocked16: channels (dimension 1) in blocks of 16 innermost,
+// N(C/16)…16c, the last block padded with zeros; ranks 3 to 5. kChannelsLast: N…C.
 inline constexpr Layout kBlocked16 = 1;
 inline constexpr Layout kChannelsLast = 2;
 

@@ -13,7 +13,8 @@ size_t layout_bytes(const TensorSpec& spec) {
   return static_cast<size_t>(byte_size(spec.dtype, element_count(dims)));
 }
 
-std::vector<size_t> adjacent_parts(const TensorSpec& whole, const std::vector<TensorSpec>& parts, int64_t axis) {
+std::vector<size_t> adjacent_parts(const TensorSpec& whole, const std::vector<TensorSpec>& parts,
+                                   int64_t axis) {
   if (whole.layout == kPlain) return plain_adjacent_parts(whole, parts, axis);
   if (whole.layout != kBlocked16 || axis != 1 || whole.dims[0] != 1) return {};
   std::vector<size_t> offsets;

@@ -19,7 +19,8 @@ bool aligned(const TensorSpec& spec, const void* data) {
 
 class ReferenceKernel : public Kernel {
  public:
-  explicit ReferenceKernel(const NodeSpec& spec) : node_(*spec.node), inputs_(spec.inputs), outputs_(spec.outputs) {}
+  explicit ReferenceKernel(const NodeSpec& spec)
+      : node_(*spec.node), inputs_(spec.inputs), outputs_(spec.outputs) {}
 
   void run(const KernelArgs& args) const override {
     std::vector<Value> values(inputs_.size());
@@ -34,9 +35,10 @@ class ReferenceKernel : public Kernel {
     for (size_t i = 0; i < outputs_.size(); ++i) {
       if (args.outputs[i] == nullptr) continue;
       const Tensor& result = results[i].tensor();
-      TREADLE_CHECK(result.dims() == outputs_[i].dims && result.dtype() == outputs_[i].dtype, kInternal,
-                    describe(node_), " gave ", dtype_name(result.dtype()), shape_text(result.dims()), ", expected ",
-                    dtype_name(outputs_[i].dtype), shape_text(outputs_[i].dims));
+      TREADLE_CHECK(result.dims() == outputs_[i].dims && result.dtype() == outputs_[i].dtype,
+                    kInternal, describe(node_), " gave ", dtype_name(result.dtype()),
+                    shape_text(result.dims()), ", expected ", dtype_name(outputs_[i].dtype),
+                    shape_text(outputs_[i].dims));
       if (result.raw() != args.outputs[i] && result.bytes() != 0) {
         std::memcpy(args.outputs[i], result.raw(), result.bytes());
       }
@@ -44,7 +46,8 @@ class ReferenceKernel : public Kernel {
   }
 
  private:
-  std::vector<Value> evaluate(const KernelArgs& args, const std::vector<const Value*>& inputs) const {
+  std::vector<Value> evaluate(const KernelArgs& args,
+                              const std::vector<const Value*>& inputs) const {
     if (node_.op->eval == nullptr) return evaluate_node(node_, inputs, {}, args.control);
     EvalContext context(node_, inputs);
     context.control = args.control;
@@ -95,7 +98,9 @@ class ReferenceBackend : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Kernel> reference_kernel(const NodeSpec& spec) { return std::make_unique<ReferenceKernel>(spec); }
+std::unique_ptr<Kernel> reference_kernel(const NodeSpec& spec) {
+  return std::make_unique<ReferenceKernel>(spec);
+}
 
 const Backend& reference_backend() {
   static const ReferenceBackend backend;

@@ -1,4 +1,5 @@
-// The reference backend: every operator through its row. The last resort of placement, and the tests' oracle.
+// The reference backend: every operator through its row. The last resort of placement, and the
+// tests' oracle.
 #pragma once
 
 #include "backends/backend.h"

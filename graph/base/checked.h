@@ -32,8 +32,8 @@ inline int64_t ceil_div(int64_t a, int64_t b) { return a / b + (a % b > 0 ? 1 : 
 
 // Maps a possibly negative axis to [0, rank); kInvalidModel when it is out of range.
 inline int64_t resolve_axis(int64_t axis, int64_t rank) {
-  TREADLE_CHECK(axis >= -rank && axis < rank, kInvalidModel, "axis ", axis, " is out of range for rank ", rank,
-                ": expected ", -rank, " to ", rank - 1);
+  TREADLE_CHECK(axis >= -rank && axis < rank, kInvalidModel, "axis ", axis,
+                " is out of range for rank ", rank, ": expected ", -rank, " to ", rank - 1);
   return axis < 0 ? axis + rank : axis;
 }
 

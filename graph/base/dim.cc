@@ -6,8 +6,8 @@
 
 namespace treadle {
 
-// A polynomial in text form: monomial ("" for the constant, "N", "N*floor(H/2)") to its coefficient. Atoms are
-// spelled canonically, so a monomial is the sorted list of its atoms' texts.
+// A polynomial in text form: monomial ("" for the constant, "N", "N*floor(H/2)") to its
+// coefficient. Atoms are spelled canonically, so a monomial is the sorted list of its atoms' texts.
 struct Dim::Expr {
   std::map<std::vector<std::string>, int64_t> terms;
   bool unknown = false;
@@ -43,7 +43,8 @@ struct DimAlgebra {
 
   // The factor that every coefficient is divisible by, when it is divisible by `divisor`.
   static bool divides(const Terms& t, int64_t divisor) {
-    return std::all_of(t.begin(), t.end(), [&](const auto& term) { return term.second % divisor == 0; });
+    return std::all_of(t.begin(), t.end(),
+                       [&](const auto& term) { return term.second % divisor == 0; });
   }
 };
 
@@ -72,10 +73,11 @@ std::string Dim::text() const {
   for (auto it = expr_->terms.rbegin(); it != expr_->terms.rend(); ++it) {
     const auto& [atoms, coefficient] = *it;
     if (!out.empty()) out += coefficient < 0 ? " - " : " + ";
-    const uint64_t magnitude =
-        coefficient < 0 ? 0 - static_cast<uint64_t>(coefficient) : static_cast<uint64_t>(coefficient);
+    const uint64_t magnitude = coefficient < 0 ? 0 - static_cast<uint64_t>(coefficient)
+                                               : static_cast<uint64_t>(coefficient);
     if (out.empty() && coefficient < 0) out += "-";
-    if (magnitude != 1 || atoms.empty()) out += std::to_string(magnitude) + (atoms.empty() ? "" : "*");
+    if (magnitude != 1 || atoms.empty())
+      out += std::to_string(magnitude) + (atoms.empty() ? "" : "*");
     for (size_t i = 0; i < atoms.size(); ++i) out += (i != 0 ? "*" : "") + atoms[i];
   }
   return out;
@@ -128,7 +130,8 @@ Dim Dim::floor_div(const Dim& a, const Dim& b) {
       exact = exact && c % coefficient == 0 &&
               std::includes(monomial.begin(), monomial.end(), atoms.begin(), atoms.end());
       if (!exact) break;
-      std::set_difference(monomial.begin(), monomial.end(), atoms.begin(), atoms.end(), std::back_inserter(rest));
+      std::set_difference(monomial.begin(), monomial.end(), atoms.begin(), atoms.end(),
+                          std::back_inserter(rest));
       quotient[rest] = c / coefficient;
     }
     if (exact) return DimAlgebra::make(std::move(quotient));
@@ -145,14 +148,16 @@ Dim Dim::min(const Dim& a, const Dim& b) {
   if (a.known() && b.known()) return std::min(a.value_, b.value_);
   if (a.is_unknown() || b.is_unknown()) return unknown();
   if (a == b) return a;
-  return DimAlgebra::atom("min(" + std::min(a.text(), b.text()) + ", " + std::max(a.text(), b.text()) + ")");
+  return DimAlgebra::atom("min(" + std::min(a.text(), b.text()) + ", " +
+                          std::max(a.text(), b.text()) + ")");
 }
 
 Dim Dim::max(const Dim& a, const Dim& b) {
   if (a.known() && b.known()) return std::max(a.value_, b.value_);
   if (a.is_unknown() || b.is_unknown()) return unknown();
   if (a == b) return a;
-  return DimAlgebra::atom("max(" + std::min(a.text(), b.text()) + ", " + std::max(a.text(), b.text()) + ")");
+  return DimAlgebra::atom("max(" + std::min(a.text(), b.text()) + ", " +
+                          std::max(a.text(), b.text()) + ")");
 }
 
 }  // namespace treadle

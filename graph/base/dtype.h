@@ -1,4 +1,5 @@
-// Element types, numbered as in onnx.proto's TensorProto.DataType, their C++ twins, and dispatch over them.
+// Element types, numbered as in onnx.proto's TensorProto.DataType, their C++ twins, and dispatch
+// over them.
 #pragma once
 
 #include <bit>
@@ -15,10 +16,33 @@
 namespace treadle {
 
 enum class DType : uint8_t {
-  kUndefined = 0, kFloat = 1, kUint8 = 2, kInt8 = 3, kUint16 = 4, kInt16 = 5, kInt32 = 6, kInt64 = 7,
-  kString = 8, kBool = 9, kFloat16 = 10, kDouble = 11, kUint32 = 12, kUint64 = 13, kComplex64 = 14,
-  kComplex128 = 15, kBfloat16 = 16, kFloat8E4M3FN = 17, kFloat8E4M3FNUZ = 18, kFloat8E5M2 = 19,
-  kFloat8E5M2FNUZ = 20, kUint4 = 21, kInt4 = 22, kFloat4E2M1 = 23, kFloat8E8M0 = 24, kUint2 = 25, kInt2 = 26,
+  kUndefined = 0,
+  kFloat = 1,
+  kUint8 = 2,
+  kInt8 = 3,
+  kUint16 = 4,
+  kInt16 = 5,
+  kInt32 = 6,
+  kInt64 = 7,
+  kString = 8,
+  kBool = 9,
+  kFloat16 = 10,
+  kDouble = 11,
+  kUint32 = 12,
+  kUint64 = 13,
+  kComplex64 = 14,
+  kComplex128 = 15,
+  kBfloat16 = 16,
+  kFloat8E4M3FN = 17,
+  kFloat8E4M3FNUZ = 18,
+  kFloat8E5M2 = 19,
+  kFloat8E5M2FNUZ = 20,
+  kUint4 = 21,
+  kInt4 = 22,
+  kFloat4E2M1 = 23,
+  kFloat8E8M0 = 24,
+  kUint2 = 25,
+  kInt2 = 26,
 };
 inline constexpr int kDTypeCount = 27;
 
@@ -69,17 +93,18 @@ inline constexpr DTypeSet kNumbers = kFloats | kIntegers;
 template <class... Ts>
 struct Types {};
 using FloatTypes = Types<float, double, Float16, Bfloat16>;
-using IntegerTypes = Types<int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t>;
-using NumberTypes = Types<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t,
-                          uint32_t, uint64_t>;
-using NumberOrBoolTypes = Types<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t, uint8_t,
-                                uint16_t, uint32_t, uint64_t, bool>;
+using IntegerTypes =
+    Types<int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t>;
+using NumberTypes = Types<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t,
+                          uint8_t, uint16_t, uint32_t, uint64_t>;
+using NumberOrBoolTypes = Types<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t,
+                                uint8_t, uint16_t, uint32_t, uint64_t, bool>;
 
 template <class T>
 struct DTypeOf;
-#define TREADLE_DTYPE_OF(type, name) \
-  template <>                        \
-  struct DTypeOf<type> {             \
+#define TREADLE_DTYPE_OF(type, name)            \
+  template <>                                   \
+  struct DTypeOf<type> {                        \
     static constexpr DType value = DType::name; \
   }
 TREADLE_DTYPE_OF(float, kFloat);
@@ -109,20 +134,27 @@ template <class T>
 using Compute = std::conditional_t<is_reduced_float<T>, float, T>;
 // The type in which sums of T are accumulated: double for floats, 64 bit for integers.
 template <class T>
-using Accumulate = std::conditional_t<std::is_integral_v<T>, std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>, double>;
+using Accumulate =
+    std::conditional_t<std::is_integral_v<T>,
+                       std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>, double>;
 
-// Calls body.template operator()<T>() with the T of the list that is `dtype`; kUnsupported when none is.
+// Calls body.template operator()<T>() with the T of the list that is `dtype`; kUnsupported when
+// none is.
 template <class... Ts, class Body>
 decltype(auto) dispatch(DType dtype, Types<Ts...>, Body&& body) {
   using First = std::tuple_element_t<0, std::tuple<Ts...>>;
   using Result = decltype(body.template operator()<First>());
   if constexpr (std::is_void_v<Result>) {
-    const bool found = ((dtype == dtype_of<Ts> ? (body.template operator()<Ts>(), true) : false) || ...);
-    TREADLE_CHECK(found, kUnsupported, "element type ", dtype_name(dtype), " is not supported here");
+    const bool found =
+        ((dtype == dtype_of<Ts> ? (body.template operator()<Ts>(), true) : false) || ...);
+    TREADLE_CHECK(found, kUnsupported, "element type ", dtype_name(dtype),
+                  " is not supported here");
   } else {
     Result result{};
-    const bool found = ((dtype == dtype_of<Ts> ? (result = body.template operator()<Ts>(), true) : false) || ...);
-    TREADLE_CHECK(found, kUnsupported, "element type ", dtype_name(dtype), " is not supported here");
+    const bool found =
+        ((dtype == dtype_of<Ts> ? (result = body.template operator()<Ts>(), true) : false) || ...);
+    TREADLE_CHECK(found, kUnsupported, "element type ", dtype_name(dtype),
+                  " is not supported here");
     return result;
   }
 }

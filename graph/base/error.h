@@ -1,7 +1,7 @@
 // The one exception of the library: a code, a text and the context that outer loops add.
 //
-// Inside the library every failure is an `Error`; it is caught at the C boundary only. Context is added in three
-// loops: import, optimize and execute. Kernels and shape rules just call `fail`.
+// Inside the library every failure is an `Error`; it is caught at the C boundary only. Context is
+// added in three loops: import, optimize and execute. Kernels and shape rules just call `fail`.
 #pragma once
 
 #include <exception>
@@ -55,7 +55,7 @@ namespace detail {
 inline void append(std::string& out, std::string_view part) { out += part; }
 void append_double(std::string& out, double part);
 template <class T>
-  requires std::is_arithmetic_v<T>
+requires std::is_arithmetic_v<T>
 void append(std::string& out, T part) {
   if constexpr (std::is_same_v<T, bool>) {
     out += part ? "true" : "false";
@@ -83,13 +83,15 @@ template <class... Parts>
   throw Error(code, cat(parts...));
 }
 
-// The close match for a misspelt name among `candidates`, or "" when none is near (edit distance > 1/3 of the length).
+// The close match for a misspelt name among `candidates`, or "" when none is near (edit distance >
+// 1/3 of the length).
 std::string close_match(std::string_view name, const std::vector<std::string>& candidates);
 
 }  // namespace treadle
 
 // Checks input, in all builds: throws Error(code, parts...) unless `condition`.
-#define TREADLE_CHECK(condition, code, ...)                               \
-  do {                                                                    \
-    if (!(condition)) [[unlikely]] ::treadle::fail(::treadle::Code::code, __VA_ARGS__); \
+#define TREADLE_CHECK(condition, code, ...)                \
+  do {                                                     \
+    if (!(condition)) [[unlikely]]                         \
+      ::treadle::fail(::treadle::Code::code, __VA_ARGS__); \
   } while (false)

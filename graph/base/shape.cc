@@ -52,7 +52,8 @@ Dim broadcast_dim(const Dim& a, const Dim& b) {
   if (a.is(1)) return b;
   if (b.is(1)) return a;
   if (a == b) return a;
-  // A symbol beside an integer other than 1 can only be that integer (or 1, which gives the integer too).
+  // A symbol beside an integer other than 1 can only be that integer (or 1, which gives the integer
+  // too).
   if (a.known() && !b.known()) return a;
   if (b.known() && !a.known()) return b;
   if (a.known() && b.known()) fail(Code::kInvalidArgument, a.text(), " and ", b.text());
@@ -66,14 +67,16 @@ Shape broadcast(const Shape& a, const Shape& b) {
   for (size_t i = 0; i < rank; ++i) {
     const Dim da = i < rank - a.size() ? Dim(1) : a[i - (rank - a.size())];
     const Dim db = i < rank - b.size() ? Dim(1) : b[i - (rank - b.size())];
-    TREADLE_CHECK(!(da.known() && db.known()) || da.is(1) || db.is(1) || da == db, kInvalidArgument, "shapes ",
-                  shape_text(a), " and ", shape_text(b), " do not broadcast");
+    TREADLE_CHECK(!(da.known() && db.known()) || da.is(1) || db.is(1) || da == db, kInvalidArgument,
+                  "shapes ", shape_text(a), " and ", shape_text(b), " do not broadcast");
     out[i] = broadcast_dim(da, db);
   }
   return out;
 }
 
-Dims broadcast(const Dims& a, const Dims& b) { return *concrete(broadcast(symbolic(a), symbolic(b))); }
+Dims broadcast(const Dims& a, const Dims& b) {
+  return *concrete(broadcast(symbolic(a), symbolic(b)));
+}
 
 Dims broadcast_strides(const Dims& dims, const Dims& target) {
   Dims out(target.size(), 0);

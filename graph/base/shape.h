@@ -1,4 +1,5 @@
-// Shapes: `Dims` (concrete, run time) and `Shape` (symbolic, graph). Row-major, outermost dimension first.
+// Shapes: `Dims` (concrete, run time) and `Shape` (symbolic, graph). Row-major, outermost dimension
+// first.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +24,12 @@ Dims strides_of(const Dims& dims);
 std::string shape_text(const Dims& dims);    // "[1, 3, 224, 224]"
 std::string shape_text(const Shape& shape);  // "[batch, 3, ?]"
 
-bool is_static(const Shape& shape);           // every dim an integer
+bool is_static(const Shape& shape);  // every dim an integer
 std::optional<Dims> concrete(const Shape& shape);
 Shape symbolic(const Dims& dims);
 
-// Multidirectional broadcasting (ONNX docs/Broadcasting.md); kInvalidArgument when the shapes do not fit.
+// Multidirectional broadcasting (ONNX docs/Broadcasting.md); kInvalidArgument when the shapes do
+// not fit.
 Dims broadcast(const Dims& a, const Dims& b);
 Shape broadcast(const Shape& a, const Shape& b);
 // Strides of `dims` read as `target` (0 where broadcast), rank of target.

@@ -14,20 +14,25 @@ int64_t byte_size(DType dtype, int64_t count) {
 
 std::shared_ptr<Buffer> Buffer::allocate(size_t bytes) {
   TREADLE_CHECK(bytes <= SIZE_MAX - 2 * kAlignment, kLimit, "size overflows: ", bytes, " bytes");
-  const size_t rounded = (bytes / kAlignment + 1) * kAlignment;  // never zero: a valid address for empty tensors
+  const size_t rounded =
+      (bytes / kAlignment + 1) * kAlignment;  // never zero: a valid address for empty tensors
   auto* data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
   TREADLE_CHECK(data != nullptr, kOutOfMemory, "cannot allocate ", bytes, " bytes");
   return std::shared_ptr<Buffer>(new Buffer(data, bytes, true, nullptr));
 }
-std::shared_ptr<Buffer> Buffer::borrow(void* data, size_t bytes) { return wrap(data, bytes, nullptr); }
+std::shared_ptr<Buffer> Buffer::borrow(void* data, size_t bytes) {
+  return wrap(data, bytes, nullptr);
+}
 std::shared_ptr<Buffer> Buffer::wrap(void* data, size_t bytes, std::shared_ptr<void> owner) {
-  return std::shared_ptr<Buffer>(new Buffer(static_cast<std::byte*>(data), bytes, false, std::move(owner)));
+  return std::shared_ptr<Buffer>(
+      new Buffer(static_cast<std::byte*>(data), bytes, false, std::move(owner)));
 }
 Buffer::~Buffer() {
   if (owned_) std::free(data_);
 }
 
-Tensor::Tensor(DType dtype, Dims dims) : dtype_(dtype), dims_(std::move(dims)), count_(element_count(dims_)) {
+Tensor::Tensor(DType dtype, Dims dims)
+    : dtype_(dtype), dims_(std::move(dims)), count_(element_count(dims_)) {
   if (dtype_ == DType::kString) {
     strings_ = std::make_shared<std::vector<std::string>>(static_cast<size_t>(count_));
   } else {
@@ -37,11 +42,14 @@ Tensor::Tensor(DType dtype, Dims dims) : dtype_(dtype), dims_(std::move(dims)), 
 }
 
 Tensor::Tensor(DType dtype, Dims dims, std::shared_ptr<Buffer> buffer, size_t offset)
-    : dtype_(dtype), dims_(std::move(dims)), count_(element_count(dims_)), buffer_(std::move(buffer)) {
+    : dtype_(dtype),
+      dims_(std::move(dims)),
+      count_(element_count(dims_)),
+      buffer_(std::move(buffer)) {
   TREADLE_CHECK(dtype_ != DType::kString, kInternal, "a string tensor has no buffer");
-  TREADLE_CHECK(offset <= buffer_->size() && bytes() <= buffer_->size() - offset, kInvalidArgument, "a buffer of ",
-                buffer_->size(), " bytes is too short for ", dtype_name(dtype_), shape_text(dims_), " (", bytes(),
-                " bytes)");
+  TREADLE_CHECK(offset <= buffer_->size() && bytes() <= buffer_->size() - offset, kInvalidArgument,
+                "a buffer of ", buffer_->size(), " bytes is too short for ", dtype_name(dtype_),
+                shape_text(dims_), " (", bytes(), " bytes)");
   bytes_at_ = buffer_->data() + offset;
 }
 
@@ -52,7 +60,8 @@ Tensor Tensor::zeros(DType dtype, Dims dims) {
 }
 
 void Tensor::check_type(DType wanted) const {
-  TREADLE_CHECK(dtype_ == wanted, kInternal, "a tensor of ", dtype_name(dtype_), " read as ", dtype_name(wanted));
+  TREADLE_CHECK(dtype_ == wanted, kInternal, "a tensor of ", dtype_name(dtype_), " read as ",
+                dtype_name(wanted));
 }
 
 Tensor Tensor::clone() const {
@@ -67,8 +76,8 @@ Tensor Tensor::clone() const {
 }
 
 Tensor Tensor::reshaped(Dims dims) const {
-  TREADLE_CHECK(element_count(dims) == count_, kInvalidArgument, "cannot reshape ", shape_text(dims_), " to ",
-                shape_text(dims));
+  TREADLE_CHECK(element_count(dims) == count_, kInvalidArgument, "cannot reshape ",
+                shape_text(dims_), " to ", shape_text(dims));
   Tensor view = *this;
   view.dims_ = std::move(dims);
   return view;
@@ -87,8 +96,8 @@ std::vector<To> convert(const Tensor& t) {
 }  // namespace
 
 std::vector<int64_t> Tensor::to_ints() const {
-  TREADLE_CHECK(is_integer(dtype_) || dtype_ == DType::kBool, kUnsupported, "expected integers, got ",
-                dtype_name(dtype_));
+  TREADLE_CHECK(is_integer(dtype_) || dtype_ == DType::kBool, kUnsupported,
+                "expected integers, got ", dtype_name(dtype_));
   return convert<int64_t>(*this);
 }
 std::vector<double> Tensor::to_doubles() const { return convert<double>(*this); }

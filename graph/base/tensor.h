@@ -1,4 +1,5 @@
-// Tensor: a typed, row-major, contiguous block of elements; and Value, what a run-time value can be.
+// Tensor: a typed, row-major, contiguous block of elements; and Value, what a run-time value can
+// be.
 #pragma once
 
 #include <cstddef>
@@ -41,8 +42,8 @@ class Buffer {
   std::shared_ptr<void> owner_;
 };
 
-// Copies share their bytes: `clone` makes an independent one. 4- and 2-bit elements are packed, first in the low bits.
-// Elements of a borrowed buffer may be unaligned; `data<T>` checks.
+// Copies share their bytes: `clone` makes an independent one. 4- and 2-bit elements are packed,
+// first in the low bits. Elements of a borrowed buffer may be unaligned; `data<T>` checks.
 class Tensor {
  public:
   Tensor() = default;  // undefined dtype, no elements
@@ -52,7 +53,9 @@ class Tensor {
   template <class T>
   static Tensor of(Dims dims, const std::vector<T>& elements);
   template <class T>
-  static Tensor scalar(T element) { return of<T>({}, {element}); }
+  static Tensor scalar(T element) {
+    return of<T>({}, {element});
+  }
   static Tensor zeros(DType dtype, Dims dims);
 
   DType dtype() const { return dtype_; }
@@ -76,7 +79,8 @@ class Tensor {
   Tensor clone() const;
   // The same elements under other dims of equal count.
   Tensor reshaped(Dims dims) const;
-  // All elements converted to int64 (integer and bool dtypes) or double (any number); kUnsupported otherwise.
+  // All elements converted to int64 (integer and bool dtypes) or double (any number); kUnsupported
+  // otherwise.
   std::vector<int64_t> to_ints() const;
   std::vector<double> to_doubles() const;
 
@@ -92,7 +96,8 @@ class Tensor {
 
 struct Value;
 using Sequence = std::vector<Value>;
-// A map's keys and values in order of insertion (ai.onnx.ml ZipMap): keys int64 or string, 1-D; values 1-D.
+// A map's keys and values in order of insertion (ai.onnx.ml ZipMap): keys int64 or string, 1-D;
+// values 1-D.
 struct Map {
   Tensor keys;
   Tensor values;
@@ -101,7 +106,8 @@ struct Optional {
   std::shared_ptr<const Value> value;  // null = empty
 };
 // What flows between nodes at run time.
-struct Value : std::variant<std::monostate, Tensor, std::shared_ptr<const Sequence>, std::shared_ptr<const Map>, Optional> {
+struct Value : std::variant<std::monostate, Tensor, std::shared_ptr<const Sequence>,
+                            std::shared_ptr<const Map>, Optional> {
   using variant::variant;
   bool empty() const { return index() == 0; }
   bool is_tensor() const { return std::holds_alternative<Tensor>(*this); }
@@ -130,8 +136,8 @@ std::span<T> Tensor::data() {
 template <class T>
 Tensor Tensor::of(Dims dims, const std::vector<T>& elements) {
   Tensor t(dtype_of<T>, std::move(dims));
-  TREADLE_CHECK(t.count() == static_cast<int64_t>(elements.size()), kInvalidArgument, elements.size(),
-                " elements for shape ", shape_text(t.dims()));
+  TREADLE_CHECK(t.count() == static_cast<int64_t>(elements.size()), kInvalidArgument,
+                elements.size(), " elements for shape ", shape_text(t.dims()));
   auto out = t.data<T>();
   for (size_t i = 0; i < elements.size(); ++i) out[i] = elements[i];
   return t;

@@ -1,4 +1,5 @@
-// One resolution for known and symbolic sizes: everything is computed on `Dim`, which an integer is too.
+// One resolution for known and symbolic sizes: everything is computed on `Dim`, which an integer is
+// too.
 #include "graph/ops/conv_params.h"
 
 #include <algorithm>
@@ -21,14 +22,15 @@ AutoPad read_auto_pad(const Attributes& attributes) {
 bool is_same(AutoPad pad) { return pad == AutoPad::kSameUpper || pad == AutoPad::kSameLower; }
 
 // An integer list with `count` entries, each at least `least`.
-Dims read_list(const Attributes& attributes, const char* name, size_t count, int64_t fallback, int64_t least) {
+Dims read_list(const Attributes& attributes, const char* name, size_t count, int64_t fallback,
+               int64_t least) {
   Dims list = attributes.ints(name);
   if (list.empty()) list.assign(count, fallback);
-  TREADLE_CHECK(list.size() == count, kInvalidModel, "attribute ", name, " has ", list.size(), " entries, expected ",
-                count);
+  TREADLE_CHECK(list.size() == count, kInvalidModel, "attribute ", name, " has ", list.size(),
+                " entries, expected ", count);
   for (int64_t v : list) {
-    TREADLE_CHECK(v >= least && v <= INT32_MAX, kInvalidModel, "attribute ", name, " is ", shape_text(list),
-                  ", expected ", least, " to ", INT32_MAX);
+    TREADLE_CHECK(v >= least && v <= INT32_MAX, kInvalidModel, "attribute ", name, " is ",
+                  shape_text(list), ", expected ", least, " to ", INT32_MAX);
   }
   return list;
 }
@@ -73,25 +75,30 @@ SymbolicWindow read_window(const Attributes& attributes, const Shape& x) {
 }
 
 void read_kernel(SymbolicWindow& w, const Attributes& attributes) {
-  TREADLE_CHECK(!attributes.ints("kernel_shape").empty(), kInvalidModel, "attribute kernel_shape is missing");
+  TREADLE_CHECK(!attributes.ints("kernel_shape").empty(), kInvalidModel,
+                "attribute kernel_shape is missing");
   for (int64_t k : read_list(attributes, "kernel_shape", w.rank(), 1, 1)) w.kernel.emplace_back(k);
 }
 
 void read_kernel(SymbolicWindow& w, const Attributes& attributes, const Shape& weights) {
-  TREADLE_CHECK(weights.size() == w.rank() + 2, kInvalidModel, "weights of shape ", shape_text(weights),
-                " for an input with ", w.rank(), " spatial axes: expected rank ", w.rank() + 2);
+  TREADLE_CHECK(weights.size() == w.rank() + 2, kInvalidModel, "weights of shape ",
+                shape_text(weights), " for an input with ", w.rank(),
+                " spatial axes: expected rank ", w.rank() + 2);
   w.kernel.assign(weights.begin() + 2, weights.end());
   const Dims given = attributes.ints("kernel_shape");
-  TREADLE_CHECK(given.empty() || given.size() == w.rank(), kInvalidModel, "attribute kernel_shape is ",
-                shape_text(given), ", expected ", w.rank(), " entries");
+  TREADLE_CHECK(given.empty() || given.size() == w.rank(), kInvalidModel,
+                "attribute kernel_shape is ", shape_text(given), ", expected ", w.rank(),
+                " entries");
   for (size_t i = 0; i < w.rank(); ++i) {
     if (!given.empty()) {
-      TREADLE_CHECK(!w.kernel[i].known() || w.kernel[i].value() == given[i], kInvalidModel, "kernel_shape is ",
-                    shape_text(given), " but the weights have shape ", shape_text(weights));
+      TREADLE_CHECK(!w.kernel[i].known() || w.kernel[i].value() == given[i], kInvalidModel,
+                    "kernel_shape is ", shape_text(given), " but the weights have shape ",
+                    shape_text(weights));
       w.kernel[i] = given[i];
     }
-    TREADLE_CHECK(!w.kernel[i].known() || (w.kernel[i].value() >= 1 && w.kernel[i].value() <= INT32_MAX),
-                  kInvalidModel, "weights of shape ", shape_text(weights), " have an empty kernel");
+    TREADLE_CHECK(
+        !w.kernel[i].known() || (w.kernel[i].value() >= 1 && w.kernel[i].value() <= INT32_MAX),
+        kInvalidModel, "weights of shape ", shape_text(weights), " have an empty kernel");
   }
 }
 
@@ -106,12 +113,14 @@ void split_padding(SymbolicWindow& w, size_t i, const Dim& total, bool odd_at_en
 Dim window_count(const SymbolicWindow& w, size_t i, bool ceil_mode) {
   const Dim room = w.input[i] + w.pads_begin[i] + w.pads_end[i] - w.extent(i);
   if (w.input[i].is(0)) return 0;
-  TREADLE_CHECK(!room.known() || room.value() >= 0, kInvalidModel, "a window of extent ", w.extent(i).text(),
-                " does not fit on spatial axis ", i, " of size ", w.input[i].text(), " with pads ",
-                w.pads_begin[i].text(), " and ", w.pads_end[i].text());
+  TREADLE_CHECK(!room.known() || room.value() >= 0, kInvalidModel, "a window of extent ",
+                w.extent(i).text(), " does not fit on spatial axis ", i, " of size ",
+                w.input[i].text(), " with pads ", w.pads_begin[i].text(), " and ",
+                w.pads_end[i].text());
   if (!ceil_mode) return Dim::floor_div(room, w.strides[i]) + 1;
   const Dim count = Dim::ceil_div(room, w.strides[i]) + 1;
-  // A last window that would begin in the padding at the end does not count; with stride 1 and small pads none does.
+  // A last window that would begin in the padding at the end does not count; with stride 1 and
+  // small pads none does.
   const Dim slack = w.extent(i) - w.pads_end[i];
   if (w.strides[i] == 1 && slack.known() && slack.value() > 0) return count;
   return Dim::min(count, Dim::ceil_div(w.input[i] + w.pads_begin[i], w.strides[i]));
@@ -147,14 +156,17 @@ Window known_window(const SymbolicWindow& w) {
 
 int64_t read_group(const Attributes& attributes) {
   const int64_t group = attributes.i("group", 1);
-  TREADLE_CHECK(group >= 1 && group <= INT32_MAX, kInvalidModel, "attribute group is ", group, ", expected at least 1");
+  TREADLE_CHECK(group >= 1 && group <= INT32_MAX, kInvalidModel, "attribute group is ", group,
+                ", expected at least 1");
   return group;
 }
 
-void check_channels(const Dim& channels, const Dim& expected, const Shape& x, const Shape& w, int64_t group) {
-  TREADLE_CHECK(!channels.known() || !expected.known() || channels == expected, kInvalidModel, "input of shape ",
-                shape_text(x), " has ", channels.text(), " channels, but weights of shape ", shape_text(w),
-                " with group ", group, " take ", expected.text());
+void check_channels(const Dim& channels, const Dim& expected, const Shape& x, const Shape& w,
+                    int64_t group) {
+  TREADLE_CHECK(!channels.known() || !expected.known() || channels == expected, kInvalidModel,
+                "input of shape ", shape_text(x), " has ", channels.text(),
+                " channels, but weights of shape ", shape_text(w), " with group ", group, " take ",
+                expected.text());
 }
 
 SymbolicWindow conv_window(const Attributes& attributes, const Shape& x, const Shape& w) {
@@ -162,18 +174,20 @@ SymbolicWindow conv_window(const Attributes& attributes, const Shape& x, const S
   read_kernel(window, attributes, w);
   const int64_t group = read_group(attributes);
   check_channels(x[1], w[1] * group, x, w, group);
-  TREADLE_CHECK(!w[0].known() || w[0].value() % group == 0, kInvalidModel, "weights of shape ", shape_text(w), " give ",
-                w[0].text(), " channels, which group ", group, " does not divide");
+  TREADLE_CHECK(!w[0].known() || w[0].value() % group == 0, kInvalidModel, "weights of shape ",
+                shape_text(w), " give ", w[0].text(), " channels, which group ", group,
+                " does not divide");
   slide(window, false);
   return window;
 }
 
-// The sizes that attribute output_shape asks for; empty when absent. It may hold batch and channels too.
+// The sizes that attribute output_shape asks for; empty when absent. It may hold batch and channels
+// too.
 Dims read_output_shape(const Attributes& attributes, size_t rank) {
   Dims sizes = attributes.ints("output_shape");
   if (sizes.size() == rank + 2) sizes.erase(sizes.begin(), sizes.begin() + 2);
-  TREADLE_CHECK(sizes.empty() || sizes.size() == rank, kInvalidModel, "attribute output_shape has ", sizes.size(),
-                " entries, expected ", rank);
+  TREADLE_CHECK(sizes.empty() || sizes.size() == rank, kInvalidModel, "attribute output_shape has ",
+                sizes.size(), " entries, expected ", rank);
   for (int64_t v : sizes) {
     TREADLE_CHECK(v >= 0, kInvalidModel, "attribute output_shape is ", shape_text(sizes));
   }
@@ -184,22 +198,25 @@ SymbolicWindow conv_transpose_window(const Attributes& attributes, const Shape& 
   SymbolicWindow window = read_window(attributes, x);
   read_kernel(window, attributes, w);
   check_channels(x[1], w[0], x, w, read_group(attributes));
-  TREADLE_CHECK(!x[1].known() || x[1].value() % read_group(attributes) == 0, kInvalidModel, "group ",
-                read_group(attributes), " does not divide the ", x[1].text(), " channels of the input");
+  TREADLE_CHECK(!x[1].known() || x[1].value() % read_group(attributes) == 0, kInvalidModel,
+                "group ", read_group(attributes), " does not divide the ", x[1].text(),
+                " channels of the input");
   const size_t rank = window.rank();
   const Dims output_padding = read_list(attributes, "output_padding", rank, 0, 0);
   const Dims wanted = read_output_shape(attributes, rank);
   for (size_t i = 0; i < rank; ++i) {
-    const Dim full = (window.input[i] - 1) * window.strides[i] + output_padding[i] + window.extent(i);
+    const Dim full =
+        (window.input[i] - 1) * window.strides[i] + output_padding[i] + window.extent(i);
     if (wanted.empty() && !is_same(window.auto_pad)) {
       window.output.push_back(full - window.pads_begin[i] - window.pads_end[i]);
-      TREADLE_CHECK(!window.output[i].known() || window.output[i].value() >= 0, kInvalidModel, "pads ",
-                    window.pads_begin[i].text(), " and ", window.pads_end[i].text(), " leave nothing of spatial axis ",
-                    i, " of size ", full.text());
+      TREADLE_CHECK(!window.output[i].known() || window.output[i].value() >= 0, kInvalidModel,
+                    "pads ", window.pads_begin[i].text(), " and ", window.pads_end[i].text(),
+                    " leave nothing of spatial axis ", i, " of size ", full.text());
       continue;
     }
     window.output.push_back(wanted.empty() ? window.input[i] * window.strides[i] : Dim(wanted[i]));
-    split_padding(window, i, Dim::max(0, full - window.output[i]), window.auto_pad == AutoPad::kSameUpper);
+    split_padding(window, i, Dim::max(0, full - window.output[i]),
+                  window.auto_pad == AutoPad::kSameUpper);
   }
   return window;
 }
@@ -241,7 +258,8 @@ ConvParams conv_params(const Attributes& attributes, const Dims& x, const Dims& 
 
 ConvParams conv_transpose_params(const Attributes& attributes, const Dims& x, const Dims& w) {
   ConvParams p;
-  static_cast<Window&>(p) = known_window(conv_transpose_window(attributes, symbolic(x), symbolic(w)));
+  static_cast<Window&>(p) =
+      known_window(conv_transpose_window(attributes, symbolic(x), symbolic(w)));
   p.batch = x[0];
   p.in_channels = x[1];
   p.group = read_group(attributes);

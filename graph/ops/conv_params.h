@@ -1,5 +1,5 @@
-// What Conv, ConvTranspose and the pools read from their attributes, resolved once and read by all: shape rules,
-// reference kernels, backends and gradients.
+// What Conv, ConvTranspose and the pools read from their attributes, resolved once and read by all:
+// shape rules, reference kernels, backends and gradients.
 #pragma once
 
 #include "graph/attributes.h"
@@ -7,8 +7,8 @@
 
 namespace treadle {
 
-// A window that slides over the spatial axes of an input [N, C, spatial…]. Every list has one entry an axis;
-// auto_pad and absent attributes are resolved. kernel, strides, dilations >= 1; pads >= 0.
+// A window that slides over the spatial axes of an input [N, C, spatial…]. Every list has one entry
+// an axis; auto_pad and absent attributes are resolved. kernel, strides, dilations >= 1; pads >= 0.
 struct Window {
   Dims kernel;
   Dims strides;
@@ -21,8 +21,8 @@ struct Window {
   size_t rank() const { return kernel.size(); }
   // Cells from the first to the last that a window touches: (kernel-1)*dilation + 1.
   int64_t extent(size_t axis) const { return (kernel[axis] - 1) * dilations[axis] + 1; }
-  // Cells after the input's end that the last window of a Conv or pool reaches; beyond pads_end under ceil_mode,
-  // below it (even negative) where the stride leaves cells unused.
+  // Cells after the input's end that the last window of a Conv or pool reaches; beyond pads_end
+  // under ceil_mode, below it (even negative) where the stride leaves cells unused.
   int64_t reach_end(size_t axis) const {
     return (output[axis] - 1) * strides[axis] + extent(axis) - input[axis] - pads_begin[axis];
   }
@@ -33,7 +33,8 @@ struct ConvParams : Window {
   int64_t in_channels = 0;
   int64_t out_channels = 0;
   int64_t group = 1;
-  Dims output_padding;  // ConvTranspose: cells added at the end of each axis, counted in `output`; else zeros
+  Dims output_padding;  // ConvTranspose: cells added at the end of each axis, counted in `output`;
+                        // else zeros
 
   int64_t group_inputs() const { return in_channels / group; }
   int64_t group_outputs() const { return out_channels / group; }
@@ -50,11 +51,15 @@ struct PoolParams : Window {
   Dims output_dims() const;  // [N, C, spatial…]
 };
 
-// Attributes: auto_pad dilations group kernel_shape pads strides. kInvalidModel where they do not fit the shapes.
-ConvParams conv_params(const Attributes& attributes, const Dims& x, const Dims& w);  // w: [M, C/group, kernel…]
+// Attributes: auto_pad dilations group kernel_shape pads strides. kInvalidModel where they do not
+// fit the shapes.
+ConvParams conv_params(const Attributes& attributes, const Dims& x,
+                       const Dims& w);  // w: [M, C/group, kernel…]
 // Also output_padding and output_shape. y[i*stride + k*dilation - pad_begin] += x[i] * w[k].
-ConvParams conv_transpose_params(const Attributes& attributes, const Dims& x, const Dims& w);  // w: [C, M/group, …]
-// Attributes: auto_pad ceil_mode count_include_pad dilations kernel_shape pads storage_order strides.
+ConvParams conv_transpose_params(const Attributes& attributes, const Dims& x,
+                                 const Dims& w);  // w: [C, M/group, …]
+// Attributes: auto_pad ceil_mode count_include_pad dilations kernel_shape pads storage_order
+// strides.
 PoolParams pool_params(const Attributes& attributes, const Dims& x);
 // One window over the whole plane: GlobalAveragePool and its kin.
 PoolParams global_pool_params(const Dims& x);

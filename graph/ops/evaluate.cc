@@ -7,9 +7,9 @@
 namespace treadle {
 
 void copy_elements(const Tensor& from, Tensor& to) {
-  TREADLE_CHECK(from.dtype() == to.dtype() && from.count() == to.count(), kInternal, "copy between ",
-                dtype_name(from.dtype()), shape_text(from.dims()), " and ", dtype_name(to.dtype()),
-                shape_text(to.dims()));
+  TREADLE_CHECK(from.dtype() == to.dtype() && from.count() == to.count(), kInternal,
+                "copy between ", dtype_name(from.dtype()), shape_text(from.dims()), " and ",
+                dtype_name(to.dtype()), shape_text(to.dims()));
   if (from.dtype() == DType::kString) {
     const auto source = from.data<std::string>();
     std::copy(source.begin(), source.end(), to.data<std::string>().begin());
@@ -34,7 +34,8 @@ Tensor& EvalContext::output(size_t i, DType dtype, const Dims& dims) {
   if (i >= outputs_.size()) outputs_.resize(i + 1);  // an output nobody wants: computed and dropped
   Value& slot = outputs_[i];
   Tensor* placed = std::get_if<Tensor>(&slot);
-  if (placed == nullptr || placed->dtype() != dtype || placed->dims() != dims) slot = Tensor(dtype, dims);
+  if (placed == nullptr || placed->dtype() != dtype || placed->dims() != dims)
+    slot = Tensor(dtype, dims);
   return std::get<Tensor>(slot);
 }
 
@@ -74,7 +75,8 @@ std::vector<Value> evaluate_composite(const Node& node, const std::vector<const 
 }  // namespace
 
 std::vector<Value> evaluate_node(const Node& node, const std::vector<const Value*>& inputs,
-                                 const std::vector<std::vector<Value>>& captures, const RunControl* control) {
+                                 const std::vector<std::vector<Value>>& captures,
+                                 const RunControl* control) {
   try {
     if (node.op->eval == nullptr) return evaluate_composite(node, inputs, control);
     EvalContext context(node, inputs);
@@ -88,9 +90,10 @@ std::vector<Value> evaluate_node(const Node& node, const std::vector<const Value
   }
 }
 
-std::vector<Value> evaluate(const Graph& graph, const std::vector<Value>& inputs, const RunControl* control) {
-  TREADLE_CHECK(inputs.size() == graph.inputs().size(), kInternal, "the graph takes ", graph.inputs().size(),
-                " inputs, got ", inputs.size());
+std::vector<Value> evaluate(const Graph& graph, const std::vector<Value>& inputs,
+                            const RunControl* control) {
+  TREADLE_CHECK(inputs.size() == graph.inputs().size(), kInternal, "the graph takes ",
+                graph.inputs().size(), " inputs, got ", inputs.size());
   std::vector<Value> values(graph.value_count());
   for (uint32_t i = 0; i < graph.value_count(); ++i) {
     const ValueDef& def = graph.value(ValueId{i});

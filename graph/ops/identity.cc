@@ -20,7 +20,11 @@ void eval_identity(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.kind = "Identity", .inputs = "input:any", .outputs = "output:any", .infer = infer_identity, .eval = eval_identity},
+    {.kind = "Identity",
+     .inputs = "input:any",
+     .outputs = "output:any",
+     .infer = infer_identity,
+     .eval = eval_identity},
 };
 
 }  // namespace

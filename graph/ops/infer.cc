@@ -6,8 +6,8 @@
 namespace treadle {
 namespace {
 
-// Tensors up to this many elements are evaluated when all inputs are known, so that shapes computed from
-// shapes become shapes.
+// Tensors up to this many elements are evaluated when all inputs are known, so that shapes computed
+// from shapes become shapes.
 constexpr int64_t kSmallTensor = 1024;
 constexpr int64_t kSmallValues = 64;
 
@@ -28,7 +28,8 @@ Tensor tensor_of(const std::vector<Dim>& values, const Type& type) {
   if (!type.shape || type.shape->size() > 1) return {};
   if (type.shape->size() == 1) dims = {static_cast<int64_t>(values.size())};
   Tensor t(type.dtype, dims);
-  TREADLE_CHECK(t.count() == static_cast<int64_t>(values.size()), kInternal, "shape values of the wrong number");
+  TREADLE_CHECK(t.count() == static_cast<int64_t>(values.size()), kInternal,
+                "shape values of the wrong number");
   for (size_t i = 0; i < values.size(); ++i) {
     if (type.dtype == DType::kInt64) {
       t.data<int64_t>()[i] = values[i].value();
@@ -49,23 +50,27 @@ void complete(Known& k) {
 }
 
 // Binds type variables by the inputs' dtypes, checks them, and sets the outputs' dtypes.
-void bind_dtypes(const Node& node, const std::vector<const Known*>& inputs, std::vector<Known>& outputs) {
+void bind_dtypes(const Node& node, const std::vector<const Known*>& inputs,
+                 std::vector<Known>& outputs) {
   std::vector<std::pair<std::string, DType>> bound;
   auto lookup = [&](const std::string& variable) {
-    const auto it = std::find_if(bound.begin(), bound.end(), [&](const auto& b) { return b.first == variable; });
+    const auto it = std::find_if(bound.begin(), bound.end(),
+                                 [&](const auto& b) { return b.first == variable; });
     return it == bound.end() ? DType::kUndefined : it->second;
   };
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Param& p = node.op->input(i);
     if (inputs[i] == nullptr || p.any) continue;
     const Type& t = inputs[i]->type;
-    TREADLE_CHECK(t.is_tensor(), kInvalidModel, "input '", p.name, "' is ", t.text(), ", expected a tensor");
+    TREADLE_CHECK(t.is_tensor(), kInvalidModel, "input '", p.name, "' is ", t.text(),
+                  ", expected a tensor");
     if (t.dtype == DType::kUndefined) continue;
-    TREADLE_CHECK(p.allowed.has(t.dtype), kInvalidModel, "input '", p.name, "' is ", dtype_name(t.dtype),
-                  ", which the operator does not take");
+    TREADLE_CHECK(p.allowed.has(t.dtype), kInvalidModel, "input '", p.name, "' is ",
+                  dtype_name(t.dtype), ", which the operator does not take");
     const DType before = lookup(p.type);
-    TREADLE_CHECK(before == DType::kUndefined || before == t.dtype, kInvalidModel, "input '", p.name, "' is ",
-                  dtype_name(t.dtype), ", but an earlier input of the same type is ", dtype_name(before));
+    TREADLE_CHECK(before == DType::kUndefined || before == t.dtype, kInvalidModel, "input '",
+                  p.name, "' is ", dtype_name(t.dtype),
+                  ", but an earlier input of the same type is ", dtype_name(before));
     if (before == DType::kUndefined) bound.emplace_back(p.type, t.dtype);
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -91,7 +96,8 @@ bool is_small_result(const std::vector<Known>& outputs) {
 }
 
 // Shapes from shapes: evaluates the node when everything it reads is small and known.
-void evaluate_small(const Node& node, const std::vector<const Known*>& inputs, std::vector<Known>& outputs) {
+void evaluate_small(const Node& node, const std::vector<const Known*>& inputs,
+                    std::vector<Known>& outputs) {
   if (node.op->has(kRandom) || node.op->has(kDataDependent) || !node.subgraphs.empty()) return;
   if (!is_small_and_known(inputs) || !is_small_result(outputs)) return;
   std::vector<Value> values(inputs.size());
@@ -151,15 +157,17 @@ void InferContext::set_dtype(size_t i, DType dtype) {
   if (i < outputs_.size()) outputs_[i].type.dtype = dtype;
 }
 void InferContext::set_shape(size_t i, Shape shape) {
-  TREADLE_CHECK(static_cast<int64_t>(shape.size()) <= kMaxRank, kInvalidModel, "rank ", shape.size(),
-                " is above the limit of ", kMaxRank);
+  TREADLE_CHECK(static_cast<int64_t>(shape.size()) <= kMaxRank, kInvalidModel, "rank ",
+                shape.size(), " is above the limit of ", kMaxRank);
   for (const Dim& d : shape) {
-    TREADLE_CHECK(!d.known() || d.value() >= 0, kInvalidModel, "the output would have shape ", shape_text(shape));
+    TREADLE_CHECK(!d.known() || d.value() >= 0, kInvalidModel, "the output would have shape ",
+                  shape_text(shape));
   }
   if (i < outputs_.size()) outputs_[i].type.shape = std::move(shape);
 }
 void InferContext::set_values(size_t i, std::vector<Dim> values) {
-  if (i < outputs_.size() && values.size() <= static_cast<size_t>(kSmallValues)) outputs_[i].values = std::move(values);
+  if (i < outputs_.size() && values.size() <= static_cast<size_t>(kSmallValues))
+    outputs_[i].values = std::move(values);
 }
 
 std::vector<Known> InferContext::infer_body(size_t index, std::vector<Known> formals) const {
@@ -218,7 +226,8 @@ std::vector<Known> infer(const Graph& graph, const std::vector<Known>& inputs) {
     Known& k = known[graph.inputs()[i].index];
     if (k.constant.defined()) continue;
     k = i < inputs.size() ? inputs[i] : Known{};
-    if (k.type.is_tensor() && k.type.dtype == DType::kUndefined) k.type = graph.value(graph.inputs()[i]).type;
+    if (k.type.is_tensor() && k.type.dtype == DType::kUndefined)
+      k.type = graph.value(graph.inputs()[i]).type;
     complete(k);
   }
   for (NodeId id : graph.topological_order()) {

@@ -1,4 +1,5 @@
-// How the reference kernels walk index spaces: strided rows, broadcasting, one axis between outer and inner.
+// How the reference kernels walk index spaces: strided rows, broadcasting, one axis between outer
+// and inner.
 #pragma once
 
 #include <array>
@@ -20,11 +21,12 @@ struct Row {
 // Drops dims of 1 and joins neighbours that every operand walks as one. At least one dim is left.
 void merge_dims(Dims& dims, std::span<Dims> strides);
 
-// Calls f(const Row<N>&) for each innermost row of the index space `dims`, in row-major order. Operand n's strides, in
-// elements, may be 0 (broadcast), negative or permuted; `start` are the offsets of index 0. Nothing is called where a
-// dim is 0.
+// Calls f(const Row<N>&) for each innermost row of the index space `dims`, in row-major order.
+// Operand n's strides, in elements, may be 0 (broadcast), negative or permuted; `start` are the
+// offsets of index 0. Nothing is called where a dim is 0.
 template <size_t N, class F>
-void for_each_row(Dims dims, std::array<Dims, N> strides, F&& f, const std::array<int64_t, N>& start = {}) {
+void for_each_row(Dims dims, std::array<Dims, N> strides, F&& f,
+                  const std::array<int64_t, N>& start = {}) {
   if (element_count(dims) == 0) return;
   merge_dims(dims, strides);
   const size_t last = dims.size() - 1;
@@ -60,21 +62,24 @@ void map_binary(const Tensor& a, const Tensor& b, Tensor& y, F&& f) {
   const B* pb = b.data<B>().data();
   R* py = y.data<R>().data();
   const Dims& dims = y.dims();
-  for_each_row<3>(dims, {broadcast_strides(a.dims(), dims), broadcast_strides(b.dims(), dims), strides_of(dims)},
-                  [&](const Row<3>& row) {
-                    const A* ra = pa + row.at[0];
-                    const B* rb = pb + row.at[1];
-                    R* ry = py + row.at[2];
-                    // A step that is a constant lets the compiler vectorize.
-                    if (row.step[0] == 1 && row.step[1] == 1) {
-                      for (int64_t i = 0; i < row.count; ++i) ry[i] = f(ra[i], rb[i]);
-                    } else if (row.step[0] == 1 && row.step[1] == 0) {
-                      const B right = *rb;
-                      for (int64_t i = 0; i < row.count; ++i) ry[i] = f(ra[i], right);
-                    } else {
-                      for (int64_t i = 0; i < row.count; ++i) ry[i] = f(ra[i * row.step[0]], rb[i * row.step[1]]);
-                    }
-                  });
+  for_each_row<3>(
+      dims,
+      {broadcast_strides(a.dims(), dims), broadcast_strides(b.dims(), dims), strides_of(dims)},
+      [&](const Row<3>& row) {
+        const A* ra = pa + row.at[0];
+        const B* rb = pb + row.at[1];
+        R* ry = py + row.at[2];
+        // A step that is a constant lets the compiler vectorize.
+        if (row.step[0] == 1 && row.step[1] == 1) {
+          for (int64_t i = 0; i < row.count; ++i) ry[i] = f(ra[i], rb[i]);
+        } else if (row.step[0] == 1 && row.step[1] == 0) {
+          const B right = *rb;
+          for (int64_t i = 0; i < row.count; ++i) ry[i] = f(ra[i], right);
+        } else {
+          for (int64_t i = 0; i < row.count; ++i)
+            ry[i] = f(ra[i * row.step[0]], rb[i * row.step[1]]);
+        }
+      });
 }
 
 // y = f(a, b, c), the inputs broadcast to y's shape.

@@ -28,7 +28,8 @@ DTypeSet dtype_set(const std::string& name) {
     return set;
   }
   const DType dtype = dtype_from_name(name);
-  TREADLE_CHECK(dtype != DType::kUndefined, kInternal, "a row names the unknown dtype '", name, "'");
+  TREADLE_CHECK(dtype != DType::kUndefined, kInternal, "a row names the unknown dtype '", name,
+                "'");
   return DTypeSet{dtype};
 }
 
@@ -39,11 +40,13 @@ DTypeSet dtype_list(const std::string& names) {
   return set;
 }
 
-std::vector<Param> parse_params(const char* text, const std::unordered_map<std::string, DTypeSet>& types) {
+std::vector<Param> parse_params(const char* text,
+                                const std::unordered_map<std::string, DTypeSet>& types) {
   std::vector<Param> params;
   for (const std::string& word : words(text)) {
     const size_t colon = word.find(':');
-    TREADLE_CHECK(colon != std::string::npos && colon > 0, kInternal, "bad parameter '", word, "' in a row");
+    TREADLE_CHECK(colon != std::string::npos && colon > 0, kInternal, "bad parameter '", word,
+                  "' in a row");
     Param p;
     p.name = word.substr(0, colon);
     p.type = word.substr(colon + 1);
@@ -81,7 +84,8 @@ Op parse(const OpDef& def, uint32_t id) {
   std::unordered_map<std::string, DTypeSet> types;
   for (const std::string& word : words(def.types)) {
     const size_t equals = word.find('=');
-    TREADLE_CHECK(equals != std::string::npos, kInternal, "bad type '", word, "' in row ", def.kind);
+    TREADLE_CHECK(equals != std::string::npos, kInternal, "bad type '", word, "' in row ",
+                  def.kind);
     types[word.substr(0, equals)] = dtype_list(word.substr(equals + 1));
   }
   Op op;
@@ -139,15 +143,15 @@ const std::vector<Op>& all_ops() { return registry().ops; }
 
 namespace {
 
-void check_arity(const Node& node, const std::vector<Param>& params, const std::vector<ValueId>& given,
-                 std::string_view what) {
+void check_arity(const Node& node, const std::vector<Param>& params,
+                 const std::vector<ValueId>& given, std::string_view what) {
   const bool variadic = !params.empty() && params.back().variadic;
-  TREADLE_CHECK(variadic || given.size() <= params.size(), kInvalidModel, describe(node), " has ", given.size(), " ",
-                what, "s, at most ", params.size(), " expected");
+  TREADLE_CHECK(variadic || given.size() <= params.size(), kInvalidModel, describe(node), " has ",
+                given.size(), " ", what, "s, at most ", params.size(), " expected");
   for (size_t i = 0; i < params.size(); ++i) {
     const bool present = i < given.size() && given[i].valid();
-    TREADLE_CHECK(present || params[i].optional || params[i].variadic, kInvalidModel, describe(node), " lacks ", what,
-                  " '", params[i].name, "'");
+    TREADLE_CHECK(present || params[i].optional || params[i].variadic, kInvalidModel,
+                  describe(node), " lacks ", what, " '", params[i].name, "'");
   }
 }
 
@@ -156,9 +160,10 @@ void check_arity(const Node& node, const std::vector<Param>& params, const std::
 void check_against_row(const Node& node) {
   const Op& op = *node.op;
   check_arity(node, op.inputs, node.inputs, "input");
-  TREADLE_CHECK(node.outputs.size() <= op.outputs.size() || (!op.outputs.empty() && op.outputs.back().variadic),
-                kInvalidModel, describe(node), " has ", node.outputs.size(), " outputs, at most ", op.outputs.size(),
-                " expected");
+  TREADLE_CHECK(node.outputs.size() <= op.outputs.size() ||
+                    (!op.outputs.empty() && op.outputs.back().variadic),
+                kInvalidModel, describe(node), " has ", node.outputs.size(), " outputs, at most ",
+                op.outputs.size(), " expected");
   std::vector<std::string> known;
   for (const AttributeDef& a : op.attributes) known.push_back(a.name);
   for (const auto& [name, value] : node.attributes) {
@@ -168,14 +173,17 @@ void check_against_row(const Node& node) {
       fail(Code::kInvalidModel, describe(node), " has the unknown attribute '", name, "'",
            near.empty() ? "" : " (did you mean '" + near + "'?)");
     }
-    TREADLE_CHECK(attribute_kind(value) == def->kind, kInvalidModel, describe(node), ": attribute '", name,
-                  "' has kind ", attribute_kind(value), ", expected ", def->kind);
+    TREADLE_CHECK(attribute_kind(value) == def->kind, kInvalidModel, describe(node),
+                  ": attribute '", name, "' has kind ", attribute_kind(value), ", expected ",
+                  def->kind);
   }
   for (const AttributeDef& def : op.attributes) {
-    const bool present = def.kind == "g" ? std::any_of(node.subgraphs.begin(), node.subgraphs.end(),
-                                                       [&](const Subgraph& s) { return s.attribute == def.name; })
-                                         : node.attributes.has(def.name);
-    TREADLE_CHECK(present || !def.required, kInvalidModel, describe(node), " lacks the attribute '", def.name, "'");
+    const bool present =
+        def.kind == "g" ? std::any_of(node.subgraphs.begin(), node.subgraphs.end(),
+                                      [&](const Subgraph& s) { return s.attribute == def.name; })
+                        : node.attributes.has(def.name);
+    TREADLE_CHECK(present || !def.required, kInvalidModel, describe(node), " lacks the attribute '",
+                  def.name, "'");
   }
 }
 

@@ -16,12 +16,14 @@ Type type_of(const Value& v) {
     return Type::of(Type::Kind::kSequence, element);
   }
   if (const auto* o = std::get_if<Optional>(&v)) {
-    return Type::of(Type::Kind::kOptional, o->value ? type_of(*o->value) : Type::tensor(DType::kFloat));
+    return Type::of(Type::Kind::kOptional,
+                    o->value ? type_of(*o->value) : Type::tensor(DType::kFloat));
   }
   return {};
 }
 
-// The case's node in a graph of its own. Inputs whose index is in `constants` are constants, the rest graph inputs.
+// The case's node in a graph of its own. Inputs whose index is in `constants` are constants, the
+// rest graph inputs.
 struct OneNode {
   Graph graph;
   std::vector<Value> inputs;
@@ -42,7 +44,8 @@ OneNode one_node(const OpCase& c, bool small_constants) {
   };
   for (size_t i = 0; i < c.inputs.size(); ++i) {
     const Value& v = c.inputs[i];
-    const bool constant = small_constants && i > 0 && v.is_tensor() && is_integer(v.tensor().dtype());
+    const bool constant =
+        small_constants && i > 0 && v.is_tensor() && is_integer(v.tensor().dtype());
     node.inputs.push_back(v.empty() ? ValueId{} : add(v, cat("in", i), constant));
   }
   for (const OpBody& b : c.bodies) {
@@ -94,7 +97,8 @@ std::vector<Known> knowledge(const OneNode& made, Given given) {
     k.type = made.graph.value(made.graph.inputs()[i]).type;
     if (k.type.is_tensor() && given == Given::kNothing) k.type.shape.reset();
     if (k.type.is_tensor() && given == Given::kSymbols) {
-      for (size_t d = 0; d < k.type.shape->size(); ++d) (*k.type.shape)[d] = Dim::symbol(cat("i", i, "_", d));
+      for (size_t d = 0; d < k.type.shape->size(); ++d)
+        (*k.type.shape)[d] = Dim::symbol(cat("i", i, "_", d));
     }
     known.push_back(std::move(k));
   }
@@ -111,7 +115,8 @@ void expect_type(const Type& inferred, const Value& actual, bool exact, const st
     return;
   }
   const Shape& shape = *inferred.shape;
-  ASSERT_EQ(shape.size(), real.shape->size()) << what << ": inferred " << inferred.text() << ", actual " << real.text();
+  ASSERT_EQ(shape.size(), real.shape->size())
+      << what << ": inferred " << inferred.text() << ", actual " << real.text();
   for (size_t d = 0; d < shape.size(); ++d) {
     const bool fits = shape[d].known() ? shape[d] == (*real.shape)[d] : !exact;
     EXPECT_TRUE(fits) << what << ": inferred " << inferred.text() << ", actual " << real.text();
@@ -121,15 +126,17 @@ void expect_type(const Type& inferred, const Value& actual, bool exact, const st
 void check_inference(const OpCase& c, const std::vector<Value>& actual) {
   const OneNode made = one_node(c, true);
   const bool data_dependent = made.graph.node(made.node).op->has(kDataDependent);
-  const std::pair<Given, const char*> levels[] = {{Given::kDims, "inference"},
-                                                  {Given::kSymbols, "inference from symbols"},
-                                                  {Given::kNothing, "inference from ranks unknown"}};
+  const std::pair<Given, const char*> levels[] = {
+      {Given::kDims, "inference"},
+      {Given::kSymbols, "inference from symbols"},
+      {Given::kNothing, "inference from ranks unknown"}};
   for (const auto& [given, what] : levels) {
     check(what, [&] {
       const std::vector<Known> known = infer(made.graph, knowledge(made, given));
       const bool exact = given == Given::kDims && c.exact_shape && !data_dependent;
       for (size_t i = 0; i < actual.size(); ++i) {
-        expect_type(known[made.graph.outputs()[i].value.index].type, actual[i], exact, cat(what, ", output ", i));
+        expect_type(known[made.graph.outputs()[i].value.index].type, actual[i], exact,
+                    cat(what, ", output ", i));
       }
     });
   }
@@ -181,9 +188,13 @@ void run(const OpCase& c) {
 
 }  // namespace
 
-std::ostream& operator<<(std::ostream& out, const OpCase& c) { return out << c.op << ' ' << c.name; }
+std::ostream& operator<<(std::ostream& out, const OpCase& c) {
+  return out << c.op << ' ' << c.name;
+}
 
-std::string case_name(const testing::TestParamInfo<OpCase>& info) { return info.param.op + "_" + info.param.name; }
+std::string case_name(const testing::TestParamInfo<OpCase>& info) {
+  return info.param.op + "_" + info.param.name;
+}
 
 TEST_P(OpTest, Check) {
   check("reference", [&] { run(GetParam()); });

@@ -1,11 +1,13 @@
 // Operator cases: a family's test is a table of them, and one runner makes every check from each.
 //
-//   std::vector<OpCase> cases() { return {{.name = "rank0", .op = "Shape", .inputs = {f32({}, {1})}, .want =
-//   {axes({})}}}; } INSTANTIATE_TEST_SUITE_P(Shape, OpTest, testing::ValuesIn(cases()), case_name);
+//   std::vector<OpCase> cases() { return {{.name = "rank0", .op = "Shape", .inputs = {f32({},
+//   {1})}, .want = {axes({})}}}; } INSTANTIATE_TEST_SUITE_P(Shape, OpTest,
+//   testing::ValuesIn(cases()), case_name);
 //
-// The checks: inferred types and shapes agree with the actual ones (with dims known, and with symbols for them);
-// the reference gives `want`; the decomposition, the optimized graph, every backend and the graph saved and loaded
-// again give what the reference gives. All failures of a case are reported, not just the first.
+// The checks: inferred types and shapes agree with the actual ones (with dims known, and with
+// symbols for them); the reference gives `want`; the decomposition, the optimized graph, every
+// backend and the graph saved and loaded again give what the reference gives. All failures of a
+// case are reported, not just the first.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -32,13 +34,15 @@ struct OpCase {
   std::string domain = {};
   Attributes attributes = {};
   std::vector<Value> inputs = {};  // Value{} = absent
-  std::vector<Value> want = {};    // none: not compared with literals; Value{}: this output is not asked for
+  std::vector<Value> want =
+      {};  // none: not compared with literals; Value{}: this output is not asked for
   double rtol = 1e-5;
   double atol = 1e-6;
   size_t outputs = 0;      // 0: as many as `want`, at least 1
   std::string error = {};  // the run must fail, with this in the message
   std::vector<OpBody> bodies = {};
-  bool exact_shape = true;  // inference must find the shapes from the inputs' (data-dependent operators are excused)
+  bool exact_shape = true;  // inference must find the shapes from the inputs' (data-dependent
+                            // operators are excused)
 };
 std::ostream& operator<<(std::ostream& out, const OpCase& c);
 

@@ -40,13 +40,16 @@ Tensor counting(DType dtype, Dims dims) {
 
 Tensor packed4(DType dtype, Dims dims, const std::vector<int>& v) {
   Tensor t = Tensor::zeros(dtype, std::move(dims));
-  for (size_t i = 0; i < v.size(); ++i) t.raw()[i / 2] |= static_cast<std::byte>((v[i] & 15) << (i % 2 * 4));
+  for (size_t i = 0; i < v.size(); ++i)
+    t.raw()[i / 2] |= static_cast<std::byte>((v[i] & 15) << (i % 2 * 4));
   return t;
 }
 
 Tensor axes(const std::vector<int64_t>& v) { return i64({static_cast<int64_t>(v.size())}, v); }
 
-Value sequence(std::vector<Value> elements) { return std::make_shared<const Sequence>(std::move(elements)); }
+Value sequence(std::vector<Value> elements) {
+  return std::make_shared<const Sequence>(std::move(elements));
+}
 Value optional_of(Value value) { return Optional{std::make_shared<const Value>(std::move(value))}; }
 Value empty_optional() { return Optional{}; }
 
@@ -54,7 +57,9 @@ Tensor random_tensor(DType dtype, Dims dims, uint64_t seed, double low, double h
   Tensor t(dtype, std::move(dims));
   std::mt19937_64 engine(seed);
   // Not std::uniform_real_distribution: its values differ between standard libraries.
-  const auto next = [&] { return low + (high - low) * std::ldexp(static_cast<double>(engine() >> 11), -53); };
+  const auto next = [&] {
+    return low + (high - low) * std::ldexp(static_cast<double>(engine() >> 11), -53);
+  };
   dispatch(dtype, NumberOrBoolTypes{}, [&]<class T>() { fill<T>(t, next); });
   return t;
 }
@@ -87,7 +92,8 @@ std::string element_difference(const Tensor& got, const Tensor& want, const Tole
     }
     return "";
   }
-  if (want.dtype() == DType::kInt64 || want.dtype() == DType::kUint64 || !(kNumbers.has(want.dtype()))) {
+  if (want.dtype() == DType::kInt64 || want.dtype() == DType::kUint64 ||
+      !(kNumbers.has(want.dtype()))) {
     return got == want ? "" : cat(dtype_name(want.dtype()), " elements differ");
   }
   const std::vector<double> g = got.to_doubles();
@@ -103,20 +109,23 @@ std::string element_difference(const Tensor& got, const Tensor& want, const Tole
 
 std::string tensor_difference(const Tensor& got, const Tensor& want, const Tolerance& tolerance) {
   if (got.dtype() != want.dtype() || got.dims() != want.dims()) {
-    return cat("got ", dtype_name(got.dtype()), shape_text(got.dims()), ", want ", dtype_name(want.dtype()),
-               shape_text(want.dims()));
+    return cat("got ", dtype_name(got.dtype()), shape_text(got.dims()), ", want ",
+               dtype_name(want.dtype()), shape_text(want.dims()));
   }
   if (want.dtype() == DType::kComplex64 || want.dtype() == DType::kComplex128) {
     // Complex elements are compared as pairs of floats.
     const DType part = want.dtype() == DType::kComplex64 ? DType::kFloat : DType::kDouble;
     const Dims dims{want.count(), 2};
-    return element_difference(Tensor(part, dims, got.buffer()), Tensor(part, dims, want.buffer()), tolerance);
+    return element_difference(Tensor(part, dims, got.buffer()), Tensor(part, dims, want.buffer()),
+                              tolerance);
   }
   return element_difference(got, want, tolerance);
 }
 
-std::string sequence_difference(const Sequence& got, const Sequence& want, const Tolerance& tolerance) {
-  if (got.size() != want.size()) return cat("got a sequence of ", got.size(), ", want one of ", want.size());
+std::string sequence_difference(const Sequence& got, const Sequence& want,
+                                const Tolerance& tolerance) {
+  if (got.size() != want.size())
+    return cat("got a sequence of ", got.size(), ", want one of ", want.size());
   for (size_t i = 0; i < want.size(); ++i) {
     const std::string d = difference(got[i], want[i], tolerance);
     if (!d.empty()) return cat("element ", i, ": ", d);
@@ -127,10 +136,12 @@ std::string sequence_difference(const Sequence& got, const Sequence& want, const
 }  // namespace
 
 std::string difference(const Value& got, const Value& want, const Tolerance& tolerance) {
-  if (got.index() != want.index()) return cat("got a value of kind ", got.index(), ", want kind ", want.index());
+  if (got.index() != want.index())
+    return cat("got a value of kind ", got.index(), ", want kind ", want.index());
   if (want.is_tensor()) return tensor_difference(got.tensor(), want.tensor(), tolerance);
   if (const auto* w = std::get_if<std::shared_ptr<const Sequence>>(&want)) {
-    return sequence_difference(**std::get_if<std::shared_ptr<const Sequence>>(&got), **w, tolerance);
+    return sequence_difference(**std::get_if<std::shared_ptr<const Sequence>>(&got), **w,
+                               tolerance);
   }
   if (const auto* w = std::get_if<std::shared_ptr<const Map>>(&want)) {
     const auto& g = std::get<std::shared_ptr<const Map>>(got);
@@ -139,7 +150,8 @@ std::string difference(const Value& got, const Value& want, const Tolerance& tol
   }
   if (const auto* w = std::get_if<Optional>(&want)) {
     const auto& g = std::get<Optional>(got);
-    if (!g.value || !w->value) return !g.value == !w->value ? "" : "one optional is empty, the other is not";
+    if (!g.value || !w->value)
+      return !g.value == !w->value ? "" : "one optional is empty, the other is not";
     return difference(*g.value, *w->value, tolerance);
   }
   return "";
