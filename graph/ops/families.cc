@@ -8,6 +8,9 @@ namespace treadle {
 std::vector<std::span<const OpDef>> op_families() {
   return {
       identity_ops(),
+      reshape_ops(),
+      transpose_ops(),
+      concat_ops(),
   };
 }
 
