@@ -9,11 +9,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
 say() { echo "setup: $*"; }
 die() { echo "setup: $*" >&2; exit 1; }
-strip() { sed 's/#.*//; /^[[:space:]]*$/d' "$1"; }
+names() { sed 's/#.*//; /^[[:space:]]*$/d' "$1"; }
 
 missing_packages() {
   local name
-  for name in $(strip "$here/packages.txt"); do
+  for name in $(names "$here/packages.txt"); do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || echo "$name"
   done
 }

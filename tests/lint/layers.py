@@ -52,8 +52,9 @@ def rule_for(path):
 def check(path, text):
     lines = text.splitlines()
     rule = rule_for(path)
+    testing = path.parts[0] == "tests"  # literal graphs and tables of cases may be long
     for number, line in enumerate(lines, 1):
-        if len(line) > COLUMNS:
+        if len(line) > COLUMNS and not testing:
             yield f"{path}:{number}: {len(line)} columns (at most {COLUMNS})"
         found = INCLUDE.match(line)
         if not found or rule is None:
@@ -65,7 +66,7 @@ def check(path, text):
         allowed = ours if name.startswith(OURS) else vendors if VENDORS.match(name) else [""]
         if not name.startswith(tuple(allowed)):
             yield f"{path}:{number}: {path.parent}/ may not include {name}"
-    if len(lines) > HARD and path.parts[0] != "tests" and "table" not in path.stem:
+    if len(lines) > HARD and not testing and "table" not in path.stem:
         yield f"{path}: {len(lines)} lines (at most {HARD}): split it"
     elif len(lines) > SOFT:
         print(f"warning: {path}: {len(lines)} lines (aim at {SOFT})")
