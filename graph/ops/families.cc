@@ -7,10 +7,13 @@ namespace treadle {
 
 std::vector<std::span<const OpDef>> op_families() {
   return {
+      conv_ops(),
       identity_ops(),
+      concat_ops(),
+      matmul_ops(),
+      pool_ops(),
       reshape_ops(),
       transpose_ops(),
-      concat_ops(),
   };
 }
 

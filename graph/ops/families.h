@@ -10,9 +10,12 @@ struct OpDef;
 
 std::vector<std::span<const OpDef>> op_families();  // families.cc
 
+std::span<const OpDef> conv_ops();
 std::span<const OpDef> identity_ops();
+std::span<const OpDef> concat_ops();
+std::span<const OpDef> matmul_ops();
+std::span<const OpDef> pool_ops();
 std::span<const OpDef> reshape_ops();
 std::span<const OpDef> transpose_ops();
-std::span<const OpDef> concat_ops();
 
 }  // namespace treadle
