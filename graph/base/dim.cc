@@ -66,6 +66,12 @@ bool Dim::operator==(const Dim& other) const {
   return !expr_->unknown && !other.expr_->unknown && expr_->terms == other.expr_->terms;
 }
 
+bool Dim::non_negative() const {
+  if (known()) return value_ >= 0;
+  // Symbols are sizes, so only a subtraction (in a coefficient or within an atom) can lead below 0.
+  return !expr_->unknown && text().find('-') == std::string::npos;
+}
+
 std::string Dim::text() const {
   if (known()) return std::to_string(value_);
   if (expr_->unknown) return "?";

@@ -36,6 +36,8 @@ class Dim {
   // Equal whatever the symbols stand for. Not provably equal is false.
   bool operator==(const Dim& other) const;
   bool is(int64_t value) const { return known() && value_ == value; }
+  // At least 0 whatever sizes the symbols stand for. Not provable is false.
+  bool non_negative() const;
 
   friend Dim operator+(const Dim& a, const Dim& b);
   friend Dim operator-(const Dim& a, const Dim& b);

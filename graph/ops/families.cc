@@ -8,12 +8,17 @@ namespace treadle {
 std::vector<std::span<const OpDef>> op_families() {
   return {
       conv_ops(),
+      binary_ops(),
+      cast_ops(),
       identity_ops(),
       concat_ops(),
       matmul_ops(),
       pool_ops(),
       reshape_ops(),
       transpose_ops(),
+      concat_ops(),
+      unary_ops(),
+      variadic_ops(),
   };
 }
 

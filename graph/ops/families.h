@@ -11,11 +11,16 @@ struct OpDef;
 std::vector<std::span<const OpDef>> op_families();  // families.cc
 
 std::span<const OpDef> conv_ops();
+std::span<const OpDef> binary_ops();
+std::span<const OpDef> cast_ops();
 std::span<const OpDef> identity_ops();
 std::span<const OpDef> concat_ops();
 std::span<const OpDef> matmul_ops();
 std::span<const OpDef> pool_ops();
 std::span<const OpDef> reshape_ops();
 std::span<const OpDef> transpose_ops();
+std::span<const OpDef> concat_ops();
+std::span<const OpDef> unary_ops();
+std::span<const OpDef> variadic_ops();
 
 }  // namespace treadle
