@@ -41,6 +41,9 @@ struct DimAlgebra {
 
   static Dim atom(std::string text) { return make({{{std::move(text)}, 1}}); }
 
+  // Whatever the symbols (which are >= 0) stand for; a text without a minus has nothing to make it negative.
+  static bool is_non_negative(const Dim& d) { return d.text().find('-') == std::string::npos; }
+
   // The factor that every coefficient is divisible by, when it is divisible by `divisor`.
   static bool divides(const Terms& t, int64_t divisor) {
     return std::all_of(t.begin(), t.end(),
@@ -162,6 +165,8 @@ Dim Dim::max(const Dim& a, const Dim& b) {
   if (a.known() && b.known()) return std::max(a.value_, b.value_);
   if (a.is_unknown() || b.is_unknown()) return unknown();
   if (a == b) return a;
+  if (a.known() && a.value() <= 0 && DimAlgebra::is_non_negative(b)) return b;
+  if (b.known() && b.value() <= 0 && DimAlgebra::is_non_negative(a)) return a;
   return DimAlgebra::atom("max(" + std::min(a.text(), b.text()) + ", " +
                           std::max(a.text(), b.text()) + ")");
 }

@@ -19,6 +19,10 @@ std::vector<std::span<const OpDef>> op_families() {
       concat_ops(),
       unary_ops(),
       variadic_ops(),
+      slice_ops(),
+      pad_ops(),
+      arrange_ops(),
+      generate_ops(),
   };
 }
 

@@ -22,5 +22,9 @@ std::span<const OpDef> transpose_ops();
 std::span<const OpDef> concat_ops();
 std::span<const OpDef> unary_ops();
 std::span<const OpDef> variadic_ops();
+std::span<const OpDef> slice_ops();
+std::span<const OpDef> pad_ops();
+std::span<const OpDef> arrange_ops();
+std::span<const OpDef> generate_ops();
 
 }  // namespace treadle
