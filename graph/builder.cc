@@ -25,12 +25,7 @@ std::vector<ValueId> Builder::add(std::string_view kind, std::vector<ValueId> in
     const ValueDef& def = graph_.value(v);
     Known k;
     k.type = def.type;
-    k.constant = def.constant;
-    if (def.is_constant() && def.constant.rank() <= 1 && def.constant.count() <= 64 &&
-        (def.constant.dtype() == DType::kInt64 || def.constant.dtype() == DType::kInt32)) {
-      const auto ints = def.constant.to_ints();
-      k.values.emplace(ints.begin(), ints.end());
-    }
+    if (def.is_constant()) k = known_constant(def.constant);
     known.push_back(std::move(k));
     in.push_back(&known.back());
   }

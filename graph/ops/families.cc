@@ -11,6 +11,7 @@ std::vector<std::span<const OpDef>> op_families() {
       binary_ops(),
       cast_ops(),
       identity_ops(),
+      concat_ops(),
       matmul_ops(),
       pool_ops(),
       reshape_ops(),

@@ -214,13 +214,18 @@ std::vector<Known> infer_node(const Node& node, const std::vector<const Known*>&
   }
 }
 
+Known known_constant(const Tensor& tensor) {
+  Known known;
+  known.constant = tensor;
+  complete(known);
+  return known;
+}
+
 std::vector<Known> infer(const Graph& graph, const std::vector<Known>& inputs) {
   std::vector<Known> known(graph.value_count());
   for (uint32_t i = 0; i < graph.value_count(); ++i) {
     const ValueDef& def = graph.value(ValueId{i});
-    if (!def.is_constant()) continue;
-    known[i].constant = def.constant;
-    complete(known[i]);
+    if (def.is_constant()) known[i] = known_constant(def.constant);
   }
   for (size_t i = 0; i < graph.inputs().size(); ++i) {
     Known& k = known[graph.inputs()[i].index];

@@ -146,6 +146,9 @@ class InferContext {
   const std::vector<std::vector<Known>>* captures_ = nullptr;
 };
 
+// Type, shape values and elements of a constant.
+Known known_constant(const Tensor& tensor);
+
 // What is known of every value (by index) of a graph when its inputs are as given (default: as
 // declared). Small integer tensors that follow from shapes are evaluated. kInvalidModel with the
 // node where a rule fails.

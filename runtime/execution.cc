@@ -1,0 +1,305 @@
+#include "runtime/execution.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace treadle {
+namespace {
+
+constexpr size_t kMaxBounds = 32;
+constexpr size_t kMaxDepth = 128;
+
+Known known_of(const Value& value) {
+  Known known;
+  if (const Tensor* t = std::get_if<Tensor>(&value)) {
+    known.type = Type::tensor(t->dtype(), symbolic(t->dims()));
+  } else {
+    known.type.kind = Type::Kind::kSequence;  // any other kind: never placed in an arena
+  }
+  return known;
+}
+
+bool fits(const Known& known, const Value& value) {
+  const Tensor* t = std::get_if<Tensor>(&value);
+  if (t == nullptr) return !known.type.is_tensor();
+  if (!known.type.is_tensor() || known.type.dtype != t->dtype() ||
+      known.type.shape->size() != t->dims().size()) {
+    return false;
+  }
+  for (size_t i = 0; i < t->dims().size(); ++i) {
+    if (!(*known.type.shape)[i].is(t->dims()[i])) return false;
+  }
+  return true;
+}
+
+void* bytes_of(const Value& value) {
+  const Tensor* t = std::get_if<Tensor>(&value);
+  return t == nullptr ? nullptr : const_cast<std::byte*>(t->raw());
+}
+
+class DepthScope {
+ public:
+  explicit DepthScope(size_t& depth) : depth_(depth) {
+    TREADLE_CHECK(++depth_ <= kMaxDepth, kLimit, "control flow is nested deeper than ", kMaxDepth);
+  }
+  ~DepthScope() { --depth_; }
+  DepthScope(const DepthScope&) = delete;
+  DepthScope& operator=(const DepthScope&) = delete;
+
+ private:
+  size_t& depth_;
+};
+
+}  // namespace
+
+std::byte* Execution::arena(size_t depth, size_t bytes) {
+  if (arenas_.size() <= depth) arenas_.resize(depth + 1);
+  if (!arenas_[depth] || arenas_[depth]->size() < bytes) {
+    arenas_[depth].reset();
+    arenas_[depth] = Buffer::allocate(bytes);
+  }
+  return arenas_[depth]->data();
+}
+
+size_t Execution::arena_bytes() const {
+  size_t sum = 0;
+  for (const auto& a : arenas_) sum += a ? a->size() : 0;
+  return sum;
+}
+
+void Execution::clear() {
+  bounds_.clear();
+  arenas_.clear();
+}
+
+Bound& Execution::bind(const std::shared_ptr<const Graph>& graph, std::span<const Value> inputs) {
+  const auto found = std::find_if(bounds_.begin(), bounds_.end(), [&](const Bound& b) {
+    return b.plan->graph == graph && b.depth == depth_ &&
+           std::equal(b.types.begin(), b.types.end(), inputs.begin(), inputs.end(), fits);
+  });
+  if (found != bounds_.end()) {
+    bounds_.splice(bounds_.begin(), bounds_, found);
+  } else {
+    Bound bound;
+    for (const Value& v : inputs) bound.types.push_back(known_of(v));
+    bound.plan = model_.plans().get({&model_, graph, bound.types, threads_});
+    bound.depth = depth_;
+    bounds_.push_front(std::move(bound));
+    if (bounds_.size() > kMaxBounds) bounds_.pop_back();
+  }
+  Bound& bound = bounds_.front();
+  const std::byte* base = arena(depth_, bound.plan->arena_bytes);
+  if (bound.arena != base || bound.pointers.empty()) resolve(bound);
+  return bound;
+}
+
+void Execution::resolve(Bound& bound) {
+  const Plan& plan = *bound.plan;
+  std::byte* base = arena(bound.depth, plan.arena_bytes);
+  bound.arena = base;
+  bound.pointers.clear();
+  bound.input_patches.clear();
+  bound.output_patches.clear();
+  auto add = [&](const Place& place) {
+    const auto at = static_cast<uint32_t>(bound.pointers.size());
+    void* pointer = nullptr;
+    switch (place.kind) {
+      case Place::Kind::kNone: break;
+      case Place::Kind::kArena: pointer = base + place.offset; break;
+      case Place::Kind::kInput:
+        bound.input_patches.push_back({at, place.index, place.offset});
+        break;
+      case Place::Kind::kOutput:
+        bound.output_patches.push_back({at, place.index, place.offset});
+        break;
+      case Place::Kind::kConstant:
+        pointer = const_cast<std::byte*>(plan.constants[place.index].raw()) + place.offset;
+        break;
+    }
+    bound.pointers.push_back(pointer);
+  };
+  for (const Step& step : plan.steps) {
+    for (const Place& p : step.inputs) add(p);
+    for (const Place& p : step.outputs) add(p);
+    add(step.scratch);
+  }
+}
+
+void Execution::run_steps(Bound& bound) {
+  void* const* at = bound.pointers.data();
+  const bool polled = control != nullptr && control->check;
+  for (const Step& step : bound.plan->steps) {
+    if (polled) control->poll();
+    const KernelArgs args{at, at + step.inputs.size(), at[step.inputs.size() + step.outputs.size()],
+                          control};
+    try {
+      step.kernel->run(args);
+    } catch (Error& e) {
+      if (step.node.valid()) e.add_context(describe(bound.plan->graph->node(step.node)));
+      throw;
+    }
+    at += step.inputs.size() + step.outputs.size() + 1;
+  }
+}
+
+void Execution::run_profiled(Bound& bound) {
+  using Clock = std::chrono::steady_clock;
+  const Plan& plan = *bound.plan;
+  const auto same = [&](const StepInfo& info) {
+    return info.node == plan.infos.front().node && info.kernel == plan.infos.front().kernel &&
+           info.shapes == plan.infos.front().shapes;
+  };
+  auto first = plan.infos.empty()
+                   ? profile->steps.end()
+                   : std::find_if(profile->steps.begin(), profile->steps.end(), same);
+  if (first == profile->steps.end()) {
+    profile->steps.insert(profile->steps.end(), plan.infos.begin(), plan.infos.end());
+    first = profile->steps.end() - static_cast<ptrdiff_t>(plan.infos.size());
+  }
+  void* const* at = bound.pointers.data();
+  for (const Step& step : plan.steps) {
+    const KernelArgs args{at, at + step.inputs.size(), at[step.inputs.size() + step.outputs.size()],
+                          control};
+    const auto start = Clock::now();
+    step.kernel->run(args);
+    StepInfo& info = first[static_cast<ptrdiff_t>(step.info)];
+    info.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    ++info.calls;
+    at += step.inputs.size() + step.outputs.size() + 1;
+  }
+}
+
+void Execution::run(const std::shared_ptr<const Graph>& graph, std::span<const Value> inputs,
+                    std::span<Value> outputs) {
+  Bound& bound = bind(graph, inputs);
+  const Plan& plan = *bound.plan;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (!plan.outputs[i].is_static) continue;
+    const TensorSpec& spec = plan.outputs[i].spec;
+    const Tensor* given = std::get_if<Tensor>(&outputs[i]);
+    if (given == nullptr || !given->defined()) {
+      outputs[i] = Tensor(spec.dtype, spec.dims);
+    } else {
+      TREADLE_CHECK(given->dtype() == spec.dtype && given->dims() == spec.dims, kInvalidArgument,
+                    "output '", graph->outputs()[i].name, "' is ", dtype_name(spec.dtype),
+                    shape_text(spec.dims), ", the buffer given for it is ",
+                    dtype_name(given->dtype()), shape_text(given->dims()));
+    }
+  }
+  for (const Bound::Patch& p : bound.input_patches) {
+    bound.pointers[p.at] = static_cast<std::byte*>(bytes_of(inputs[p.index])) + p.offset;
+  }
+  for (const Bound::Patch& p : bound.output_patches) {
+    bound.pointers[p.at] = static_cast<std::byte*>(bytes_of(outputs[p.index])) + p.offset;
+  }
+  if (profile != nullptr) {
+    run_profiled(bound);
+  } else {
+    run_steps(bound);
+  }
+  const bool late = std::any_of(plan.outputs.begin(), plan.outputs.end(),
+                                [](const auto& o) { return !o.is_static; });
+  if (late || !plan.dynamic.empty()) run_late(bound, inputs, outputs);
+}
+
+// The nodes whose shapes follow from data, then what depends on them.
+void Execution::run_late(const Bound& bound, std::span<const Value> inputs,
+                         std::span<Value> outputs) {
+  const std::shared_ptr<const Plan> plan = bound.plan;  // `bound` may be evicted by a nested run
+  const Graph& graph = *plan->graph;
+  const DepthScope deeper(depth_);
+  std::vector<Value> values(graph.value_count());
+  for (size_t i = 0; i < inputs.size(); ++i) values[graph.inputs()[i].index] = inputs[i];
+  for (const Exported& e : plan->exported) {
+    void* data = nullptr;
+    switch (e.place.kind) {
+      case Place::Kind::kArena: data = const_cast<std::byte*>(bound.arena) + e.place.offset; break;
+      case Place::Kind::kInput:
+        data = static_cast<std::byte*>(bytes_of(inputs[e.place.index])) + e.place.offset;
+        break;
+      case Place::Kind::kOutput:
+        data = static_cast<std::byte*>(bytes_of(outputs[e.place.index])) + e.place.offset;
+        break;
+      case Place::Kind::kConstant:
+        values[e.value.index] =
+            Tensor(e.spec.dtype, e.spec.dims, plan->constants[e.place.index].buffer(),
+                   static_cast<size_t>(plan->constants[e.place.index].raw() -
+                                       plan->constants[e.place.index].buffer()->data()) +
+                       e.place.offset);
+        continue;
+      case Place::Kind::kNone: continue;
+    }
+    const auto bytes = static_cast<size_t>(byte_size(e.spec.dtype, element_count(e.spec.dims)));
+    values[e.value.index] = Tensor(e.spec.dtype, e.spec.dims, Buffer::borrow(data, bytes));
+  }
+  for (NodeId id : plan->dynamic) {
+    std::vector<Value> results = run_dynamic(*plan, id, values);
+    const Node& node = graph.node(id);
+    for (size_t i = 0; i < node.outputs.size() && i < results.size(); ++i) {
+      if (node.outputs[i].valid()) values[node.outputs[i].index] = std::move(results[i]);
+    }
+  }
+  if (plan->rest) {
+    std::vector<Value> rest_in;
+    for (const auto& in : plan->rest_inputs) rest_in.push_back(values[in.from.index]);
+    std::vector<Value> rest_out(plan->rest->outputs().size());
+    run(plan->rest, rest_in, rest_out);
+    for (const auto& [from, to] : plan->rest_outputs) {
+      values[graph.outputs()[to].value.index] = std::move(rest_out[from]);
+    }
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (plan->outputs[i].is_static) continue;
+    const Value& made = values[graph.outputs()[i].value.index];
+    const Value& loose =
+        made.empty() ? Value(graph.value(graph.outputs()[i].value).constant) : made;
+    Tensor* given = std::get_if<Tensor>(&outputs[i]);
+    if (given != nullptr && given->defined()) {
+      const Tensor& from = loose.tensor();
+      TREADLE_CHECK(given->dtype() == from.dtype() && given->dims() == from.dims(),
+                    kInvalidArgument, "output '", graph.outputs()[i].name, "' is ",
+                    dtype_name(from.dtype()), shape_text(from.dims()),
+                    " in this run, the buffer given for it is ", dtype_name(given->dtype()),
+                    shape_text(given->dims()));
+      copy_elements(from, *given);
+    } else {
+      outputs[i] = loose;
+    }
+  }
+}
+
+std::vector<Value> Execution::run_dynamic(const Plan& plan, NodeId id, std::vector<Value>& values) {
+  if (control != nullptr) control->poll();
+  const Graph& graph = *plan.graph;
+  const Node& node = graph.node(id);
+  auto value_of = [&](ValueId v) -> const Value& {
+    Value& value = values[v.index];
+    if (value.empty() && graph.value(v).is_constant()) value = graph.value(v).constant;
+    return value;
+  };
+  std::vector<const Value*> in;
+  for (ValueId v : node.inputs) in.push_back(v.valid() ? &value_of(v) : nullptr);
+  try {
+    if (node.op->eval == nullptr) return evaluate_node(node, in, {}, control);
+    EvalContext context(node, in);
+    context.control = control;
+    for (const Subgraph& s : node.subgraphs) {
+      context.captures.emplace_back();
+      for (ValueId v : s.captures) context.captures.back().push_back(value_of(v));
+    }
+    context.run_body_with = [this](const Subgraph& body, std::vector<Value> formals,
+                                   const std::vector<Value>& captures) {
+      formals.insert(formals.end(), captures.begin(), captures.end());
+      std::vector<Value> results(body.graph->outputs().size());
+      run(body.graph, formals, results);
+      return results;
+    };
+    node.op->eval(context);
+    return std::move(context.outputs());
+  } catch (Error& e) {
+    e.add_context(describe(node));
+    throw;
+  }
+}
+
+}  // namespace treadle

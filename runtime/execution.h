@@ -1,0 +1,59 @@
+// One session's execution state: arenas by nesting depth, and plans bound to
+// them.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "runtime/plan.h"
+
+namespace treadle {
+
+// A plan's steps with every pointer resolved, but the caller's inputs and
+// outputs.
+struct Bound {
+  std::shared_ptr<const Plan> plan;
+  size_t depth = 0;
+  const std::byte* arena = nullptr;  // of the binding; a grown arena makes it stale
+  std::vector<void*> pointers;       // each step's inputs, then its outputs, then its scratch
+  struct Patch {
+    uint32_t at;     // into pointers
+    uint32_t index;  // of the input or output
+    size_t offset;
+  };
+  std::vector<Patch> input_patches;
+  std::vector<Patch> output_patches;
+  std::vector<Known> types;  // the request, to find it again
+};
+
+class Execution {
+ public:
+  Execution(const Model& model, int threads) : model_(model), threads_(threads) {}
+  // Runs a graph; outputs[i] that is a defined tensor is filled in place, the
+  // others are set.
+  void run(const std::shared_ptr<const Graph>& graph, std::span<const Value> inputs,
+           std::span<Value> outputs);
+  const RunControl* control = nullptr;
+  Profile* profile = nullptr;
+  size_t arena_bytes() const;
+  void clear();
+
+ private:
+  Bound& bind(const std::shared_ptr<const Graph>& graph, std::span<const Value> inputs);
+  void resolve(Bound& bound);
+  void run_steps(Bound& bound);
+  void run_profiled(Bound& bound);
+  void run_late(const Bound& bound, std::span<const Value> inputs, std::span<Value> outputs);
+  std::vector<Value> run_dynamic(const Plan& plan, NodeId id, std::vector<Value>& values);
+  std::byte* arena(size_t depth, size_t bytes);
+
+  const Model& model_;
+  int threads_;
+  size_t depth_ = 0;
+  std::vector<std::shared_ptr<Buffer>> arenas_;
+  std::list<Bound> bounds_;  // most recently used first
+};
+
+}  // namespace treadle

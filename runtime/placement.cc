@@ -1,0 +1,251 @@
+// From drafts over slots to steps over one arena: gathering without copies,
+// outputs in the caller's buffers, in-place kernels, then offsets.
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/planner.h"
+
+namespace treadle {
+namespace {
+
+class CopyKernel : public Kernel {
+ public:
+  explicit CopyKernel(size_t bytes) : bytes_(bytes) {}
+  void run(const KernelArgs& args) const override {
+    if (bytes_ != 0) std::memcpy(args.outputs[0], args.inputs[0], bytes_);
+  }
+
+ private:
+  size_t bytes_;
+};
+
+class Placer {
+ public:
+  Placer(Drafts& d, Plan& plan) : d_(d), plan_(plan) {}
+
+  void run(int64_t max_bytes) {
+    for (auto it = d_.gatherings.rbegin(); it != d_.gatherings.rend(); ++it) gather(*it);
+    assign_outputs();
+    find_lifetimes();
+    share_in_place();
+    place(max_bytes);
+    emit();
+  }
+
+ private:
+  Slots& slots() { return d_.slots; }
+  bool is_free_root(SlotId root) {
+    const Slot& s = slots()[root];
+    return s.parent == kNoSlot && s.kind == Place::Kind::kArena;
+  }
+
+  // Later gatherings come first, so that a chain of Concats (DenseNet) lies in
+  // the buffer of the last.
+  void gather(const Gathering& g) {
+    if (alias_to_parts(g)) return;
+    for (size_t i = 0; i < g.parts.size(); ++i) {
+      const Located whole = slots().locate(g.whole);
+      const Located wanted{whole.root, whole.offset + g.offsets[i]};
+      const SlotId part = g.parts[i];
+      if (slots().locate(part) == wanted || slots()[part].bytes == 0) continue;
+      const SlotId root = slots().locate(part).root;
+      if (root != wanted.root && is_free_root(root) && slots().is_whole(part) &&
+          is_free_root(wanted.root)) {
+        slots().attach(root, g.whole, g.offsets[i]);
+      } else {
+        copies_.push_back({g.draft, part, g.whole, g.offsets[i]});
+      }
+    }
+  }
+
+  // The parts lie side by side already: the whole is a view of them.
+  bool alias_to_parts(const Gathering& g) {
+    const Located first = slots().locate(g.parts[0]);
+    for (size_t i = 0; i < g.parts.size(); ++i) {
+      if (slots().locate(g.parts[i]) != Located{first.root, first.offset + g.offsets[i]})
+        return false;
+    }
+    const SlotId whole = slots().locate(g.whole).root;
+    if (whole == first.root || !is_free_root(whole) || !slots().is_whole(g.whole)) return false;
+    if (first.offset + slots()[g.whole].bytes > slots()[first.root].bytes) return false;
+    if (first.offset % kAlignment != 0) return false;
+    slots().attach(whole, first.root, first.offset);
+    return true;
+  }
+
+  void assign_outputs() {
+    for (uint32_t i = 0; i < d_.outputs.size(); ++i) {
+      const SlotId slot = d_.outputs[i];
+      if (slot == kNoSlot) continue;
+      const SlotId root = slots().locate(slot).root;
+      if (is_free_root(root) && slots().is_whole(slot)) {
+        slots()[root].kind = Place::Kind::kOutput;
+        slots()[root].index = i;
+        continue;
+      }
+      const SlotId out = slots().add(slots()[slot].spec, slots()[slot].bytes);
+      slots()[out].kind = Place::Kind::kOutput;
+      slots()[out].index = i;
+      add_copy(slot, out);
+      d_.outputs[i] = out;
+    }
+  }
+
+  void add_copy(SlotId from, SlotId to) {
+    Draft draft;
+    draft.compiled.kernel = copy_kernel(slots()[from].bytes);
+    draft.inputs = {from};
+    draft.outputs = {to};
+    draft.info.op = "copy";
+    draft.info.backend = "runtime";
+    draft.info.kernel = "memcpy";
+    d_.drafts.push_back(std::move(draft));
+  }
+
+  void touch(SlotId slot, size_t step, bool write) {
+    if (slot == kNoSlot) return;
+    Slot& root = slots().root(slot);
+    if (write) root.first = std::min(root.first, step);
+    root.last = std::max(root.last, step);
+  }
+
+  void find_lifetimes() {
+    for (size_t step = 0; step < d_.drafts.size(); ++step) {
+      for (SlotId s : d_.drafts[step].inputs) touch(s, step, false);
+      for (SlotId s : d_.drafts[step].outputs) touch(s, step, true);
+    }
+    for (const Copy& c : copies_) {
+      touch(c.part, c.draft, false);
+      touch(c.whole, c.draft, true);
+    }
+    for (SlotId s : d_.exported) slots().root(s).last = kForever - 1;
+  }
+
+  void share_in_place() {
+    for (size_t step = 0; step < d_.drafts.size(); ++step) {
+      Draft& draft = d_.drafts[step];
+      for (size_t i : draft.compiled.in_place) {
+        if (draft.outputs.empty() || i >= draft.inputs.size() || !share(draft, i, step)) continue;
+        break;
+      }
+    }
+  }
+
+  bool share(const Draft& draft, size_t index, size_t step) {
+    const SlotId in = draft.inputs[index];
+    const SlotId out = draft.outputs[0];
+    if (in == kNoSlot || out == kNoSlot) return false;
+    const SlotId in_root = slots().locate(in).root;
+    const SlotId out_root = slots().locate(out).root;
+    if (in_root == out_root || !is_free_root(in_root) || slots()[in_root].last != step)
+      return false;
+    if (!slots().is_whole(in) || !slots().is_whole(out) || slots()[in].bytes != slots()[out].bytes)
+      return false;
+    for (size_t i = 0; i < draft.inputs.size(); ++i) {
+      if (i != index && draft.inputs[i] != kNoSlot &&
+          slots().locate(draft.inputs[i]).root == in_root)
+        return false;
+    }
+    Slot& kept = slots()[out_root];
+    kept.first = std::min(kept.first, slots()[in_root].first);
+    slots().attach(in_root, out_root, 0);
+    return true;
+  }
+
+  void place(int64_t max_bytes) {
+    std::vector<Lifetime> lifetimes;
+    std::vector<SlotId> owners;
+    for (SlotId s = 0; s < slots().size(); ++s) {
+      const Slot& slot = slots()[s];
+      if (slot.parent != kNoSlot || slot.kind != Place::Kind::kArena || slot.first == kForever)
+        continue;
+      lifetimes.push_back({slot.bytes, slot.first, std::max(slot.first, slot.last), 0});
+      owners.push_back(s);
+    }
+    for (size_t step = 0; step < d_.drafts.size(); ++step) {
+      const size_t bytes = d_.drafts[step].compiled.scratch_bytes;
+      if (bytes == 0) continue;
+      lifetimes.push_back({bytes, step, step, 0});
+      owners.push_back(kNoSlot);
+      scratch_of_.emplace_back(step, lifetimes.size() - 1);
+    }
+    plan_.arena_bytes = place_buffers(lifetimes);
+    TREADLE_CHECK(static_cast<int64_t>(plan_.arena_bytes) <= max_bytes, kLimit, "the run needs ",
+                  plan_.arena_bytes, " bytes of buffers, above the limit of ", max_bytes);
+    for (size_t i = 0; i < owners.size(); ++i) {
+      if (owners[i] != kNoSlot) slots()[owners[i]].offset = lifetimes[i].offset;
+    }
+    for (auto& [step, index] : scratch_of_) index = lifetimes[index].offset;
+  }
+
+  void emit() {
+    size_t next_scratch = 0;
+    for (size_t i = 0; i < d_.drafts.size(); ++i) {
+      for (const Copy& c : copies_) {
+        if (c.draft == i) emit_copy(c);
+      }
+      Draft& draft = d_.drafts[i];
+      Place scratch;
+      if (next_scratch < scratch_of_.size() && scratch_of_[next_scratch].first == i) {
+        scratch.kind = Place::Kind::kArena;
+        scratch.offset = scratch_of_[next_scratch++].second;
+      }
+      if (!draft.compiled.kernel) continue;
+      Step step;
+      step.kernel = draft.compiled.kernel.get();
+      for (SlotId s : draft.inputs) step.inputs.push_back(place_of(d_, s));
+      for (SlotId s : draft.outputs) step.outputs.push_back(place_of(d_, s));
+      step.scratch = scratch;
+      step.node = draft.node;
+      step.info = static_cast<uint32_t>(plan_.infos.size());
+      plan_.infos.push_back(std::move(draft.info));
+      plan_.kernels.push_back(std::move(draft.compiled.kernel));
+      plan_.steps.push_back(std::move(step));
+    }
+  }
+
+  struct Copy {
+    size_t draft;
+    SlotId part, whole;
+    size_t offset;
+  };
+  void emit_copy(const Copy& c) {
+    const size_t bytes = slots()[c.part].bytes;
+    Step step;
+    plan_.kernels.push_back(copy_kernel(bytes));
+    step.kernel = plan_.kernels.back().get();
+    step.inputs = {place_of(d_, c.part)};
+    step.outputs = {place_of(d_, c.whole)};
+    step.outputs[0].offset += c.offset;
+    step.info = static_cast<uint32_t>(plan_.infos.size());
+    StepInfo info = d_.drafts[c.draft].info;
+    info.kernel = "memcpy";
+    info.backend = "runtime";
+    info.bytes = static_cast<int64_t>(2 * bytes);
+    plan_.infos.push_back(std::move(info));
+    plan_.steps.push_back(std::move(step));
+  }
+
+  Drafts& d_;
+  Plan& plan_;
+  std::vector<Copy> copies_;
+  std::vector<std::pair<size_t, size_t>> scratch_of_;  // draft, then offset
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> copy_kernel(size_t bytes) { return std::make_unique<CopyKernel>(bytes); }
+
+Place place_of(const Drafts& d, SlotId slot) {
+  if (slot == kNoSlot) return {};
+  const Located at = d.slots.locate(slot);
+  const Slot& root = d.slots[at.root];
+  const size_t base = root.kind == Place::Kind::kArena ? root.offset : 0;
+  return {root.kind, root.index, base + at.offset};
+}
+
+void place_drafts(Drafts& drafts, Plan& plan, int64_t max_bytes) {
+  Placer(drafts, plan).run(max_bytes);
+}
+
+}  // namespace treadle

@@ -1,0 +1,342 @@
+// Chooses a kernel and layouts for every node with concrete shapes, inserts
+// shared reorders, and drafts the steps.
+#include "runtime/plan.h"
+
+#include <algorithm>
+
+#include "runtime/planner.h"
+#include "runtime/views.h"
+
+namespace treadle {
+namespace {
+
+int64_t spec_bytes(const TensorSpec& spec) {
+  return spec.present() ? byte_size(spec.dtype, element_count(spec.dims)) : 0;
+}
+
+StepInfo describe_step(const NodeSpec& spec) {
+  StepInfo info;
+  info.node = spec.node->name;
+  info.op = spec.node->op->full_name();
+  info.origins =
+      spec.node->origins.empty() ? std::vector<std::string>{spec.node->name} : spec.node->origins;
+  for (const TensorSpec& t : spec.inputs) {
+    info.shapes += (info.shapes.empty() ? "" : " ") + (t.present() ? shape_text(t.dims) : "-");
+    info.bytes += spec_bytes(t);
+  }
+  info.shapes += " ->";
+  for (const TensorSpec& t : spec.outputs) {
+    info.shapes += " " + (t.present() ? shape_text(t.dims) : "-");
+    info.bytes += spec_bytes(t);
+  }
+  info.multiply_adds = multiply_adds(spec);
+  return info;
+}
+
+class Planner {
+ public:
+  explicit Planner(const PlanRequest& request)
+      : request_(request), graph_(*request.graph), backend_(request.model->backend()) {
+    context_.threads = request.threads;
+    context_.packs = &request.model->packs();
+  }
+
+  std::shared_ptr<const Plan> run() {
+    auto plan = std::make_shared<Plan>();
+    plan->graph = request_.graph;
+    parts_ = partition(graph_, request_.inputs);
+    slot_of_.resize(graph_.value_count());
+    bind_inputs();
+    for (NodeId id : parts_.fixed) {
+      try {
+        add_node(id);
+      } catch (Error& e) {
+        e.add_context(describe(graph_.node(id)));
+        throw;
+      }
+    }
+    add_outputs(*plan);
+    add_exports(*plan);
+    place_drafts(d_, *plan, request_.model->options().max_bytes);
+    plan->constants = std::move(d_.constants);
+    for (size_t i = 0; i < plan->exported.size(); ++i)
+      plan->exported[i].place = place_of(d_, d_.exported[i]);
+    return plan;
+  }
+
+ private:
+  const Known& known(ValueId v) const { return parts_.known[v.index]; }
+
+  TensorSpec spec_of(ValueId v) const {
+    if (!v.valid()) return {};
+    return {known(v).type.dtype, *concrete(*known(v).type.shape), kPlain};
+  }
+
+  NodeSpec spec_of(const Node& node) {
+    NodeSpec spec;
+    spec.node = &node;
+    for (ValueId v : node.inputs) {
+      spec.inputs.push_back(spec_of(v));
+      if (v.valid()) spec.inputs.back().layout = layout_of(v);
+      spec.constants.push_back(v.valid() ? known(v).constant : Tensor());
+    }
+    for (ValueId v : node.outputs) spec.outputs.push_back(spec_of(v));
+    return spec;
+  }
+
+  Layout layout_of(ValueId v) {
+    const auto& slots = slot_of_[v.index];
+    return slots.empty() ? kPlain : d_.slots[slots.front()].spec.layout;
+  }
+
+  SlotId new_slot(TensorSpec spec) {
+    const size_t bytes = backend_.bytes(spec);
+    return d_.slots.add(spec, bytes);
+  }
+
+  void bind_inputs() {
+    for (uint32_t i = 0; i < graph_.inputs().size(); ++i) {
+      const ValueId v = graph_.inputs()[i];
+      if (parts_.loose[v.index] || known(v).constant.defined()) continue;
+      const SlotId slot = new_slot(spec_of(v));
+      d_.slots[slot].kind = Place::Kind::kInput;
+      d_.slots[slot].index = i;
+      slot_of_[v.index].push_back(slot);
+    }
+  }
+
+  // The value's slot in the layout it was made in; constants get theirs when
+  // first read.
+  SlotId first_slot(ValueId v) {
+    auto& slots = slot_of_[v.index];
+    if (slots.empty()) {
+      TREADLE_CHECK(known(v).constant.defined(), kInternal, "value '", graph_.value(v).name,
+                    "' has no buffer");
+      slots.push_back(add_constant(spec_of(v), known(v).constant));
+    }
+    return slots.front();
+  }
+
+  SlotId add_constant(const TensorSpec& spec, Tensor tensor) {
+    const SlotId slot = new_slot(spec);
+    d_.slots[slot].kind = Place::Kind::kConstant;
+    d_.slots[slot].index = static_cast<uint32_t>(d_.constants.size());
+    d_.constants.push_back(std::move(tensor));
+    return slot;
+  }
+
+  // The value in `layout`: reordered once, shared by all its readers.
+  SlotId slot_in(ValueId v, Layout layout) {
+    const SlotId from = first_slot(v);
+    for (SlotId s : slot_of_[v.index]) {
+      if (d_.slots[s].spec.layout == layout) return s;
+    }
+    TensorSpec to = d_.slots[from].spec;
+    to.layout = layout;
+    Compiled reorder = backend_.reorder(d_.slots[from].spec, to, context_);
+    const SlotId slot = d_.slots[from].kind == Place::Kind::kConstant
+                            ? reordered_constant(from, to, reorder)
+                            : reordered(from, to, std::move(reorder));
+    slot_of_[v.index].push_back(slot);
+    return slot;
+  }
+
+  SlotId reordered_constant(SlotId from, const TensorSpec& to, const Compiled& reorder) {
+    const Tensor& source = d_.constants[d_.slots[from].index];
+    const auto packed = context_.packs->get(source, cat("layout ", to.layout), [&] {
+      auto bytes = Buffer::allocate(backend_.bytes(to));
+      const auto scratch = Buffer::allocate(reorder.scratch_bytes);
+      const void* in = source.raw();
+      void* out = bytes->data();
+      reorder.kernel->run({&in, &out, scratch->data(), nullptr});
+      return bytes;
+    });
+    return add_constant(to, Tensor(DType::kUint8, {static_cast<int64_t>(packed->size())}, packed));
+  }
+
+  SlotId reordered(SlotId from, const TensorSpec& to, Compiled reorder) {
+    const SlotId slot = new_slot(to);
+    Draft draft;
+    draft.info.op = "reorder";
+    draft.info.backend = backend_.name();
+    draft.info.kernel = reorder.name;
+    draft.info.shapes = shape_text(to.dims);
+    draft.info.bytes = 2 * spec_bytes(to);
+    draft.compiled = std::move(reorder);
+    draft.inputs = {from};
+    draft.outputs = {slot};
+    d_.drafts.push_back(std::move(draft));
+    return slot;
+  }
+
+  void add_node(NodeId id) {
+    const Node& node = graph_.node(id);
+    const NodeSpec spec = spec_of(node);
+    if (add_view(node, spec) || add_parts(node, spec) || add_gathering(node, spec)) return;
+    add_kernel(id, spec);
+  }
+
+  bool add_view(const Node& node, const NodeSpec& spec) {
+    if (!is_view(spec)) return false;
+    const SlotId from = slot_in(node.inputs[0], kPlain);
+    add_part(node.outputs[0], spec.outputs[0], from, 0);
+    return true;
+  }
+
+  void add_part(ValueId v, TensorSpec spec, SlotId from, size_t offset) {
+    spec.layout = d_.slots[from].spec.layout;
+    const SlotId slot = new_slot(spec);
+    d_.slots.attach(slot, from, offset);
+    slot_of_[v.index].push_back(slot);
+  }
+
+  bool add_parts(const Node& node, const NodeSpec& spec) {
+    const std::vector<size_t> offsets = part_offsets(spec, backend_);
+    if (offsets.empty()) return false;
+    const SlotId from = first_slot(node.inputs[0]);
+    for (size_t i = 0; i < offsets.size(); ++i)
+      add_part(node.outputs[i], spec.outputs[i], from, offsets[i]);
+    return true;
+  }
+
+  bool add_gathering(const Node& node, const NodeSpec& spec) {
+    if (!node.is("Concat")) return false;
+    const auto rank = static_cast<int64_t>(spec.outputs[0].dims.size());
+    const int64_t axis = resolve_axis(node.attributes.i("axis", 0), rank);
+    TensorSpec whole = spec.outputs[0];
+    std::vector<TensorSpec> parts = spec.inputs;
+    whole.layout = spec.inputs[0].layout;
+    for (TensorSpec& p : parts) p.layout = whole.layout;
+    Gathering g;
+    g.offsets = backend_.adjacent_parts(whole, parts, axis);
+    if (g.offsets.empty()) return false;
+    for (size_t o : g.offsets) {
+      if (o % kAlignment != 0) return false;
+    }
+    for (ValueId v : node.inputs) g.parts.push_back(slot_in(v, whole.layout));
+    g.whole = new_slot(whole);
+    g.draft = d_.drafts.size();
+    slot_of_[node.outputs[0].index].push_back(g.whole);
+    Draft moment;
+    moment.info = describe_step(spec);
+    d_.drafts.push_back(std::move(moment));
+    d_.gatherings.push_back(std::move(g));
+    return true;
+  }
+
+  const Backend& choose(const NodeSpec& spec, std::string& reason) const {
+    const Support support = backend_.supports(spec);
+    if (support.ok) return backend_;
+    TREADLE_CHECK(request_.model->options().fallback, kUnsupported, "device ", backend_.name(),
+                  " does not run it (", support.reason, ") and fallback is off");
+    reason = support.reason;
+    const Support last = reference_backend().supports(spec);
+    TREADLE_CHECK(last.ok, kUnsupported, last.reason);
+    return reference_backend();
+  }
+
+  void add_kernel(NodeId id, const NodeSpec& spec) {
+    Draft draft;
+    draft.info = describe_step(spec);
+    const Backend& backend = choose(spec, draft.info.reason);
+    draft.compiled = backend.compile(spec, context_);
+    draft.info.backend = backend.name();
+    draft.info.kernel = draft.compiled.name;
+    draft.node = id;
+    const Compiled& c = draft.compiled;
+    for (size_t i = 0; i < spec.inputs.size(); ++i) {
+      const bool read = spec.inputs[i].present() && (c.reads.empty() || c.reads[i]);
+      const Layout want = c.input_layouts.empty() ? kPlain : c.input_layouts[i];
+      draft.inputs.push_back(read ? slot_in(spec.node->inputs[i], want) : kNoSlot);
+    }
+    for (size_t i = 0; i < spec.outputs.size(); ++i) {
+      if (!spec.outputs[i].present()) {
+        draft.outputs.push_back(kNoSlot);
+        continue;
+      }
+      TensorSpec out = spec.outputs[i];
+      out.layout = c.output_layouts.empty() ? kPlain : c.output_layouts[i];
+      draft.outputs.push_back(new_slot(out));
+      slot_of_[spec.node->outputs[i].index].push_back(draft.outputs.back());
+    }
+    d_.drafts.push_back(std::move(draft));
+  }
+
+  void add_outputs(Plan& plan) {
+    for (const GraphOutput& o : graph_.outputs()) {
+      const uint32_t v = o.value.index;
+      Plan::Output output;
+      output.is_static = !parts_.late[v] && !parts_.loose[v];
+      if (output.is_static) output.spec = spec_of(o.value);
+      d_.outputs.push_back(output.is_static ? slot_in(o.value, kPlain) : kNoSlot);
+      plan.outputs.push_back(std::move(output));
+    }
+  }
+
+  void export_value(Plan& plan, ValueId v) {
+    const bool done = std::any_of(plan.exported.begin(), plan.exported.end(),
+                                  [&](const Exported& e) { return e.value == v; });
+    if (done || parts_.late[v.index] || parts_.loose[v.index]) return;
+    d_.exported.push_back(slot_in(v, kPlain));
+    plan.exported.push_back({v, spec_of(v), {}});
+  }
+
+  void add_exports(Plan& plan) {
+    plan.dynamic = parts_.dynamic;
+    for (NodeId id : parts_.dynamic) {
+      for_each_use(graph_.node(id), [&](ValueId v) { export_value(plan, v); });
+    }
+    if (parts_.rest.empty()) return;
+    std::vector<ValueId> inputs;
+    plan.rest = std::make_shared<Graph>(extract_rest(graph_, parts_, inputs, plan.rest_outputs));
+    for (ValueId v : inputs) {
+      export_value(plan, v);
+      plan.rest_inputs.push_back({v});
+    }
+  }
+
+  const PlanRequest& request_;
+  const Graph& graph_;
+  const Backend& backend_;
+  CompileContext context_;
+  Partition parts_;
+  Drafts d_;
+  std::vector<std::vector<SlotId>> slot_of_;  // by value index; the layout it was made in first
+};
+
+}  // namespace
+
+std::shared_ptr<const Plan> make_plan(const PlanRequest& request) { return Planner(request).run(); }
+
+namespace {
+bool same_type(const Type& a, const Type& b) {
+  if (a.kind != b.kind || a.dtype != b.dtype || a.shape.has_value() != b.shape.has_value())
+    return false;
+  return !a.shape || *a.shape == *b.shape;
+}
+}  // namespace
+
+std::shared_ptr<const Plan> PlanCache::get(const PlanRequest& request) {
+  const std::lock_guard lock(mutex_);
+  const auto it = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) {
+    return e.graph == request.graph.get() && e.threads == request.threads &&
+           std::equal(e.types.begin(), e.types.end(), request.inputs.begin(), request.inputs.end(),
+                      [](const Type& t, const Known& k) { return same_type(t, k.type); });
+  });
+  if (it != entries_.end()) {
+    entries_.splice(entries_.begin(), entries_, it);
+    return it->plan;
+  }
+  Entry entry{request.graph.get(), request.threads, {}, make_plan(request)};
+  for (const Known& k : request.inputs) entry.types.push_back(k.type);
+  entries_.push_front(std::move(entry));
+  while (entries_.size() > capacity_) entries_.pop_back();
+  return entries_.front().plan;
+}
+
+void PlanCache::clear() {
+  const std::lock_guard lock(mutex_);
+  entries_.clear();
+}
+
+}  // namespace treadle

@@ -1,0 +1,117 @@
+// Plan: a graph at concrete input shapes. Kernels bound, layouts chosen, every
+// buffer at a fixed offset of one arena.
+#pragma once
+
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "backends/backend.h"
+#include "runtime/runtime.h"
+
+namespace treadle {
+
+// Where a tensor lies in the run.
+struct Place {
+  enum class Kind : uint8_t { kNone, kArena, kInput, kOutput, kConstant };
+  Kind kind = Kind::kNone;
+  uint32_t index = 0;  // of the input, output or constant
+  size_t offset = 0;   // bytes
+};
+
+struct Step {
+  const Kernel* kernel = nullptr;
+  std::vector<Place> inputs;
+  std::vector<Place> outputs;
+  Place scratch;
+  NodeId node;        // invalid for reorders and copies
+  uint32_t info = 0;  // index into Plan::infos
+};
+
+// A node that is run by itself, with run-time shapes, after the steps: its
+// outputs' shapes depend on data.
+struct DynamicNode {
+  NodeId node;
+};
+
+// A value that leaves the steps: for dynamic nodes, the rest or an output.
+struct Exported {
+  ValueId value;
+  TensorSpec spec;
+  Place place;
+};
+
+// Immutable; shared by sessions.
+struct Plan {
+  std::shared_ptr<const Graph> graph;
+  std::vector<std::unique_ptr<Kernel>> kernels;
+  std::vector<Step> steps;
+  std::vector<StepInfo> infos;
+  std::vector<Tensor> constants;
+  size_t arena_bytes = 0;
+
+  struct Output {
+    TensorSpec spec;  // present when a step writes it
+    bool is_static = false;
+  };
+  std::vector<Output> outputs;  // of the graph
+
+  // The part whose shapes follow from data: empty for a wholly static graph.
+  std::vector<NodeId> dynamic;        // run one by one, in this order
+  std::vector<Exported> exported;     // static values that `dynamic` and `rest` read
+  std::shared_ptr<const Graph> rest;  // what follows; null when nothing does
+  struct RestInput {
+    ValueId from;  // a value of `graph`
+  };
+  std::vector<RestInput> rest_inputs;                       // parallel to rest->inputs()
+  std::vector<std::pair<uint32_t, uint32_t>> rest_outputs;  // output of `rest` → output of `graph`
+};
+
+struct PlanRequest {
+  const Model* model = nullptr;
+  std::shared_ptr<const Graph> graph;
+  std::vector<Known> inputs;  // concrete types, parallel to graph->inputs();
+                              // non-tensors as they are
+  int threads = 1;
+};
+
+// Errors name the node: kUnsupported, kInvalidModel (shapes that do not fit),
+// kLimit.
+std::shared_ptr<const Plan> make_plan(const PlanRequest& request);
+
+// Plans of one model by graph, input types and thread count. Thread-safe;
+// bounded, least recently used out first.
+class PlanCache {
+ public:
+  explicit PlanCache(size_t capacity) : capacity_(capacity) {}
+  std::shared_ptr<const Plan> get(const PlanRequest& request);
+  void clear();
+
+ private:
+  struct Entry {
+    const Graph* graph;
+    int threads;
+    std::vector<Type> types;
+    std::shared_ptr<const Plan> plan;
+  };
+  std::mutex mutex_;
+  std::list<Entry> entries_;  // most recently used first
+  size_t capacity_;
+};
+
+// ---- memory.cc: from buffers and their lifetimes to offsets
+// ---------------------------------------------------
+
+struct Lifetime {
+  size_t bytes = 0;
+  size_t first = 0;   // step that writes it first
+  size_t last = 0;    // step that reads it last
+  size_t offset = 0;  // result
+};
+// Sets every offset (multiples of 64) so that buffers alive at the same step do
+// not overlap; the arena's size.
+size_t place_buffers(std::vector<Lifetime>& buffers);
+
+}  // namespace treadle

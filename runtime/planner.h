@@ -1,0 +1,52 @@
+// The planner's working state: steps as drafts over slots. plan.cc chooses
+// kernels, placement.cc buffers.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/partition.h"
+#include "runtime/plan.h"
+#include "runtime/slots.h"
+
+namespace treadle {
+
+struct Draft {
+  Compiled compiled;
+  std::vector<SlotId> inputs;  // kNoSlot where absent or not read
+  std::vector<SlotId> outputs;
+  StepInfo info;
+  NodeId node;
+  bool dropped = false;
+};
+
+// A Concat whose inputs can be written where they belong: no kernel, but copies
+// for those that cannot.
+struct Gathering {
+  std::vector<SlotId> parts;
+  std::vector<size_t> offsets;
+  SlotId whole;
+  size_t draft;  // an empty draft that marks the moment
+};
+
+struct Drafts {
+  Slots slots;
+  std::vector<Draft> drafts;
+  std::vector<Gathering> gatherings;
+  std::vector<SlotId> outputs;   // of the graph: a plain slot each, kNoSlot when late
+  std::vector<SlotId> exported;  // plain slots that live to the end
+  std::vector<Tensor> constants;
+};
+
+// placement.cc: decides which slots share buffers, places the buffers and
+// writes plan.steps, infos, outputs' places.
+void place_drafts(Drafts& drafts, Plan& plan, int64_t max_bytes);
+// Where a slot lies once placed.
+Place place_of(const Drafts& drafts, SlotId slot);
+
+// Copies `bytes` bytes from input 0 to output 0.
+std::unique_ptr<Kernel> copy_kernel(size_t bytes);
+
+}  // namespace treadle
