@@ -22,9 +22,11 @@ constexpr std::pair<std::string_view, dnnl_cpu_isa_t> kIsaNames[] = {
     {"avx512_core_bf16", dnnl_cpu_isa_avx512_core_bf16},
     {"avx512_core_fp16", dnnl_cpu_isa_avx512_core_fp16},
 };
-constexpr int kPrimitiveCache = 64;  // plans hold what they need; this one only helps plans made in a row
+constexpr int kPrimitiveCache =
+    64;  // plans hold what they need; this one only helps plans made in a row
 
-// Some virtual machines advertise AMX without the leaf that gives the tile sizes: oneDNN's code for it dies there.
+// Some virtual machines advertise AMX without the leaf that gives the tile sizes: oneDNN's code for
+// it dies there.
 bool amx_without_tiles() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
@@ -41,7 +43,8 @@ dnnl_cpu_isa_t wanted_isa() {
     for (const auto& [known, isa] : kIsaNames) {
       if (known == name) return isa;
     }
-    fail(Code::kInvalidArgument, "TREADLE_ISA is ", name, ", expected one of sse41 … avx512_core_fp16");
+    fail(Code::kInvalidArgument, "TREADLE_ISA is ", name,
+         ", expected one of sse41 … avx512_core_fp16");
   }
   return amx_without_tiles() ? dnnl_cpu_isa_avx512_core_fp16 : dnnl_cpu_isa_default;
 }
@@ -74,14 +77,15 @@ DnnlTag layout_tag(Layout layout, size_t rank) {
 }
 
 void check(dnnl_status_t status, const char* what) {
-  if (status != dnnl_success) [[unlikely]] rethrow_dnnl(what, dnnl::error(status, dnnl_status2str(status)));
+  if (status != dnnl_success) [[unlikely]]
+    rethrow_dnnl(what, dnnl::error(status, dnnl_status2str(status)));
 }
 
 // Identifies a packed form in the PackCache.
 std::string layout_key(const DnnlDesc& desc) {
   std::string key = cat("onednn ", static_cast<int>(desc.get_data_type()), ' ', desc.get_size());
-  for (const auto& list : {desc.get_dims(), desc.get_padded_dims(), desc.get_strides(), desc.get_inner_blks(),
-                           desc.get_inner_idxs()}) {
+  for (const auto& list : {desc.get_dims(), desc.get_padded_dims(), desc.get_strides(),
+                           desc.get_inner_blks(), desc.get_inner_idxs()}) {
     key += '|';
     for (const int64_t v : list) key += cat(v, ',');
   }
@@ -152,13 +156,15 @@ Layout accept(const TensorSpec& spec, Layout wanted) {
 }
 
 void rethrow_dnnl(const char* what, const dnnl::error& error) {
-  const Code code = error.status == dnnl_out_of_memory    ? Code::kOutOfMemory
+  const Code code = error.status == dnnl_out_of_memory   ? Code::kOutOfMemory
                     : error.status == dnnl_unimplemented ? Code::kUnsupported
                                                          : Code::kInternal;
   fail(code, "oneDNN ", what, ": ", dnnl_status2str(error.status), " (", error.what(), ")");
 }
 
-ThreadScope::ThreadScope(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
+ThreadScope::ThreadScope(int threads) : before_(omp_get_max_threads()) {
+  omp_set_num_threads(threads);
+}
 ThreadScope::~ThreadScope() { omp_set_num_threads(before_); }
 
 dnnl::primitive_attr user_scratch_attributes() {
@@ -168,13 +174,15 @@ dnnl::primitive_attr user_scratch_attributes() {
 }
 
 bool is_slow(const std::string& implementation) {
-  return implementation.find("ref") != std::string::npos || implementation.find("gemm") != std::string::npos;
+  return implementation.find("ref") != std::string::npos ||
+         implementation.find("gemm") != std::string::npos;
 }
 
-// ---- Kernels ------------------------------------------------------------------------------------------------------
+// ---- Kernels
+// ------------------------------------------------------------------------------------------------------
 
-// Runs primitives in order. oneDNN's memory objects hold the pointers, so every run needs a set of its own: a few
-// sets wait in slots, taken by an exchange; a run that finds none makes one.
+// Runs primitives in order. oneDNN's memory objects hold the pointers, so every run needs a set of
+// its own: a few sets wait in slots, taken by an exchange; a run that finds none makes one.
 class PrimitiveKernel : public Kernel {
  public:
   PrimitiveKernel(std::vector<KernelBuilder::Call> calls, std::vector<std::shared_ptr<Buffer>> held)
@@ -214,7 +222,8 @@ class PrimitiveKernel : public Kernel {
         dnnl_memory_set_data_handle(memory, pointer(args, operand));
       }
       for (const auto& [primitive, first, count] : ranges_) {
-        check(dnnl_primitive_execute(primitive, stream_.get(), static_cast<int>(count), arguments_.data() + first),
+        check(dnnl_primitive_execute(primitive, stream_.get(), static_cast<int>(count),
+                                     arguments_.data() + first),
               "execution");
       }
     }
@@ -228,7 +237,8 @@ class PrimitiveKernel : public Kernel {
     void add(const Argument& a) {
       const bool held = a.operand.from == Operand::From::kHeld;
       memory m = dnnl_guard("memory", [&] {
-        return memory(a.desc, engine(), held ? const_cast<void*>(a.operand.held) : DNNL_MEMORY_NONE);
+        return memory(a.desc, engine(),
+                      held ? const_cast<void*>(a.operand.held) : DNNL_MEMORY_NONE);
       });
       if (!held) bound_.emplace_back(m.get(), a.operand);
       arguments_.push_back({a.id, m.get()});
@@ -258,7 +268,9 @@ class PrimitiveKernel : public Kernel {
   void give_back(Instance* instance) const {
     for (auto& slot : slots_) {
       Instance* none = nullptr;
-      if (slot.compare_exchange_strong(none, instance, std::memory_order_release, std::memory_order_relaxed)) return;
+      if (slot.compare_exchange_strong(none, instance, std::memory_order_release,
+                                       std::memory_order_relaxed))
+        return;
     }
     delete instance;
   }
@@ -303,8 +315,8 @@ Operand KernelBuilder::add_reorder(const DnnlDesc& from, const DnnlDesc& to, Ope
   return target;
 }
 
-Operand KernelBuilder::add_packed(const CompileContext& context, const Tensor& constant, const DnnlDesc& from,
-                                  const DnnlDesc& to) {
+Operand KernelBuilder::add_packed(const CompileContext& context, const Tensor& constant,
+                                  const DnnlDesc& from, const DnnlDesc& to) {
   if (from == to) return hold(constant.buffer(), constant.raw());
   const auto make = [&] {
     std::shared_ptr<Buffer> packed = Buffer::allocate(to.get_size());

@@ -1,5 +1,5 @@
-// oneDNN as the CPU families see it: the engine, descriptors of our layouts, packed weights, and kernels made of
-// primitives.
+// oneDNN as the CPU families see it: the engine, descriptors of our layouts, packed weights, and
+// kernels made of primitives.
 #pragma once
 
 #include <array>
@@ -18,12 +18,14 @@ using DnnlDesc = dnnl::memory::desc;
 using DnnlTag = dnnl::memory::format_tag;
 using DnnlArgs = std::vector<std::pair<int, DnnlDesc>>;
 
-// The CPU engine of the process. The first call settles the instruction set: what oneDNN finds, lowered by the
-// environment variable TREADLE_ISA (sse41 avx avx2 avx2_vnni avx512_core avx512_core_vnni avx512_core_bf16
-// avx512_core_fp16), and never AMX where the processor does not describe its tiles.
+// The CPU engine of the process. The first call settles the instruction set: what oneDNN finds,
+// lowered by the environment variable TREADLE_ISA (sse41 avx avx2 avx2_vnni avx512_core
+// avx512_core_vnni avx512_core_bf16 avx512_core_fp16), and never AMX where the processor does not
+// describe its tiles.
 const dnnl::engine& engine();
 bool has_avx512();
-bool has_int8_dot();  // u8 x s8 products are summed in 32 bits; without it oneDNN may saturate at 16
+bool has_int8_dot();  // u8 x s8 products are summed in 32 bits; without it oneDNN may saturate at
+                      // 16
 // The layout in which float convolutions run best on this machine.
 Layout conv_layout();
 
@@ -37,9 +39,11 @@ DnnlDesc describe(DType dtype, const Dims& dims, const Dims& strides);
 // No preference: oneDNN chooses.
 DnnlDesc any_layout(DType dtype, const Dims& dims);
 
-// kPlain where `layout` orders the elements of these dims as plain does, without padding; else `layout`.
+// kPlain where `layout` orders the elements of these dims as plain does, without padding; else
+// `layout`.
 Layout canonical(const Dims& dims, Layout layout);
-// What to ask for an input that should come in `wanted`: the layout it has when the bytes are the same anyway.
+// What to ask for an input that should come in `wanted`: the layout it has when the bytes are the
+// same anyway.
 Layout accept(const TensorSpec& spec, Layout wanted);
 
 // Calls f; a dnnl::error becomes an Error that begins with `what`.
@@ -53,7 +57,8 @@ auto dnnl_guard(const char* what, F&& f) {
   }
 }
 
-// Primitives take their thread count from OpenMP when they are made: sets it for the scope, then restores it.
+// Primitives take their thread count from OpenMP when they are made: sets it for the scope, then
+// restores it.
 class ThreadScope {
  public:
   explicit ThreadScope(int threads);
@@ -99,11 +104,13 @@ class KernelBuilder {
   Operand hold(std::shared_ptr<Buffer> buffer, const void* data);
   Operand hold(std::shared_ptr<Buffer> buffer);
   // Adds a primitive; its scratchpad is provided for.
-  void add(const dnnl::primitive& primitive, const dnnl::primitive_desc_base& pd, std::vector<Argument> arguments);
+  void add(const dnnl::primitive& primitive, const dnnl::primitive_desc_base& pd,
+           std::vector<Argument> arguments);
   // Adds a reorder unless the descriptors are equal; where the reordered bytes then are.
   Operand add_reorder(const DnnlDesc& from, const DnnlDesc& to, Operand source);
   // `constant` in the layout `to`: packed once per model. Row-major as `from` describes it.
-  Operand add_packed(const CompileContext& context, const Tensor& constant, const DnnlDesc& from, const DnnlDesc& to);
+  Operand add_packed(const CompileContext& context, const Tensor& constant, const DnnlDesc& from,
+                     const DnnlDesc& to);
   Compiled finish(std::string name);
 
  private:
