@@ -5,6 +5,7 @@
 #include <oneapi/dnnl/dnnl_debug.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 
 namespace treadle::cpu {
@@ -185,8 +186,9 @@ bool is_slow(const std::string& implementation) {
 // its own: a few sets wait in slots, taken by an exchange; a run that finds none makes one.
 class PrimitiveKernel : public Kernel {
  public:
-  PrimitiveKernel(std::vector<KernelBuilder::Call> calls, std::vector<std::shared_ptr<Buffer>> held)
-      : calls_(std::move(calls)), held_(std::move(held)) {
+  PrimitiveKernel(std::vector<KernelBuilder::Call> calls, std::vector<std::shared_ptr<Buffer>> held,
+                  KernelBuilder::Copy copy)
+      : calls_(std::move(calls)), held_(std::move(held)), copy_(copy) {
     give_back(new Instance(calls_));
   }
   ~PrimitiveKernel() override {
@@ -194,6 +196,9 @@ class PrimitiveKernel : public Kernel {
   }
 
   void run(const KernelArgs& args) const override {
+    if (copy_.bytes != 0 && args.inputs[copy_.input] != args.outputs[0]) {
+      std::memcpy(args.outputs[0], args.inputs[copy_.input], copy_.bytes);
+    }
     Instance* instance = take();
     try {
       instance->run(args);
@@ -277,6 +282,7 @@ class PrimitiveKernel : public Kernel {
 
   std::vector<KernelBuilder::Call> calls_;
   std::vector<std::shared_ptr<Buffer>> held_;
+  KernelBuilder::Copy copy_;
   mutable std::array<std::atomic<Instance*>, 4> slots_{};
 };
 
@@ -328,11 +334,13 @@ Operand KernelBuilder::add_packed(const CompileContext& context, const Tensor& c
   return hold(context.packs->get(constant, layout_key(from) + layout_key(to), make));
 }
 
+void KernelBuilder::copy_first(size_t input, size_t bytes) { copy_ = {input, bytes}; }
+
 Compiled KernelBuilder::finish(std::string name) {
   Compiled compiled;
   compiled.name = "onednn " + std::move(name);
   compiled.scratch_bytes = scratch_bytes_;
-  compiled.kernel = std::make_unique<PrimitiveKernel>(std::move(calls_), std::move(held_));
+  compiled.kernel = std::make_unique<PrimitiveKernel>(std::move(calls_), std::move(held_), copy_);
   return compiled;
 }
 

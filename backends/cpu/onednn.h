@@ -111,11 +111,20 @@ class KernelBuilder {
   // `constant` in the layout `to`: packed once per model. Row-major as `from` describes it.
   Operand add_packed(const CompileContext& context, const Tensor& constant, const DnnlDesc& from,
                      const DnnlDesc& to);
+  // Before everything else copies an input to output 0, unless they share their bytes (in-place
+  // sums).
+  void copy_first(size_t input, size_t bytes);
   Compiled finish(std::string name);
+
+  struct Copy {
+    size_t input = 0;
+    size_t bytes = 0;  // 0: none
+  };
 
  private:
   std::vector<Call> calls_;
   std::vector<std::shared_ptr<Buffer>> held_;
+  Copy copy_;
   size_t scratch_bytes_ = 0;
 };
 

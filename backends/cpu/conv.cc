@@ -1,0 +1,190 @@
+#include "backends/cpu/conv.h"
+
+#include "backends/cpu/epilogue.h"
+#include "backends/cpu/layout.h"
+#include "backends/cpu/onednn.h"
+#include "graph/ops/conv_params.h"
+
+namespace treadle::cpu {
+namespace {
+
+using dnnl::algorithm;
+using Forward = dnnl::convolution_forward;
+using Deconvolution = dnnl::deconvolution_forward;
+
+constexpr size_t kX = 0, kW = 1, kB = 2, kZ = 3;
+constexpr int64_t kThinInput =
+    4;  // up to so many channels, oneDNN's blocked kernels read plain input
+
+Support supports_window(const NodeSpec& spec) {
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  const size_t rank = spec.inputs[kX].dims.size();
+  if (rank < 3 || rank > 5) return Support::no(cat("rank ", rank));
+  return supports_epilogue(*spec.node);
+}
+
+Support supports_conv(const NodeSpec& spec) {
+  if (Support s = supports_window(spec); !s.ok) return s;
+  if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
+    return Support::no("residual that is broadcast");
+  return {};
+}
+
+Dims minus_one(const Dims& dims) {
+  Dims out = dims;
+  for (int64_t& d : out) --d;
+  return out;
+}
+
+// [M, C/g, k…] as oneDNN wants it for groups: [g, M/g, C/g, k…].
+Dims grouped(const Dims& w, int64_t group, int64_t outputs, int64_t inputs) {
+  Dims dims;
+  if (group > 1) dims.push_back(group);
+  dims.push_back(outputs / group);
+  dims.push_back(inputs / group);
+  dims.insert(dims.end(), w.begin() + 2, w.end());
+  return dims;
+}
+
+struct Layouts {
+  Layout x;
+  Layout y;
+};
+
+// In order of preference; plain is what oneDNN's GEMM-based convolution takes.
+std::vector<Layouts> conv_candidates(const ConvParams& p) {
+  std::vector<Layouts> list;
+  if (conv_layout() == kBlocked16) {
+    if (p.group == 1 && p.in_channels <= kThinInput) list.push_back({kPlain, kBlocked16});
+    list.push_back({kBlocked16, kBlocked16});
+  }
+  list.push_back({kChannelsLast, kChannelsLast});
+  list.push_back({kPlain, kPlain});
+  return list;
+}
+
+DnnlDesc in_layout(const TensorSpec& spec, Layout layout) {
+  return describe({spec.dtype, spec.dims, canonical(spec.dims, layout)});
+}
+
+struct ConvPlan {
+  const NodeSpec& spec;
+  const ConvParams& p;
+  DnnlDesc weights_plain;
+
+  DnnlDesc bias() const { return spec.has(kB) ? describe(spec.inputs[kB]) : DnnlDesc(); }
+  dnnl::primitive_attr attributes() const {
+    dnnl::post_ops ops;
+    if (spec.has(kZ)) ops.append_sum();
+    append_activation(ops, epilogue_of(*spec.node));
+    dnnl::primitive_attr a = user_scratch_attributes();
+    a.set_post_ops(ops);
+    return a;
+  }
+  Forward::primitive_desc describe_with(Layouts layouts) const {
+    return Forward::primitive_desc(
+        engine(), dnnl::prop_kind::forward_inference, algorithm::convolution_direct,
+        in_layout(spec.inputs[kX], layouts.x), any_layout(DType::kFloat, weights_plain.get_dims()),
+        bias(), in_layout(spec.outputs[0], layouts.y), p.strides, minus_one(p.dilations),
+        p.pads_begin, p.pads_end, attributes(), true);
+  }
+};
+
+// Adds the primitive with its weights packed (or reordered in the run where they are not constant).
+template <class PrimitiveDesc>
+void add_with_weights(KernelBuilder& builder, const PrimitiveDesc& pd,
+                      const dnnl::primitive& primitive, const ConvPlan& plan,
+                      const CompileContext& context) {
+  const Tensor* w = plan.spec.constant(kW);
+  const Operand weights =
+      w != nullptr ? builder.add_packed(context, *w, plan.weights_plain, pd.weights_desc())
+                   : builder.add_reorder(plan.weights_plain, pd.weights_desc(), Operand::input(kW));
+  std::vector<Argument> arguments = {{DNNL_ARG_SRC, pd.src_desc(), Operand::input(kX)},
+                                     {DNNL_ARG_WEIGHTS, pd.weights_desc(), weights},
+                                     {DNNL_ARG_DST, pd.dst_desc(), Operand::output(0)}};
+  if (plan.spec.has(kB)) arguments.push_back({DNNL_ARG_BIAS, plan.bias(), Operand::input(kB)});
+  builder.add(primitive, pd, std::move(arguments));
+}
+
+Compiled finish(KernelBuilder& builder, const NodeSpec& spec, Layouts layouts,
+                const char* implementation) {
+  const TensorSpec& y = spec.outputs[0];
+  const Layout out = canonical(y.dims, layouts.y);
+  if (spec.has(kZ)) builder.copy_first(kZ, layout_bytes({y.dtype, y.dims, out}));
+  Compiled compiled = builder.finish(implementation);
+  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
+  compiled.input_layouts[kX] = accept(spec.inputs[kX], layouts.x);
+  compiled.output_layouts = {out};
+  compiled.reads.assign(spec.inputs.size(), true);
+  compiled.reads[kW] = spec.constant(kW) == nullptr;
+  if (spec.has(kZ)) {
+    compiled.input_layouts[kZ] = accept(spec.inputs[kZ], out);
+    compiled.in_place = {kZ};
+  }
+  return compiled;
+}
+
+Compiled compile_conv(const NodeSpec& spec, const CompileContext& context) {
+  const ThreadScope threads(context.threads);
+  const Dims& w = spec.inputs[kW].dims;
+  const ConvParams p = conv_params(spec.node->attributes, spec.inputs[kX].dims, w);
+  const Dims dims = grouped(w, p.group, p.out_channels, p.in_channels);
+  const ConvPlan plan{spec, p, describe(DType::kFloat, dims, strides_of(dims))};
+  return dnnl_guard("convolution", [&] {
+    const std::vector<Layouts> candidates = conv_candidates(p);
+    for (const Layouts& layouts : candidates) {
+      const Forward::primitive_desc pd = plan.describe_with(layouts);
+      if (!pd || (is_slow(pd.impl_info_str()) && &layouts != &candidates.back())) continue;
+      KernelBuilder builder;
+      add_with_weights(builder, pd, Forward(pd), plan, context);
+      return finish(builder, spec, layouts, pd.impl_info_str());
+    }
+    fail(Code::kUnsupported, "oneDNN has no convolution for ", shape_text(spec.inputs[kX].dims));
+  });
+}
+
+// ---- ConvTranspose
+// ------------------------------------------------------------------------------------------------
+
+Compiled compile_deconv(const NodeSpec& spec, const CompileContext& context) {
+  const ThreadScope threads(context.threads);
+  const Dims& w = spec.inputs[kW].dims;
+  const ConvParams p = conv_transpose_params(spec.node->attributes, spec.inputs[kX].dims, w);
+  // ONNX keeps [C, M/g, k…]; oneDNN's dims are [g, M/g, C/g, k…]: the same elements with two axes
+  // exchanged.
+  const Dims dims = grouped(w, p.group, p.out_channels, p.in_channels);
+  Dims stored = dims;
+  const size_t m = p.group > 1 ? 1 : 0;
+  std::swap(stored[m], stored[m + 1]);
+  Dims strides = strides_of(stored);
+  std::swap(strides[m], strides[m + 1]);
+  const ConvPlan plan{spec, p, describe(DType::kFloat, dims, strides)};
+  // oneDNN reads the end pads as what the output lacks: cells of output_padding count against them.
+  Dims pads_end(p.rank());
+  for (size_t i = 0; i < p.rank(); ++i) {
+    pads_end[i] = (p.input[i] - 1) * p.strides[i] + p.extent(i) - p.pads_begin[i] - p.output[i];
+  }
+  return dnnl_guard("deconvolution", [&] {
+    const Layouts layouts{conv_layout(), conv_layout()};
+    const Layouts tries[] = {layouts, {kChannelsLast, kChannelsLast}, {kPlain, kPlain}};
+    for (const Layouts& l : tries) {
+      const Deconvolution::primitive_desc pd(
+          engine(), dnnl::prop_kind::forward_inference, algorithm::deconvolution_direct,
+          in_layout(spec.inputs[kX], l.x), any_layout(DType::kFloat, dims), plan.bias(),
+          in_layout(spec.outputs[0], l.y), p.strides, minus_one(p.dilations), p.pads_begin,
+          pads_end, plan.attributes(), true);
+      if (!pd || (is_slow(pd.impl_info_str()) && &l != &tries[2])) continue;
+      KernelBuilder builder;
+      add_with_weights(builder, pd, Deconvolution(pd), plan, context);
+      return finish(builder, spec, l, pd.impl_info_str());
+    }
+    fail(Code::kUnsupported, "oneDNN has no deconvolution for ", shape_text(spec.inputs[kX].dims));
+  });
+}
+
+}  // namespace
+
+const Family kOnednnConv = {"onednn conv", supports_conv, compile_conv};
+const Family kOnednnDeconv = {"onednn deconv", supports_window, compile_deconv};
+
+}  // namespace treadle::cpu

@@ -1,0 +1,24 @@
+// What a fused operator does to its result before storing it, as oneDNN post-operations.
+#pragma once
+
+#include "backends/cpu/onednn.h"
+
+namespace treadle::cpu {
+
+// Read from a node: attributes `activation alpha beta` of the operators treadle.Fused*. Other
+// operators have none.
+struct Epilogue {
+  std::string activation;  // "" = none
+  float alpha = 0;
+  float beta = 0;
+};
+Epilogue epilogue_of(const Node& node);
+// Says which activation oneDNN lacks.
+Support supports_epilogue(const Node& node);
+void append_activation(dnnl::post_ops& ops, const Epilogue& epilogue);
+
+// Parts of `supports` that families share.
+// f32 inputs and outputs, none of them empty.
+Support supports_f32(const NodeSpec& spec);
+
+}  // namespace treadle::cpu
