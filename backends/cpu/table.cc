@@ -1,8 +1,18 @@
 // THE list of CPU kernels: which family is asked about which operator, in order of preference.
 #include "backends/cpu/table.h"
 
-namespace treadle::cpu {
+#include "backends/cpu/conv.h"
 
-std::span<const Candidate> candidates() { return {}; }
+namespace treadle::cpu {
+namespace {
+
+constexpr Candidate kCandidates[] = {
+    {"Conv", "", &kOnednnConv},
+    {"ConvTranspose", "", &kOnednnDeconv},
+};
+
+}  // namespace
+
+std::span<const Candidate> candidates() { return kCandidates; }
 
 }  // namespace treadle::cpu

@@ -1,0 +1,52 @@
+// Runs one node through a family of CPU kernels and compares with the reference.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "backends/cpu/family.h"
+#include "tests/support/tensors.h"
+
+namespace treadle::test {
+
+struct KernelCase {
+  std::string name;
+  std::string op;
+  Attributes attributes = {};
+  std::vector<Value> inputs = {};          // Value{} = absent
+  std::vector<size_t> constants = {1, 2};  // inputs known at plan time
+  std::vector<Layout> layouts = {};        // that the inputs come in; missing = plain
+  std::string domain = {};
+  double rtol = 1e-4;
+  double atol = 1e-4;
+  size_t outputs = 1;
+};
+std::ostream& operator<<(std::ostream& out, const KernelCase& c);
+
+// A node compiled by a family, with the reorders that a planner would put around it.
+class CompiledCase {
+ public:
+  CompiledCase(const cpu::Family& family, const KernelCase& c, int threads);
+  const Compiled& compiled() const { return compiled_; }
+  // Row-major outputs. Thread-safe. With `share`, output 0 takes the bytes of that input
+  // (Compiled::in_place).
+  std::vector<Tensor> run(int share = -1) const;
+  std::vector<Value> reference() const;
+
+ private:
+  struct Buffers;
+  KernelCase case_;
+  Graph graph_;
+  NodeSpec spec_;
+  int threads_;
+  Compiled compiled_;
+};
+
+// Supports, compiles on 1 and 2 threads, in place where offered, and compares.
+void check_kernel(const cpu::Family& family, const KernelCase& c);
+// The reason why the family declines.
+std::string reason(const cpu::Family& family, const KernelCase& c);
+
+}  // namespace treadle::test
