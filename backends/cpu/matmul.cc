@@ -1,0 +1,229 @@
+#include "backends/cpu/matmul.h"
+
+#include <algorithm>
+
+#include "backends/cpu/epilogue.h"
+#include "backends/cpu/onednn.h"
+
+namespace treadle::cpu {
+namespace {
+
+using dnnl::algorithm;
+using InnerProduct = dnnl::inner_product_forward;
+
+constexpr size_t kA = 0, kB = 1, kBias = 2, kZ = 3;
+constexpr size_t kMaxRank = 12;  // oneDNN's
+
+// Batch dims (1 where broadcast), rows, columns; strides in elements.
+struct Matrix {
+  Dims dims;
+  Dims strides;
+  DnnlDesc desc() const { return describe(DType::kFloat, dims, strides); }
+};
+
+// y[batch…, m, n] = scale · a·b + addend_scale · addend
+struct Product {
+  Matrix a;
+  Matrix b;
+  Dims y;
+  float scale = 1;
+  float addend_scale = 1;
+  int64_t m() const { return y[y.size() - 2]; }
+  int64_t n() const { return y.back(); }
+  int64_t k() const { return a.dims.back(); }
+};
+
+bool is_gemm(const Node& node) { return node.op->kind == "Gemm" || node.op->kind == "FusedGemm"; }
+
+Matrix matrix(Dims dims, bool is_a, bool transposed) {
+  if (dims.size() == 1) dims.insert(is_a ? dims.begin() : dims.end(), 1);
+  Matrix m{dims, strides_of(dims)};
+  const size_t last = dims.size() - 1;
+  if (transposed) {
+    std::swap(m.dims[last], m.dims[last - 1]);
+    std::swap(m.strides[last], m.strides[last - 1]);
+  }
+  return m;
+}
+
+void widen(Matrix& m, size_t rank) {
+  while (m.dims.size() < rank) {
+    m.strides.insert(m.strides.begin(), m.dims[0] * m.strides[0]);
+    m.dims.insert(m.dims.begin(), 1);
+  }
+}
+
+Product product_of(const NodeSpec& spec) {
+  const Attributes& attributes = spec.node->attributes;
+  Product p;
+  p.a = matrix(spec.inputs[kA].dims, true, attributes.i("transA", 0) != 0);
+  p.b = matrix(spec.inputs[kB].dims, false, attributes.i("transB", 0) != 0);
+  if (spec.node->is("Gemm")) {
+    p.scale = attributes.f("alpha", 1);
+    p.addend_scale = attributes.f("beta", 1);
+  }
+  const size_t rank = std::max(p.a.dims.size(), p.b.dims.size());
+  widen(p.a, rank);
+  widen(p.b, rank);
+  for (size_t i = 0; i + 2 < rank; ++i) p.y.push_back(std::max(p.a.dims[i], p.b.dims[i]));
+  p.y.push_back(p.a.dims[rank - 2]);
+  p.y.push_back(p.b.dims[rank - 1]);
+  return p;
+}
+
+// A matrix product whose right side is one matrix: the batch dims of `a` become rows.
+bool flatten(Product& p) {
+  const size_t rank = p.y.size();
+  const bool one_b =
+      std::all_of(p.b.dims.begin(), p.b.dims.end() - 2, [](int64_t d) { return d == 1; });
+  if (rank == 2 || !one_b || p.a.strides[rank - 1] != 1) return rank == 2;
+  const int64_t rows = element_count(p.y) / p.n();
+  p.a = {{rows, p.k()}, {p.k(), 1}};
+  p.b = {{p.k(), p.n()}, {p.b.strides[rank - 2], p.b.strides[rank - 1]}};
+  p.y = {rows, p.n()};
+  return true;
+}
+
+Support supports_matmul(const NodeSpec& spec) {
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  if (Support s = supports_epilogue(*spec.node); !s.ok) return s;
+  if (std::max(spec.inputs[kA].dims.size(), spec.inputs[kB].dims.size()) > kMaxRank)
+    return Support::no("rank");
+  if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
+    return Support::no("residual that is broadcast");
+  if (spec.has(kBias) && spec.inputs[kBias].dims.size() > spec.outputs[0].dims.size())
+    return Support::no("bias rank");
+  if (spec.has(kBias) && !is_gemm(*spec.node) &&
+      element_count(spec.inputs[kBias].dims) != spec.outputs[0].dims.back()) {
+    return Support::no("bias that is not one a column");
+  }
+  return {};
+}
+
+// The addend: the primitive's bias where it is one value a column and unscaled; else a binary
+// post-operation.
+struct Addend {
+  bool bias = false;
+  bool binary = false;
+  Dims dims;  // as many as y has
+};
+
+Addend addend_of(const NodeSpec& spec, const Product& p) {
+  if (!spec.has(kBias) || p.addend_scale == 0) return {};
+  const Dims& given = spec.inputs[kBias].dims;
+  const bool per_column = !given.empty() && given.back() == p.n() && element_count(given) == p.n();
+  Addend a;
+  a.dims.assign(p.y.size(), 1);
+  if (per_column) {
+    a.dims.back() = p.n();
+  } else {
+    std::copy_backward(given.begin(), given.end(), a.dims.end());
+  }
+  a.bias = per_column && p.scale == 1 && p.addend_scale == 1;
+  a.binary = !a.bias;
+  return a;
+}
+
+struct Attributed {
+  dnnl::primitive_attr attributes;
+  int addend_index = 0;  // of the binary post-operation
+};
+
+// scale·ab + beta·c = beta·(scale/beta·ab + c).
+Attributed attributed(const NodeSpec& spec, const Product& p, const Addend& addend) {
+  dnnl::post_ops ops;
+  Attributed out;
+  const float inner = addend.binary ? p.scale / p.addend_scale : p.scale;
+  if (inner != 1) ops.append_eltwise(algorithm::eltwise_linear, inner, 0);
+  if (addend.binary) {
+    out.addend_index = ops.len();
+    ops.append_binary(algorithm::binary_add,
+                      describe(DType::kFloat, addend.dims, strides_of(addend.dims)));
+    if (p.addend_scale != 1) ops.append_eltwise(algorithm::eltwise_linear, p.addend_scale, 0);
+  }
+  if (spec.has(kZ)) ops.append_sum();
+  append_activation(ops, epilogue_of(*spec.node));
+  out.attributes = user_scratch_attributes();
+  out.attributes.set_post_ops(ops);
+  return out;
+}
+
+// One primitive, its descriptors and how `b` is described to be packed.
+struct Chosen {
+  dnnl::primitive primitive;
+  dnnl::primitive_desc pd;
+  DnnlDesc b_plain;
+  DnnlDesc bias;
+};
+
+// oneDNN's inner product takes packed weights where its matrix product does not (AVX2).
+bool choose_inner_product(const Product& p, const Addend& addend,
+                          const dnnl::primitive_attr& attributes, Chosen& out) {
+  if (p.a.strides.back() != 1) return false;
+  const Dims weights = {p.n(), p.k()};
+  out.bias = addend.bias ? describe(DType::kFloat, {p.n()}, DnnlTag::a) : DnnlDesc();
+  const InnerProduct::primitive_desc pd(
+      engine(), dnnl::prop_kind::forward_inference, p.a.desc(), any_layout(DType::kFloat, weights),
+      out.bias, describe(DType::kFloat, p.y, strides_of(p.y)), attributes, true);
+  if (!pd || is_slow(pd.impl_info_str())) return false;
+  out.primitive = InnerProduct(pd);
+  out.b_plain = describe(DType::kFloat, weights, {p.b.strides[1], p.b.strides[0]});
+  out.pd = pd;
+  return true;
+}
+
+void choose_matmul(const Product& p, const Addend& addend, const dnnl::primitive_attr& attributes,
+                   bool constant_b, Chosen& out) {
+  out.bias =
+      addend.bias ? describe(DType::kFloat, addend.dims, strides_of(addend.dims)) : DnnlDesc();
+  out.b_plain = p.b.desc();
+  const DnnlDesc b = constant_b ? any_layout(DType::kFloat, p.b.dims) : out.b_plain;
+  const dnnl::matmul::primitive_desc pd(engine(), p.a.desc(), b, out.bias,
+                                        describe(DType::kFloat, p.y, strides_of(p.y)), attributes);
+  out.primitive = dnnl::matmul(pd);
+  out.pd = pd;
+}
+
+Compiled compile_matmul(const NodeSpec& spec, const CompileContext& context) {
+  const ThreadScope threads(context.threads);
+  Product p = product_of(spec);
+  const Tensor* constant = spec.constant(kB);
+  const bool flat = flatten(p);
+  const Addend addend = addend_of(spec, p);
+  return dnnl_guard("matrix product", [&] {
+    const Attributed attr = attributed(spec, p, addend);
+    Chosen c;
+    if (constant == nullptr || !flat || !choose_inner_product(p, addend, attr.attributes, c)) {
+      choose_matmul(p, addend, attr.attributes, constant != nullptr, c);
+    }
+    KernelBuilder builder;
+    const DnnlDesc b_wanted = c.pd.query_md(dnnl::query::weights_md);
+    const Operand b = constant != nullptr
+                          ? builder.add_packed(context, *constant, c.b_plain, b_wanted)
+                          : Operand::input(kB);
+    std::vector<Argument> arguments = {
+        {DNNL_ARG_SRC, p.a.desc(), Operand::input(kA)},
+        {DNNL_ARG_WEIGHTS, b_wanted, b},
+        {DNNL_ARG_DST, c.pd.query_md(dnnl::query::dst_md), Operand::output(0)}};
+    if (addend.bias) arguments.push_back({DNNL_ARG_BIAS, c.bias, Operand::input(kBias)});
+    if (addend.binary) {
+      arguments.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(attr.addend_index) | DNNL_ARG_SRC_1,
+                           describe(DType::kFloat, addend.dims, strides_of(addend.dims)),
+                           Operand::input(kBias)});
+    }
+    builder.add(c.primitive, c.pd, std::move(arguments));
+    if (spec.has(kZ))
+      builder.copy_first(kZ, static_cast<size_t>(element_count(p.y)) * sizeof(float));
+    Compiled compiled = builder.finish(c.pd.impl_info_str());
+    compiled.reads.assign(spec.inputs.size(), true);
+    compiled.reads[kB] = constant == nullptr;
+    if (spec.has(kZ)) compiled.in_place = {kZ};
+    return compiled;
+  });
+}
+
+}  // namespace
+
+const Family kOnednnMatMul = {"onednn matmul", supports_matmul, compile_matmul};
+
+}  // namespace treadle::cpu

@@ -1,0 +1,163 @@
+#include "backends/cpu/pool.h"
+
+#include <algorithm>
+
+#include "backends/cpu/epilogue.h"
+#include "backends/cpu/onednn.h"
+#include "graph/ops/conv_params.h"
+
+namespace treadle::cpu {
+namespace {
+
+using dnnl::algorithm;
+constexpr auto kInference = dnnl::prop_kind::forward_inference;
+
+bool is_global(const Node& node) { return node.op->kind.starts_with("Global"); }
+bool is_max(const Node& node) { return node.op->kind.ends_with("MaxPool"); }
+
+PoolParams params_of(const NodeSpec& spec) {
+  const Dims& x = spec.inputs[0].dims;
+  return is_global(*spec.node) ? global_pool_params(x) : pool_params(spec.node->attributes, x);
+}
+
+// Cells after the input that the windows reach, as oneDNN counts them.
+int64_t pad_end(const PoolParams& p, size_t axis) {
+  return std::max(p.pads_end[axis], p.reach_end(axis));
+}
+
+Support supports_pool(const NodeSpec& spec) {
+  if (spec.outputs.size() > 1 && spec.outputs[1].present()) return Support::no("Indices");
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  const size_t rank = spec.inputs[0].dims.size();
+  if (rank < 3 || rank > 5) return Support::no(cat("rank ", rank));
+  const PoolParams p = params_of(spec);
+  for (size_t i = 0; i < p.rank(); ++i) {
+    if (p.pads_begin[i] >= p.extent(i) || pad_end(p, i) >= p.extent(i))
+      return Support::no("window within the padding");
+    if (p.count_include_pad && p.reach_end(i) > p.pads_end[i])
+      return Support::no("ceil_mode with count_include_pad");
+    if (!is_max(*spec.node) && p.dilations[i] != 1) return Support::no("dilations");
+  }
+  return {};
+}
+
+dnnl::pooling_forward::primitive_desc describe_pool(const NodeSpec& spec, const PoolParams& p,
+                                                    Layout layout) {
+  const auto kind = is_max(*spec.node)    ? algorithm::pooling_max
+                    : p.count_include_pad ? algorithm::pooling_avg_include_padding
+                                          : algorithm::pooling_avg_exclude_padding;
+  Dims dilations = p.dilations, ends = p.pads_end;
+  for (size_t i = 0; i < p.rank(); ++i) {
+    dilations[i] -= 1;
+    ends[i] = pad_end(p, i);
+  }
+  const auto in = [&](const TensorSpec& t) {
+    return describe({t.dtype, t.dims, canonical(t.dims, layout)});
+  };
+  return dnnl::pooling_forward::primitive_desc(engine(), kInference, kind, in(spec.inputs[0]),
+                                               in(spec.outputs[0]), p.strides, p.kernel, dilations,
+                                               p.pads_begin, ends, user_scratch_attributes(), true);
+}
+
+bool is_naive(const std::string& implementation) {
+  return is_slow(implementation) || implementation.find("simple") != std::string::npos;
+}
+
+// Keeps the layout that comes in; leaves it only where oneDNN has nothing but loops for it.
+Compiled compile_pool(const NodeSpec& spec, const CompileContext& context) {
+  const ThreadScope threads(context.threads);
+  const PoolParams p = params_of(spec);
+  const TensorSpec& x = spec.inputs[0];
+  return dnnl_guard("pooling", [&] {
+    Layout layout = x.layout;
+    dnnl::pooling_forward::primitive_desc pd = describe_pool(spec, p, layout);
+    if (!pd || is_naive(pd.impl_info_str())) {
+      for (const Layout other : {conv_layout(), kPlain}) {
+        const dnnl::pooling_forward::primitive_desc better = describe_pool(spec, p, other);
+        if (!better || (pd && is_naive(better.impl_info_str()))) continue;
+        layout = other;
+        pd = better;
+        break;
+      }
+    }
+    TREADLE_CHECK(pd, kUnsupported, "oneDNN has no pooling for ", shape_text(x.dims));
+    KernelBuilder builder;
+    builder.add(dnnl::pooling_forward(pd), pd,
+                {{DNNL_ARG_SRC, pd.src_desc(), Operand::input(0)},
+                 {DNNL_ARG_DST, pd.dst_desc(), Operand::output(0)}});
+    Compiled compiled = builder.finish(pd.impl_info_str());
+    compiled.input_layouts = {accept(x, layout)};
+    compiled.output_layouts = {canonical(spec.outputs[0].dims, layout)};
+    return compiled;
+  });
+}
+
+// ---- LRN
+// ----------------------------------------------------------------------------------------------------------
+
+Support supports_lrn(const NodeSpec& spec) {
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  const size_t rank = spec.inputs[0].dims.size();
+  if (rank < 3 || rank > 5) return Support::no(cat("rank ", rank));
+  if (spec.node->attributes.i("size", 1) % 2 == 0) return Support::no("even size");
+  return {};
+}
+
+Compiled compile_lrn(const NodeSpec& spec, const CompileContext& context) {
+  const ThreadScope threads(context.threads);
+  const Attributes& a = spec.node->attributes;
+  const DnnlDesc desc = describe(spec.inputs[0]);
+  return dnnl_guard("local response normalization", [&] {
+    const dnnl::lrn_forward::primitive_desc pd(
+        engine(), kInference, algorithm::lrn_across_channels, desc, desc, a.i("size", 1),
+        a.f("alpha", 1e-4f), a.f("beta", 0.75f), a.f("bias", 1), user_scratch_attributes());
+    KernelBuilder builder;
+    builder.add(
+        dnnl::lrn_forward(pd), pd,
+        {{DNNL_ARG_SRC, desc, Operand::input(0)}, {DNNL_ARG_DST, desc, Operand::output(0)}});
+    Compiled compiled = builder.finish(pd.impl_info_str());
+    compiled.input_layouts = compiled.output_layouts = {spec.inputs[0].layout};
+    return compiled;
+  });
+}
+
+// ---- Softmax
+// ------------------------------------------------------------------------------------------------------
+
+Support supports_softmax(const NodeSpec& spec) {
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  if (spec.inputs[0].dims.empty()) return Support::no("rank 0");
+  return {};
+}
+
+Compiled compile_softmax(const NodeSpec& spec, const CompileContext& context) {
+  const ThreadScope threads(context.threads);
+  const Dims& x = spec.inputs[0].dims;
+  const int64_t axis =
+      resolve_axis(spec.node->attributes.i("axis", -1), static_cast<int64_t>(x.size()));
+  const auto middle = x.begin() + axis;
+  const Dims dims = {element_count(Dims(x.begin(), middle)), *middle,
+                     element_count(Dims(middle + 1, x.end()))};
+  const DnnlDesc desc = describe(DType::kFloat, dims, strides_of(dims));
+  const auto kind =
+      spec.node->op->kind == "LogSoftmax" ? algorithm::softmax_log : algorithm::softmax_accurate;
+  return dnnl_guard("softmax", [&] {
+    const dnnl::softmax_forward::primitive_desc pd(engine(), kInference, kind, desc, desc, 1,
+                                                   user_scratch_attributes());
+    KernelBuilder builder;
+    builder.add(
+        dnnl::softmax_forward(pd), pd,
+        {{DNNL_ARG_SRC, desc, Operand::input(0)}, {DNNL_ARG_DST, desc, Operand::output(0)}});
+    Compiled compiled = builder.finish(pd.impl_info_str());
+    compiled.in_place = {0};
+    return compiled;
+  });
+}
+
+}  // namespace
+
+const Family kOnednnPool = {"onednn pool", supports_pool, compile_pool};
+const Family kOnednnLrn = {"onednn lrn", supports_lrn, compile_lrn};
+const Family kOnednnSoftmax = {"onednn softmax", supports_softmax, compile_softmax};
+
+}  // namespace treadle::cpu

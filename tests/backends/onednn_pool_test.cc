@@ -1,0 +1,71 @@
+// Pooling through oneDNN against the reference.
+#include "backends/cpu/pool.h"
+#include "tests/backends/kernel_check.h"
+
+namespace treadle::test {
+namespace {
+
+using cpu::kBlocked16;
+using cpu::kChannelsLast;
+
+Value rnd(Dims dims, uint64_t seed) { return random_tensor(DType::kFloat, std::move(dims), seed); }
+std::vector<int64_t> ints(std::initializer_list<int64_t> v) { return v; }
+
+void check_pools(const std::string& name, const Dims& x, const Attributes& attributes) {
+  for (const char* op : {"MaxPool", "AveragePool"}) {
+    for (const Layout layout : {kPlain, kBlocked16, kChannelsLast}) {
+      check_kernel(cpu::kOnednnPool, {.name = cat(name, " layout ", layout),
+                                      .op = op,
+                                      .attributes = attributes,
+                                      .inputs = {rnd(x, 1)},
+                                      .constants = {},
+                                      .layouts = {layout}});
+    }
+  }
+}
+
+TEST(OnednnPool, Windows) {
+  check_pools("plain", {2, 17, 9, 8}, {{"kernel_shape", ints({3, 2})}});
+  check_pools(
+      "strides", {1, 16, 9, 8},
+      {{"kernel_shape", ints({3, 3})}, {"strides", ints({2, 2})}, {"pads", ints({1, 1, 1, 1})}});
+  check_pools("one", {3, 1, 5, 5}, {{"kernel_shape", ints({2, 2})}, {"pads", ints({0, 1, 1, 0})}});
+  check_pools(
+      "ceil", {1, 33, 8, 8},
+      {{"kernel_shape", ints({3, 3})}, {"strides", ints({2, 2})}, {"ceil_mode", int64_t{1}}});
+  check_pools("line", {2, 15, 30}, {{"kernel_shape", ints({4})}, {"strides", ints({3})}});
+  check_pools("volume", {1, 16, 5, 6, 7}, {{"kernel_shape", ints({2, 3, 2})}});
+}
+
+TEST(OnednnPool, Options) {
+  KernelCase c{.name = "include",
+               .op = "AveragePool",
+               .attributes = {{"kernel_shape", ints({3, 3})},
+                              {"pads", ints({1, 1, 1, 1})},
+                              {"count_include_pad", int64_t{1}}},
+               .inputs = {rnd({1, 16, 7, 7}, 1)},
+               .constants = {}};
+  check_kernel(cpu::kOnednnPool, c);
+  c.op = "MaxPool";
+  c.attributes = {{"kernel_shape", ints({3, 3})}, {"dilations", ints({2, 2})}};
+  check_kernel(cpu::kOnednnPool, c);
+  c.outputs = 2;
+  EXPECT_EQ(reason(cpu::kOnednnPool, c), "Indices");
+}
+
+TEST(OnednnPool, Global) {
+  for (const char* op : {"GlobalAveragePool", "GlobalMaxPool"}) {
+    for (const int64_t channels : {1, 16, 33}) {
+      for (const Layout layout : {kPlain, kBlocked16, kChannelsLast}) {
+        check_kernel(cpu::kOnednnPool, {.name = cat("c", channels, " layout ", layout),
+                                        .op = op,
+                                        .inputs = {rnd({2, channels, 7, 5}, 1)},
+                                        .constants = {},
+                                        .layouts = {layout}});
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace treadle::test
