@@ -17,6 +17,7 @@ std::span<const OpDef> identity_ops();
 std::span<const OpDef> concat_ops();
 std::span<const OpDef> matmul_ops();
 std::span<const OpDef> pool_ops();
+std::span<const OpDef> recurrent_ops();
 std::span<const OpDef> reshape_ops();
 std::span<const OpDef> transpose_ops();
 std::span<const OpDef> concat_ops();
