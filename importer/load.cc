@@ -20,7 +20,8 @@ struct Signature {
   std::string_view what;
 };
 constexpr Signature kSignatures[] = {
-    {0, "version https://git-lfs", "a Git LFS pointer, not the model itself: fetch it with `git lfs pull`"},
+    {0, "version https://git-lfs",
+     "a Git LFS pointer, not the model itself: fetch it with `git lfs pull`"},
     {0, "PK\x03\x04", "a ZIP archive (of PyTorch or Keras?), not an ONNX file"},
     {0, "\x89HDF", "an HDF5 file (of Keras?), not an ONNX file"},
     {0, "\x1f\x8b", "compressed by gzip: unpack it first"},
@@ -37,18 +38,21 @@ void check_signature(const Bytes& bytes) {
   bytes.read(0, std::as_writable_bytes(std::span(head)).first(static_cast<size_t>(n)));
   const std::string_view text(head.data(), head.size());
   for (const Signature& s : kSignatures) {
-    TREADLE_CHECK(text.substr(s.offset, s.bytes.size()) != s.bytes, kInvalidModel, "the file is ", s.what);
+    TREADLE_CHECK(text.substr(s.offset, s.bytes.size()) != s.bytes, kInvalidModel, "the file is ",
+                  s.what);
   }
 }
 
 void check_model(const pb::ModelProto& model) {
-  TREADLE_CHECK(model.has_graph(), kInvalidModel, "the file holds no graph: not an ONNX model, or cut off");
+  TREADLE_CHECK(model.has_graph(), kInvalidModel,
+                "the file holds no graph: not an ONNX model, or cut off");
   TREADLE_CHECK(model.ir_version() > 0, kInvalidModel, "the model states no IR version");
-  TREADLE_CHECK(model.ir_version() <= pb::IR_VERSION, kUnsupported, "the model has IR version ", model.ir_version(),
-                ", the newest known is ", static_cast<int>(pb::IR_VERSION));
+  TREADLE_CHECK(model.ir_version() <= pb::IR_VERSION, kUnsupported, "the model has IR version ",
+                model.ir_version(), ", the newest known is ", static_cast<int>(pb::IR_VERSION));
 }
 
-Graph load_from(const Bytes& bytes, onnx::ExternalFiles& external, const onnx::ReadOptions& options) {
+Graph load_from(const Bytes& bytes, onnx::ExternalFiles& external,
+                const onnx::ReadOptions& options) {
   check_signature(bytes);
   pb::ModelProto model;
   onnx::Spans spans;
@@ -84,9 +88,12 @@ Graph load_file(const std::filesystem::path& path, const onnx::ReadOptions& opti
 
 }  // namespace
 
-Graph load(const std::filesystem::path& path, const LoadOptions& options) { return load_file(path, {options}); }
+Graph load(const std::filesystem::path& path, const LoadOptions& options) {
+  return load_file(path, {options});
+}
 
-Graph load_bytes(std::span<const std::byte> bytes, const std::filesystem::path& folder, const LoadOptions& options) {
+Graph load_bytes(std::span<const std::byte> bytes, const std::filesystem::path& folder,
+                 const LoadOptions& options) {
   return with_context("the model in memory", [&] {
     onnx::ExternalFiles external(folder, {}, options.mmap);
     return load_from(*Bytes::over(bytes), external, {options});

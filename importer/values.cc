@@ -45,8 +45,8 @@ class ValueReader {
       map.keys = Tensor::of<int64_t>({p.keys_size()}, {p.keys().begin(), p.keys().end()});
     }
     map.values = joined(p.values());
-    TREADLE_CHECK(map.values.count() == map.keys.count(), kInvalidModel, "a map of ", map.keys.count(), " keys has ",
-                  map.values.count(), " values");
+    TREADLE_CHECK(map.values.count() == map.keys.count(), kInvalidModel, "a map of ",
+                  map.keys.count(), " keys has ", map.values.count(), " values");
     return Value(std::make_shared<const Map>(std::move(map)));
   }
 
@@ -58,7 +58,8 @@ class ValueReader {
     for (const auto& x : p.tensor_values()) {
       parts.push_back(tensors_.read(x));
       count = checked_add(count, parts.back().count());
-      TREADLE_CHECK(parts.back().dtype() == parts.front().dtype(), kInvalidModel, "a map's values differ in type");
+      TREADLE_CHECK(parts.back().dtype() == parts.front().dtype(), kInvalidModel,
+                    "a map's values differ in type");
     }
     Tensor all(parts.empty() ? DType::kFloat : parts.front().dtype(), {count});
     size_t at = 0;

@@ -51,7 +51,9 @@ Attribute attribute_of(const Proto& p, TensorReader& tensors) {
     case Proto::INT: check_field(p.has_i(), p); return p.i();
     case Proto::STRING: check_field(p.has_s(), p); return p.s();
     case Proto::TENSOR: check_field(p.has_t(), p); return tensors.read(p.t());
-    case Proto::SPARSE_TENSOR: check_field(p.has_sparse_tensor(), p); return tensors.read(p.sparse_tensor());
+    case Proto::SPARSE_TENSOR:
+      check_field(p.has_sparse_tensor(), p);
+      return tensors.read(p.sparse_tensor());
     case Proto::TYPE_PROTO: check_field(p.has_tp(), p); return type_of(p.tp(), "");
     case Proto::FLOATS: return list_of<float>(p.floats());
     case Proto::INTS: return list_of<int64_t>(p.ints());
@@ -76,11 +78,14 @@ Tensor constant_of(const Proto& p, TensorReader& tensors) {
     Tensor operator()(const std::vector<float>& v) const { return vector_tensor(v); }
     Tensor operator()(const std::vector<std::string>& v) const { return vector_tensor(v); }
     Tensor operator()(const Tensor& v) const { return v; }
-    Tensor operator()(const std::vector<Tensor>&) const { fail(Code::kInvalidModel, "a list of tensors"); }
+    Tensor operator()(const std::vector<Tensor>&) const {
+      fail(Code::kInvalidModel, "a list of tensors");
+    }
     Tensor operator()(const Type&) const { fail(Code::kInvalidModel, "a type"); }
   };
-  static constexpr std::string_view kForms[] = {"value",        "sparse_value", "value_int",    "value_ints",
-                                                "value_float",  "value_floats", "value_string", "value_strings"};
+  static constexpr std::string_view kForms[] = {"value",        "sparse_value", "value_int",
+                                                "value_ints",   "value_float",  "value_floats",
+                                                "value_string", "value_strings"};
   const bool known = std::ranges::find(kForms, p.name()) != std::end(kForms);
   TREADLE_CHECK(known, kInvalidModel, "a Constant has the unknown attribute '", p.name(), "'");
   return std::visit(Visitor{}, attribute_of(p, tensors));

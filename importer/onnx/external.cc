@@ -25,7 +25,8 @@ int open_beneath(const std::filesystem::path& folder, const std::string& name, u
   return static_cast<int>(fd);
 }
 
-// Hugging Face's cache: snapshots/<revision>/model.onnx and its data are links to ../../blobs/<hash>.
+// Hugging Face's cache: snapshots/<revision>/model.onnx and its data are links to
+// ../../blobs/<hash>.
 int open_beside_target(const std::filesystem::path& model, const std::filesystem::path& entry) {
   std::error_code error;
   if (model.empty() || !std::filesystem::is_symlink(model, error)) return -1;

@@ -13,7 +13,8 @@ struct Newest {
   std::string_view domain;
   int64_t version;
 };
-constexpr Newest kNewest[] = {{"", kOpset}, {"ai.onnx.ml", 5}, {"com.microsoft", 1}, {"treadle", 1}};
+constexpr Newest kNewest[] = {
+    {"", kOpset}, {"ai.onnx.ml", 5}, {"com.microsoft", 1}, {"treadle", 1}};
 
 void add_import(const pb::OperatorSetIdProto& import, Opsets& opsets) {
   const std::string domain = domain_of(import.domain());
@@ -28,7 +29,8 @@ std::string shown(const std::string& domain) { return domain.empty() ? "ai.onnx"
 // Walks all nodes that a run could reach, with an explicit stack.
 class Survey {
  public:
-  Survey(const Opsets& opsets, const Functions& functions) : opsets_(opsets), functions_(functions) {}
+  Survey(const Opsets& opsets, const Functions& functions)
+      : opsets_(opsets), functions_(functions) {}
 
   void run(const pb::GraphProto& graph) {
     todo_.push_back({&graph.node(), std::make_shared<Opsets>(opsets_)});
@@ -79,18 +81,22 @@ class Survey {
     const std::string domain = domain_of(node.domain());
     const auto import = opsets.find(domain);
     if (import == opsets.end()) {
-      note(cat("operator ", node.op_type(), " of domain '", shown(domain), "', which the model does not import"),
+      note(cat("operator ", node.op_type(), " of domain '", shown(domain),
+               "', which the model does not import"),
            node);
       return;
     }
     for (const Newest& newest : kNewest) {
       if (newest.domain == domain && import->second > newest.version) {
-        note(cat("opset ", import->second, " of ", shown(domain), ", the newest known is ", newest.version), node);
+        note(cat("opset ", import->second, " of ", shown(domain), ", the newest known is ",
+                 newest.version),
+             node);
       }
     }
     if (domain.empty() && node.op_type() == "Constant") return;
     if (find_op(current_kind(node.op_type(), domain), domain) == nullptr) {
-      note(cat("operator ", shown(domain), ".", node.op_type(), " (opset ", import->second, ")"), node);
+      note(cat("operator ", shown(domain), ".", node.op_type(), " (opset ", import->second, ")"),
+           node);
     }
   }
 
@@ -120,8 +126,10 @@ Opsets opsets_of(const pb::FunctionProto& function, const Opsets& model) {
 Functions functions_of(const pb::ModelProto& model) {
   Functions functions;
   for (const auto& f : model.functions()) {
-    const bool fresh = functions.emplace(std::tuple(domain_of(f.domain()), f.name(), f.overload()), &f).second;
-    TREADLE_CHECK(fresh, kInvalidModel, "function '", f.name(), "' of domain '", f.domain(), "' is defined twice");
+    const bool fresh =
+        functions.emplace(std::tuple(domain_of(f.domain()), f.name(), f.overload()), &f).second;
+    TREADLE_CHECK(fresh, kInvalidModel, "function '", f.name(), "' of domain '", f.domain(),
+                  "' is defined twice");
   }
   return functions;
 }
@@ -133,7 +141,8 @@ const pb::FunctionProto* called_function(const pb::NodeProto& node, const Functi
   return it == functions.end() ? nullptr : it->second;
 }
 
-void check_supported(const pb::ModelProto& model, const Opsets& opsets, const Functions& functions) {
+void check_supported(const pb::ModelProto& model, const Opsets& opsets,
+                     const Functions& functions) {
   Survey survey(opsets, functions);
   survey.run(model.graph());
   survey.report();

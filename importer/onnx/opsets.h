@@ -13,7 +13,8 @@ namespace treadle::onnx {
 // Domain ("" = ai.onnx) to version.
 using Opsets = std::map<std::string, int64_t, std::less<>>;
 // (domain, name, overload) to function.
-using Functions = std::map<std::tuple<std::string, std::string, std::string>, const pb::FunctionProto*>;
+using Functions =
+    std::map<std::tuple<std::string, std::string, std::string>, const pb::FunctionProto*>;
 
 // "ai.onnx" and "" are one domain.
 inline std::string domain_of(std::string_view domain) {
@@ -26,7 +27,8 @@ Functions functions_of(const pb::ModelProto& model);
 // The function that a node calls; null when it is an operator. Rows go before functions.
 const pb::FunctionProto* called_function(const pb::NodeProto& node, const Functions& functions);
 
-// kUnsupported listing every operator and opset, reachable from the graph, that this build does not know.
+// kUnsupported listing every operator and opset, reachable from the graph, that this build does not
+// know.
 void check_supported(const pb::ModelProto& model, const Opsets& opsets, const Functions& functions);
 
 }  // namespace treadle::onnx

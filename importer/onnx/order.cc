@@ -85,7 +85,8 @@ std::vector<int> reading_order(const NodeList& nodes) {
   const auto stuck = std::ranges::find_if(waiting, [](int n) { return n > 0; });
   TREADLE_CHECK(stuck == waiting.end(), kInvalidModel, "node '",
                 nodes[static_cast<int>(stuck - waiting.begin())].name(), "' (",
-                nodes[static_cast<int>(stuck - waiting.begin())].op_type(), ") is part of, or behind, a cycle");
+                nodes[static_cast<int>(stuck - waiting.begin())].op_type(),
+                ") is part of, or behind, a cycle");
   return order;
 }
 

@@ -90,7 +90,8 @@ class Reader {
     graph.doc = model_.doc_string();
   }
 
-  void read_initializers(const pb::GraphProto& proto, Scope& scope, const std::set<std::string>& skip) {
+  void read_initializers(const pb::GraphProto& proto, Scope& scope,
+                         const std::set<std::string>& skip) {
     Graph& graph = scope.build.graph;
     for (const auto& t : proto.initializer()) {
       if (skip.contains(t.name())) continue;
@@ -115,8 +116,10 @@ class Reader {
     for (const auto& t : proto.sparse_initializer()) initialized.insert(t.values().name());
     const std::set<std::string>& overridable = options_.load.overridable;
     for (const std::string& name : overridable) {
-      const bool is_input = std::ranges::any_of(proto.input(), [&](const auto& i) { return i.name() == name; });
-      TREADLE_CHECK(is_input, kInvalidArgument, "overridable '", name, "' is not an input of the model");
+      const bool is_input =
+          std::ranges::any_of(proto.input(), [&](const auto& i) { return i.name() == name; });
+      TREADLE_CHECK(is_input, kInvalidArgument, "overridable '", name,
+                    "' is not an input of the model");
     }
     for (const auto& i : proto.input()) {
       if (initialized.contains(i.name()) && !overridable.contains(i.name())) continue;
@@ -148,12 +151,14 @@ class Reader {
 
   static void check_output(const pb::ValueInfoProto& output, Scope& scope) {
     const ValueId id = scope.find(output.name()).value_or(ValueId{});
-    if (!id.valid() || !output.type().has_tensor_type() || output.type().tensor_type().elem_type() == 0) return;
+    if (!id.valid() || !output.type().has_tensor_type() ||
+        output.type().tensor_type().elem_type() == 0)
+      return;
     const Type& type = scope.build.graph.value(id).type;
     const DType declared = dtype_of_proto(output.type().tensor_type().elem_type());
-    TREADLE_CHECK(!type.is_tensor() || type.dtype == DType::kUndefined || type.dtype == declared, kInvalidModel,
-                  "output '", output.name(), "' is declared as ", dtype_name(declared), ", but computed as ",
-                  type.text());
+    TREADLE_CHECK(!type.is_tensor() || type.dtype == DType::kUndefined || type.dtype == declared,
+                  kInvalidModel, "output '", output.name(), "' is declared as ",
+                  dtype_name(declared), ", but computed as ", type.text());
   }
 
   // ---- Nodes: an explicit stack of frames, one for each function that is being inlined ----
@@ -179,18 +184,20 @@ class Reader {
   // So that what follows a bad node can be checked as well.
   static void define_unknown(const pb::NodeProto& node, Scope& scope) {
     for (const auto& name : node.output()) {
-      if (!name.empty() && !scope.names.contains(name)) scope.names[name] = scope.build.graph.add_value(name);
+      if (!name.empty() && !scope.names.contains(name))
+        scope.names[name] = scope.build.graph.add_value(name);
     }
   }
 
   void read_node(const pb::NodeProto& node, std::vector<Frame>& stack) {
     Frame& frame = stack.back();
     const std::string domain = domain_of(node.domain());
-    const std::string here =
-        cat("node '", name_of(node, frame), "' (", domain, domain.empty() ? "" : ".", node.op_type(), ")");
+    const std::string here = cat("node '", name_of(node, frame), "' (", domain,
+                                 domain.empty() ? "" : ".", node.op_type(), ")");
     try {
-      TREADLE_CHECK(++nodes_read_ <= options_.load.limits.max_nodes, kLimit, "the model has more than max_nodes = ",
-                    options_.load.limits.max_nodes, " nodes");
+      TREADLE_CHECK(++nodes_read_ <= options_.load.limits.max_nodes, kLimit,
+                    "the model has more than max_nodes = ", options_.load.limits.max_nodes,
+                    " nodes");
       if (const auto* function = called_function(node, functions_)) {
         stack.push_back(call_frame(*function, node, stack));
       } else if (node.op_type() == "Constant" && domain_of(node.domain()).empty()) {
@@ -206,7 +213,8 @@ class Reader {
   }
 
   // The attribute itself, or what a reference to the enclosing function's attribute stands for.
-  static const pb::AttributeProto* resolve(const pb::AttributeProto& attribute, const Frame& frame) {
+  static const pb::AttributeProto* resolve(const pb::AttributeProto& attribute,
+                                           const Frame& frame) {
     if (attribute.ref_attr_name().empty()) return &attribute;
     const auto it = frame.attributes.find(attribute.ref_attr_name());
     return it == frame.attributes.end() ? nullptr : it->second;
@@ -234,7 +242,8 @@ class Reader {
     }
     const std::string& name = node.output(0);
     if (name.empty()) return;
-    frame.scope->define(name, frame.scope->build.graph.add_constant(frame.prefix + name, std::move(tensor)));
+    frame.scope->define(
+        name, frame.scope->build.graph.add_constant(frame.prefix + name, std::move(tensor)));
   }
 
   ValueId input_value(const std::string& name, Scope& scope) {
@@ -254,10 +263,12 @@ class Reader {
     for (const auto& a : node.attribute()) {
       const pb::AttributeProto* value = resolve(a, frame);
       if (value == nullptr) continue;
-      TREADLE_CHECK(!old.attributes.has(a.name()), kInvalidModel, "attribute '", a.name(), "' is given twice");
+      TREADLE_CHECK(!old.attributes.has(a.name()), kInvalidModel, "attribute '", a.name(),
+                    "' is given twice");
       if (holds_graph(*value)) {
-        TREADLE_CHECK(value == &a && a.has_g(), kUnsupported, "attribute '", a.name(), "' holds graphs by ",
-                      value == &a ? "a list" : "reference", ", which is not supported");
+        TREADLE_CHECK(value == &a && a.has_g(), kUnsupported, "attribute '", a.name(),
+                      "' holds graphs by ", value == &a ? "a list" : "reference",
+                      ", which is not supported");
         bodies.emplace_back(a.name(), &a.g());
       } else {
         old.attributes.set(a.name(), attribute_of(*value, tensors_));
@@ -266,9 +277,11 @@ class Reader {
     for (const auto& name : node.input()) old.inputs.push_back(input_value(name, *frame.scope));
     while (!old.inputs.empty() && !old.inputs.back().valid()) old.inputs.pop_back();
     old.outputs = static_cast<size_t>(node.output_size());
-    for (const auto& [name, graph] : bodies) old.subgraphs.push_back(read_body(name, *graph, frame));
+    for (const auto& [name, graph] : bodies)
+      old.subgraphs.push_back(read_body(name, *graph, frame));
     const auto import = frame.opsets->find(old.domain);
-    TREADLE_CHECK(import != frame.opsets->end(), kUnsupported, "domain '", old.domain, "' is not imported");
+    TREADLE_CHECK(import != frame.opsets->end(), kUnsupported, "domain '", old.domain,
+                  "' is not imported");
     std::vector<std::string> origins;
     if (!frame.origin.empty()) origins.push_back(frame.origin);
     Builder builder(frame.scope->build.graph, old.name + "/", origins);
@@ -286,7 +299,8 @@ class Reader {
     }
   }
 
-  void add_operator(OldNode old, const pb::NodeProto& proto, Frame& frame, std::vector<std::string> origins) {
+  void add_operator(OldNode old, const pb::NodeProto& proto, Frame& frame,
+                    std::vector<std::string> origins) {
     Scope& scope = *frame.scope;
     GraphBuild& build = scope.build;
     Node node;
@@ -333,11 +347,13 @@ class Reader {
   // ---- Bodies and functions ----
 
   void check_depth() const {
-    TREADLE_CHECK(depth_ < std::min<int64_t>(options_.load.limits.max_depth, kDeepest), kLimit,
-                  "subgraphs and functions nest deeper than max_depth = ", options_.load.limits.max_depth);
+    TREADLE_CHECK(
+        depth_ < std::min<int64_t>(options_.load.limits.max_depth, kDeepest), kLimit,
+        "subgraphs and functions nest deeper than max_depth = ", options_.load.limits.max_depth);
   }
 
-  Subgraph read_body(const std::string& attribute, const pb::GraphProto& proto, const Frame& owner) {
+  Subgraph read_body(const std::string& attribute, const pb::GraphProto& proto,
+                     const Frame& owner) {
     check_depth();
     ++depth_;
     Subgraph body;
@@ -361,22 +377,26 @@ class Reader {
     return body;
   }
 
-  Frame call_frame(const pb::FunctionProto& function, const pb::NodeProto& call, const std::vector<Frame>& stack) {
+  Frame call_frame(const pb::FunctionProto& function, const pb::NodeProto& call,
+                   const std::vector<Frame>& stack) {
     const Frame& caller = stack.back();
-    const bool recursive = std::ranges::any_of(stack, [&](const Frame& f) { return f.function == &function; });
+    const bool recursive =
+        std::ranges::any_of(stack, [&](const Frame& f) { return f.function == &function; });
     TREADLE_CHECK(!recursive, kInvalidModel, "function '", function.name(), "' calls itself");
     check_depth();
-    TREADLE_CHECK(call.input_size() <= function.input_size() && call.output_size() <= function.output_size(),
-                  kInvalidModel, "calls function '", function.name(), "' with ", call.input_size(), " inputs and ",
-                  call.output_size(), " outputs, at most ", function.input_size(), " and ",
-                  function.output_size(), " expected");
+    TREADLE_CHECK(
+        call.input_size() <= function.input_size() && call.output_size() <= function.output_size(),
+        kInvalidModel, "calls function '", function.name(), "' with ", call.input_size(),
+        " inputs and ", call.output_size(), " outputs, at most ", function.input_size(), " and ",
+        function.output_size(), " expected");
     Frame frame;
     frame.nodes = &function.node();
     frame.order = reading_order(function.node());
     frame.own_scope = std::make_unique<Scope>(Scope{caller.scope->build, nullptr, {}});
     frame.scope = frame.own_scope.get();
     for (int i = 0; i < function.input_size(); ++i) {
-      const ValueId v = i < call.input_size() ? input_value(call.input(i), *caller.scope) : ValueId{};
+      const ValueId v =
+          i < call.input_size() ? input_value(call.input(i), *caller.scope) : ValueId{};
       frame.scope->define(function.input(i), v);
     }
     for (const auto& a : function.attribute_proto()) frame.attributes[a.name()] = &a;
@@ -400,8 +420,8 @@ class Reader {
       if (name.empty()) continue;
       attempt([&] {
         const ValueId v = done.scope->find(done.function->output(i)).value_or(ValueId{});
-        TREADLE_CHECK(v.valid(), kInvalidModel, "function '", done.function->name(), "' does not produce its output '",
-                      done.function->output(i), "'");
+        TREADLE_CHECK(v.valid(), kInvalidModel, "function '", done.function->name(),
+                      "' does not produce its output '", done.function->output(i), "'");
         caller.scope->define(name, v);
       });
     }

@@ -32,9 +32,9 @@ struct Scope {
 
   // kInvalidModel when the name is taken here.
   void define(const std::string& name, ValueId id);
-  // The value in build.graph, captured from outside where necessary; an invalid id for an input that
-  // a function's caller left out; nothing for an unknown name.
-  // Constants are not captured: bodies get constants of their own that share the bytes.
+  // The value in build.graph, captured from outside where necessary; an invalid id for an input
+  // that a function's caller left out; nothing for an unknown name. Constants are not captured:
+  // bodies get constants of their own that share the bytes.
   std::optional<ValueId> find(const std::string& name);
 };
 

@@ -43,7 +43,8 @@ void fill_from_int32(Tensor& t, const pb::TensorProto& proto) {
   const auto& list = proto.int32_data();
   if (t.dtype() == DType::kBool) {
     check_count(list.size(), t.count(), "int32_data", t);
-    std::transform(list.begin(), list.end(), t.data<bool>().begin(), [](int32_t x) { return x != 0; });
+    std::transform(list.begin(), list.end(), t.data<bool>().begin(),
+                   [](int32_t x) { return x != 0; });
     return;
   }
   switch (dtype_bits(t.dtype())) {
@@ -76,9 +77,9 @@ Tensor from_typed_data(const pb::TensorProto& proto, DType dtype, Dims dims) {
 
 // Elements to allocate for: what the data in the file can fill, checked before allocating.
 void check_typed_size(const pb::TensorProto& proto, DType dtype, const Dims& dims) {
-  const int64_t entries = std::max({proto.float_data_size(), proto.int32_data_size(),
-                                    proto.int64_data_size(), proto.double_data_size(),
-                                    proto.uint64_data_size(), proto.string_data_size()});
+  const int64_t entries =
+      std::max({proto.float_data_size(), proto.int32_data_size(), proto.int64_data_size(),
+                proto.double_data_size(), proto.uint64_data_size(), proto.string_data_size()});
   const int per_entry = std::max(1, 8 / std::max(1, dtype_bits(dtype)));  // packed types: 2 or 4
   TREADLE_CHECK(element_count(dims) <= entries * per_entry, kInvalidModel, "has data for ", entries,
                 " elements, expected ", dtype_name(dtype), shape_text(dims));
@@ -86,7 +87,8 @@ void check_typed_size(const pb::TensorProto& proto, DType dtype, const Dims& dim
 
 bool has_typed_data(const pb::TensorProto& p) {
   return p.float_data_size() + p.int32_data_size() + p.int64_data_size() + p.double_data_size() +
-             p.uint64_data_size() + p.string_data_size() != 0;
+             p.uint64_data_size() + p.string_data_size() !=
+         0;
 }
 
 // A bool that is neither 0 nor 1 would be undefined behaviour to read.
@@ -209,10 +211,10 @@ Tensor TensorReader::read(const pb::SparseTensorProto& proto) {
                   "sparse values must have rank 1 and int64 indices");
     const bool linear = indices.rank() == 1;
     const auto rank = static_cast<int64_t>(dims.size());
-    TREADLE_CHECK(linear ? indices.count() == values.count()
-                         : indices.dims() == Dims({values.count(), rank}),
-                  kInvalidModel, "sparse indices have shape ", shape_text(indices.dims()), ", expected [",
-                  values.count(), "] or [", values.count(), ", ", rank, "]");
+    TREADLE_CHECK(
+        linear ? indices.count() == values.count() : indices.dims() == Dims({values.count(), rank}),
+        kInvalidModel, "sparse indices have shape ", shape_text(indices.dims()), ", expected [",
+        values.count(), "] or [", values.count(), ", ", rank, "]");
     TREADLE_CHECK(byte_size(values.dtype(), element_count(dims)) <= kMaxDense, kLimit,
                   "a dense form of more than ", kMaxDense, " bytes");
     charge(values.dtype(), dims);
@@ -222,8 +224,8 @@ Tensor TensorReader::read(const pb::SparseTensorProto& proto) {
     const auto index = indices.data<int64_t>();
     for (int64_t i = 0; i < values.count(); ++i) {
       int64_t at = linear ? index[static_cast<size_t>(i)] : 0;
-      TREADLE_CHECK(at >= 0 && at < std::max<int64_t>(dense.count(), 1), kInvalidModel, "sparse index ",
-                    at, " is out of range for ", shape_text(dims));
+      TREADLE_CHECK(at >= 0 && at < std::max<int64_t>(dense.count(), 1), kInvalidModel,
+                    "sparse index ", at, " is out of range for ", shape_text(dims));
       for (size_t d = 0; !linear && d < dims.size(); ++d) {
         const int64_t x = index[static_cast<size_t>(i) * dims.size() + d];
         TREADLE_CHECK(x >= 0 && x < dims[d], kInvalidModel, "sparse index ", x,

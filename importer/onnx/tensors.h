@@ -11,7 +11,8 @@ namespace treadle::onnx {
 
 class TensorReader {
  public:
-  // `bytes` and `spans` are what the message was parsed from; `max_bytes` bounds all tensors together.
+  // `bytes` and `spans` are what the message was parsed from; `max_bytes` bounds all tensors
+  // together.
   TensorReader(const Bytes& bytes, const Spans& spans, ExternalFiles& external, int64_t max_bytes)
       : bytes_(bytes), spans_(spans), external_(external), left_(max_bytes), max_(max_bytes) {}
 

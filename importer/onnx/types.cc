@@ -74,7 +74,8 @@ void write_type(const Type& type, pb::TypeProto& proto) {
       return write_type(*type.element, *proto.mutable_optional_type()->mutable_elem_type());
     case Type::Kind::kMap:
       proto.mutable_map_type()->set_key_type(static_cast<int32_t>(type.key));
-      return write_type(Type::tensor(type.dtype, Shape{}), *proto.mutable_map_type()->mutable_value_type());
+      return write_type(Type::tensor(type.dtype, Shape{}),
+                        *proto.mutable_map_type()->mutable_value_type());
   }
 }
 

@@ -90,8 +90,9 @@ void tile_to_repeats(Upgrade& u) {
   const Tensor* tiles = u.constant(1);
   const Tensor* axis = u.constant(2);
   const auto rank = u.rank(0);
-  TREADLE_CHECK(tiles != nullptr && axis != nullptr && rank && tiles->count() == 1 && axis->count() == 1,
-                kUnsupported, "Tile of opset 1 with tiles or axis that are not constant");
+  TREADLE_CHECK(
+      tiles != nullptr && axis != nullptr && rank && tiles->count() == 1 && axis->count() == 1,
+      kUnsupported, "Tile of opset 1 with tiles or axis that are not constant");
   std::vector<int64_t> repeats(static_cast<size_t>(*rank), 1);
   const auto at = resolve_axis(static_cast<int64_t>(axis->to_doubles()[0]), *rank);
   repeats[static_cast<size_t>(at)] = static_cast<int64_t>(tiles->to_doubles()[0]);
@@ -106,7 +107,9 @@ void concat_axis(Upgrade& u) { u.set_default("axis", int64_t{1}); }
 void split_count(Upgrade& u) {
   if (!u.node.input(1).valid()) u.set_default("num_outputs", static_cast<int64_t>(u.node.outputs));
 }
-void roi_align_mode(Upgrade& u) { u.set_default("coordinate_transformation_mode", std::string("output_half_pixel")); }
+void roi_align_mode(Upgrade& u) {
+  u.set_default("coordinate_transformation_mode", std::string("output_half_pixel"));
+}
 void scatter_kind(Upgrade& u) { u.node.kind = "ScatterElements"; }
 
 void selu_defaults(Upgrade& u) {
@@ -115,11 +118,13 @@ void selu_defaults(Upgrade& u) {
 }
 
 void direction_spelling(Upgrade& u) {
-  if (u.attributes().s("direction", "") == "foward") u.attributes().set("direction", std::string("forward"));
+  if (u.attributes().s("direction", "") == "foward")
+    u.attributes().set("direction", std::string("forward"));
 }
 
 void integer_p(Upgrade& u) {
-  if (const Attribute* p = u.attributes().find("p"); p != nullptr && std::holds_alternative<float>(*p)) {
+  if (const Attribute* p = u.attributes().find("p");
+      p != nullptr && std::holds_alternative<float>(*p)) {
     u.attributes().set("p", static_cast<int64_t>(std::get<float>(*p)));
   }
 }
@@ -147,8 +152,8 @@ void align_to_axis(Upgrade& u, size_t input, int64_t axis) {
   const auto own = u.rank(input);
   TREADLE_CHECK(rank && own, kUnsupported, "broadcasting along an axis needs inputs of known rank");
   const int64_t missing = *rank - resolve_axis(axis, *rank) - *own;
-  TREADLE_CHECK(missing >= 0, kInvalidModel, "input ", input, " of rank ", *own, " does not fit at axis ", axis,
-                " of rank ", *rank);
+  TREADLE_CHECK(missing >= 0, kInvalidModel, "input ", input, " of rank ", *own,
+                " does not fit at axis ", axis, " of rank ", *rank);
   if (missing == 0) return;
   std::vector<int64_t> axes;
   for (int64_t i = 0; i < missing; ++i) axes.push_back(*own + i);
@@ -200,7 +205,8 @@ void batch_norm(Upgrade& u) {
 
 void batch_norm_training(Upgrade& u) {
   if (u.node.outputs <= 1) return;
-  TREADLE_CHECK(u.node.outputs <= 3, kUnsupported, "BatchNormalization with saved_mean and saved_var (before opset 14)");
+  TREADLE_CHECK(u.node.outputs <= 3, kUnsupported,
+                "BatchNormalization with saved_mean and saved_var (before opset 14)");
   u.attributes().set("training_mode", int64_t{1});
 }
 
@@ -213,7 +219,8 @@ void upsample_scales(Upgrade& u) {
   }
   if (!u.attributes().has("scales")) return;
   const auto scales = u.attributes().floats("scales");
-  u.set_input(1, u.builder.constant(Tensor::of<float>({static_cast<int64_t>(scales.size())}, scales)));
+  u.set_input(1,
+              u.builder.constant(Tensor::of<float>({static_cast<int64_t>(scales.size())}, scales)));
   u.attributes().erase("scales");
 }
 
@@ -231,8 +238,10 @@ void resize_asymmetric(Upgrade& u) {
 // floor((x + 0.5) / scale) is half_pixel's coordinate rounded half up.
 void resize_tf_half_pixel(Upgrade& u) {
   if (u.attributes().s("coordinate_transformation_mode", "") != "tf_half_pixel_for_nn") return;
-  TREADLE_CHECK(u.attributes().s("mode", "nearest") == "nearest" && u.attributes().s("nearest_mode", "") == "floor",
-                kUnsupported, "coordinate_transformation_mode tf_half_pixel_for_nn without nearest_mode floor");
+  TREADLE_CHECK(u.attributes().s("mode", "nearest") == "nearest" &&
+                    u.attributes().s("nearest_mode", "") == "floor",
+                kUnsupported,
+                "coordinate_transformation_mode tf_half_pixel_for_nn without nearest_mode floor");
   u.attributes().set("coordinate_transformation_mode", std::string("half_pixel"));
   u.attributes().set("nearest_mode", std::string("round_prefer_ceil"));
 }
@@ -248,7 +257,8 @@ void resize_empty_inputs(Upgrade& u) {
 // scale and bias of each group became those of each channel.
 void group_norm_per_channel(Upgrade& u) {
   const ValueId groups = u.builder.ints({u.attributes().i("num_groups", 1)});
-  const ValueId shape = u.builder.op("Shape", {u.node.input(0)}, {{"start", int64_t{1}}, {"end", int64_t{2}}});
+  const ValueId shape =
+      u.builder.op("Shape", {u.node.input(0)}, {{"start", int64_t{1}}, {"end", int64_t{2}}});
   const ValueId each = u.builder.op("Div", {shape, groups});
   const ValueId wide = u.builder.op("Concat", {groups, each}, {{"axis", int64_t{0}}});
   for (size_t i = 1; i <= 2; ++i) {
@@ -271,7 +281,8 @@ void scan_of_batch(Upgrade& u) {
     inputs.push_back(u.builder.op("Squeeze", {u.node.inputs[i], u.builder.ints({0})}));
   }
   Attributes attributes = u.attributes();
-  if (attributes.has("directions")) attributes.set("scan_input_directions", attributes.ints("directions"));
+  if (attributes.has("directions"))
+    attributes.set("scan_input_directions", attributes.ints("directions"));
   attributes.erase("directions");
   Node scan;
   scan.op = find_op("Scan");
@@ -281,10 +292,12 @@ void scan_of_batch(Upgrade& u) {
   scan.inputs = std::move(inputs);
   scan.subgraphs = std::move(u.node.subgraphs);
   Graph& graph = u.builder.graph();
-  for (size_t i = 0; i < u.node.outputs; ++i) scan.outputs.push_back(graph.add_value(cat(u.node.name, "_out")));
+  for (size_t i = 0; i < u.node.outputs; ++i)
+    scan.outputs.push_back(graph.add_value(cat(u.node.name, "_out")));
   const std::vector<ValueId> outputs = scan.outputs;
   graph.add_node(std::move(scan));
-  for (ValueId v : outputs) u.node.results.push_back(u.builder.op("Unsqueeze", {v, u.builder.ints({0})}));
+  for (ValueId v : outputs)
+    u.node.results.push_back(u.builder.op("Unsqueeze", {v, u.builder.ints({0})}));
 }
 
 void label_encoder_classes(Upgrade& u) {
@@ -309,9 +322,11 @@ struct Step {
 constexpr int64_t kAlways = INT64_MAX;
 constexpr std::string_view kMatrixSoftmax = "Softmax LogSoftmax Hardmax";
 constexpr std::string_view kReduce =
-    "ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSumSquare";
+    "ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd "
+    "ReduceSumSquare";
 constexpr std::string_view kConsumers =
-    "Abs Add BatchNormalization Ceil Clip Div Dropout Elu Exp Floor HardSigmoid InstanceNormalization LeakyRelu Log "
+    "Abs Add BatchNormalization Ceil Clip Div Dropout Elu Exp Floor HardSigmoid "
+    "InstanceNormalization LeakyRelu Log "
     "Max Mean Min Mul Neg PRelu Reciprocal Relu Reshape Selu Sigmoid Sqrt Sub Sum Tanh";
 
 constexpr Step kSteps[] = {
@@ -366,7 +381,8 @@ bool has_word(std::string_view words, std::string_view word) {
 void upgrade(OldNode& node, int64_t opset, Builder& builder) {
   Upgrade u{node, builder};
   for (const Step& step : kSteps) {
-    if (opset < step.below && step.domain == node.domain && has_word(step.kinds, node.kind)) step.apply(u);
+    if (opset < step.below && step.domain == node.domain && has_word(step.kinds, node.kind))
+      step.apply(u);
   }
 }
 

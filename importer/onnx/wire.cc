@@ -32,10 +32,12 @@ MessageLite* child_of(MessageLite& parent) {
   return (static_cast<Parent&>(parent).*Child)();
 }
 #define CHILD(parent, accessor) \
-  child_of<pb::parent, static_cast<decltype(accessor_type(&pb::parent::accessor))>(&pb::parent::accessor)>
+  child_of<pb::parent,          \
+           static_cast<decltype(accessor_type(&pb::parent::accessor))>(&pb::parent::accessor)>
 template <class P, class C>
 C* (P::*accessor_type(C* (P::*)()))();
-#define FIELD(number, kind, parent, accessor) {number, &kind, CHILD(parent, accessor)}
+#define FIELD(number, kind, parent, accessor) \
+  { number, &kind, CHILD(parent, accessor) }
 
 extern const Kind kGraph;
 constexpr Field kTensorFields[] = {{9, nullptr, nullptr}};
