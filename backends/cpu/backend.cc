@@ -15,8 +15,7 @@ class CpuBackend : public Backend {
   CpuBackend() {
     for (const Candidate& c : cpu::candidates()) {
       const Op* op = find_op(c.kind, c.domain);
-      TREADLE_CHECK(op != nullptr, kInternal, "the CPU table names the unknown operator ", c.kind);
-      by_op_[op->id].push_back(c.family);
+      if (op != nullptr) by_op_[op->id].push_back(c.family);  // a build may lack rows
     }
   }
   std::string_view name() const override { return "cpu"; }

@@ -3,6 +3,8 @@
 
 #include "backends/cpu/conv.h"
 #include "backends/cpu/matmul.h"
+#include "backends/cpu/native_elementwise.h"
+#include "backends/cpu/native_lower.h"
 #include "backends/cpu/pool.h"
 
 namespace treadle::cpu {
@@ -13,10 +15,21 @@ constexpr Candidate kCandidates[] = {
     {"Gemm", "", &kOnednnMatMul},        {"MatMul", "", &kOnednnMatMul},
     {"AveragePool", "", &kOnednnPool},   {"GlobalAveragePool", "", &kOnednnPool},
     {"GlobalMaxPool", "", &kOnednnPool}, {"MaxPool", "", &kOnednnPool},
+    {"FusedElementwise", "treadle", &kNativeElementwise},
 };
+
+// The rows above, then every elementwise operator.
+std::vector<Candidate> all_candidates() {
+  std::vector<Candidate> all(std::begin(kCandidates), std::end(kCandidates));
+  for (const char* kind : elementwise_kinds()) all.push_back({kind, "", &kNativeElementwise});
+  return all;
+}
 
 }  // namespace
 
-std::span<const Candidate> candidates() { return kCandidates; }
+std::span<const Candidate> candidates() {
+  static const std::vector<Candidate> all = all_candidates();
+  return all;
+}
 
 }  // namespace treadle::cpu

@@ -1,0 +1,161 @@
+// Vector functions of the native kernels, for the instruction set being compiled. Included by
+// simd_*.cc only, after hwy/foreach_target.h. All keep NaN; errors are at most a few units in the
+// last place.
+#include <hwy/highway.h>
+
+#include <limits>
+
+#if defined(TREADLE_CPU_SIMD_MATH_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef TREADLE_CPU_SIMD_MATH_H
+#undef TREADLE_CPU_SIMD_MATH_H
+#else
+#define TREADLE_CPU_SIMD_MATH_H
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace treadle::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+inline constexpr float kInf = std::numeric_limits<float>::infinity();
+
+// Lanes [0, n) of a row's end; n is less than a vector.
+template <class D>
+HWY_INLINE hn::Vec<D> load_part(D d, const float* from, size_t n) {
+#if HWY_TARGET == HWY_SCALAR
+  return n == 0 ? hn::Zero(d) : hn::LoadU(d, from);
+#else
+  return hn::MaskedLoad(hn::FirstN(d, n), d, from);
+#endif
+}
+template <class D, class V>
+HWY_INLINE void store_part(D d, V v, float* to, size_t n) {
+#if HWY_TARGET == HWY_SCALAR
+  if (n != 0) hn::StoreU(v, d, to);
+#else
+  hn::BlendedStore(v, hn::FirstN(d, n), d, to);
+#endif
+}
+
+// The greater and the smaller, NaN where either is.
+template <class V>
+HWY_INLINE V max_of(V a, V b) {
+  return hn::IfThenElse(hn::Or(hn::Gt(a, b), hn::IsNaN(a)), a, b);
+}
+template <class V>
+HWY_INLINE V min_of(V a, V b) {
+  return hn::IfThenElse(hn::Or(hn::Lt(a, b), hn::IsNaN(a)), a, b);
+}
+// x within [low, high], which are not NaN.
+template <class V>
+HWY_INLINE V clamp(V x, V low, V high) {
+#if HWY_TARGET == HWY_SCALAR
+  return min_of(max_of(x, low), high);
+#else
+  return hn::Min(high, hn::Max(low, x));  // x86 gives the second operand where one is NaN
+#endif
+}
+
+// 2^k for integers within [-126, 127].
+template <class D, class VI>
+HWY_INLINE hn::Vec<D> power_of_two(D d, VI k) {
+  const hn::RebindToSigned<D> di;
+  return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(k, hn::Set(di, 127))));
+}
+
+// Cephes' expf; denormal results are right, the scale being applied in two steps.
+template <class D, class V>
+HWY_INLINE V exp_of(D d, V x) {
+  const V bounded = clamp(x, hn::Set(d, -104.0f), hn::Set(d, 89.0f));
+  const auto k = hn::NearestInt(hn::Mul(bounded, hn::Set(d, 1.44269504088896341f)));
+  const V kf = hn::ConvertTo(d, k);
+  V r = hn::MulAdd(kf, hn::Set(d, -0.693359375f), bounded);
+  r = hn::MulAdd(kf, hn::Set(d, 2.12194440e-4f), r);
+  V p = hn::Set(d, 1.9875691500e-4f);
+  p = hn::MulAdd(p, r, hn::Set(d, 1.3981999507e-3f));
+  p = hn::MulAdd(p, r, hn::Set(d, 8.3334519073e-3f));
+  p = hn::MulAdd(p, r, hn::Set(d, 4.1665795894e-2f));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.6666665459e-1f));
+  p = hn::MulAdd(p, r, hn::Set(d, 5.0000001201e-1f));
+  const V y = hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), hn::Set(d, 1.0f));
+  const auto half = hn::ShiftRight<1>(k);
+  const V scaled = hn::Mul(hn::Mul(y, power_of_two(d, half)), power_of_two(d, hn::Sub(k, half)));
+  return hn::IfThenElse(hn::IsNaN(x), x, scaled);
+}
+
+template <class D, class V>
+HWY_INLINE V sigmoid_of(D d, V x) {
+  const V one = hn::Set(d, 1.0f);
+  return hn::Div(one, hn::Add(one, exp_of(d, hn::Neg(x))));
+}
+
+// Horner's scheme over constants, the highest power first.
+template <class D, class V, size_t N>
+HWY_INLINE V polynomial(D d, V x, const float (&c)[N]) {
+  V p = hn::Set(d, c[0]);
+  for (size_t i = 1; i < N; ++i) p = hn::MulAdd(p, x, hn::Set(d, c[i]));
+  return p;
+}
+
+// Rational approximations as in Eigen (MPL2): minimax on the range where the result is not yet ±1.
+template <class D, class V>
+HWY_INLINE V tanh_of(D d, V x) {
+  static constexpr float kP[] = {
+      -2.76076847742355e-16f, 2.00018790482477e-13f, -8.60467152213735e-11f, 5.12229709037114e-08f,
+      1.48572235717979e-05f,  6.37261928875436e-04f, 4.89352455891786e-03f};
+  static constexpr float kQ[] = {1.19825839466702e-06f, 1.18534705686654e-04f,
+                                 2.26843463243900e-03f, 4.89352518554385e-03f};
+  const V bounded = clamp(x, hn::Set(d, -7.90531110763549805f), hn::Set(d, 7.90531110763549805f));
+  const V square = hn::Mul(bounded, bounded);
+  const V y = hn::Div(hn::Mul(bounded, polynomial(d, square, kP)), polynomial(d, square, kQ));
+  const V size = hn::Abs(x);
+  const V bent = hn::IfThenElse(hn::Lt(size, hn::Set(d, 4e-4f)), x, y);
+  return hn::IfThenElse(hn::Gt(size, hn::Set(d, 7.9f)), hn::CopySign(hn::Set(d, 1.0f), x), bent);
+}
+template <class D, class V>
+HWY_INLINE V erf_of(D d, V x) {
+  static constexpr float kP[] = {-2.72614225801306e-10f, 2.77068142495902e-08f,
+                                 -2.10102402082508e-06f, -5.69250639462346e-05f,
+                                 -7.34990630326855e-04f, -2.95459980854025e-03f,
+                                 -1.60960333262415e-02f};
+  static constexpr float kQ[] = {-1.45660718464996e-05f, -2.13374055278905e-04f,
+                                 -1.68282697438203e-03f, -7.37332916720468e-03f,
+                                 -1.42647390514189e-02f};
+  const V bounded = clamp(x, hn::Set(d, -4.0f), hn::Set(d, 4.0f));
+  const V square = hn::Mul(bounded, bounded);
+  const V y = hn::Div(hn::Mul(bounded, polynomial(d, square, kP)), polynomial(d, square, kQ));
+  const V one = hn::Set(d, 1.0f);
+  return hn::IfThenElse(hn::Gt(hn::Abs(x), hn::Set(d, 3.9f)), hn::CopySign(one, x), y);
+}
+
+// Cephes' logf.
+template <class D, class V>
+HWY_INLINE V log_of(D d, V x) {
+  static constexpr float kP[] = {7.0376836292e-2f,  -1.1514610310e-1f, 1.1676998740e-1f,
+                                 -1.2420140846e-1f, 1.4249322787e-1f,  -1.6668057665e-1f,
+                                 2.0000714765e-1f,  -2.4999993993e-1f, 3.3333331174e-1f};
+  const hn::RebindToSigned<D> di;
+  const V one = hn::Set(d, 1.0f);
+  const auto denormal = hn::Lt(x, hn::Set(d, std::numeric_limits<float>::min()));
+  const V scaled = hn::IfThenElse(denormal, hn::Mul(x, hn::Set(d, 8388608.0f)), x);
+  const auto bits = hn::BitCast(di, scaled);
+  V e = hn::ConvertTo(d, hn::Sub(hn::ShiftRight<23>(bits), hn::Set(di, 126)));
+  e = hn::Sub(e, hn::IfThenElseZero(denormal, hn::Set(d, 23.0f)));
+  const auto mantissa = hn::Or(hn::And(bits, hn::Set(di, 0x007fffff)), hn::Set(di, 0x3f000000));
+  const V m = hn::BitCast(d, mantissa);  // [0.5, 1)
+  const auto low = hn::Lt(m, hn::Set(d, 0.707106781186547524f));
+  e = hn::Sub(e, hn::IfThenElseZero(low, one));
+  const V t = hn::Add(hn::Sub(m, one), hn::IfThenElseZero(low, m));
+  const V square = hn::Mul(t, t);
+  V y = hn::Mul(hn::Mul(polynomial(d, t, kP), t), square);
+  y = hn::MulAdd(e, hn::Set(d, -2.12194440e-4f), y);
+  y = hn::MulAdd(square, hn::Set(d, -0.5f), y);
+  y = hn::MulAdd(e, hn::Set(d, 0.693359375f), hn::Add(t, y));
+  y = hn::IfThenElse(hn::Lt(x, hn::Set(d, kInf)), y, x);  // ∞ and NaN are their own logarithms
+  y = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Set(d, std::numeric_limits<float>::quiet_NaN()),
+                     y);
+  return hn::IfThenElse(hn::Eq(x, hn::Zero(d)), hn::Set(d, -kInf), y);
+}
+
+}  // namespace treadle::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

@@ -1,0 +1,69 @@
+// A tape: a short list of elementwise instructions over registers, each a run of at most kTile
+// floats. It is what a fused elementwise region, or a single elementwise node, becomes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace treadle::cpu {
+
+// Truth values are 1 and 0.
+enum class TapeOp : uint8_t {
+  kCopy,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kMax,
+  kMin,
+  kAffine,  // a * p + q
+  kClamp,   // a within [p, q]
+  kMulAdd,  // a * b + c
+  kNeg,
+  kAbs,
+  kSqrt,
+  kReciprocal,
+  kSign,
+  kFloor,
+  kCeil,
+  kRound,
+  kExp,
+  kLog,
+  kTanh,
+  kSigmoid,
+  kErf,
+  kSilu,       // a * sigmoid(p * a)
+  kGelu,       // a * (1 + erf(a / √2)) / 2
+  kHardSwish,  // a * clamp(a / 6 + 1/2, 0, 1)
+  kEqual,
+  kLess,
+  kLessOrEqual,
+  kNot,
+  kAnd,
+  kOr,
+  kXor,
+  kIsNan,
+  kWhere,  // a ? b : c
+  kCall,
+  kCall2,  // f(a), f(a, b), one by one
+};
+
+struct TapeInstr {
+  TapeOp op = TapeOp::kCopy;
+  uint16_t out = 0;
+  uint16_t a = 0;
+  uint16_t b = 0;
+  uint16_t c = 0;
+  float p = 0;
+  float q = 0;
+  float (*call)(float) = nullptr;
+  float (*call2)(float, float) = nullptr;
+};
+
+inline constexpr size_t kTile = 512;
+
+// Runs the instructions over the first n <= kTile elements of the registers.
+using TapeFn = void (*)(const TapeInstr* code, size_t count, float* const* registers, size_t n);
+TapeFn tape_function();
+
+}  // namespace treadle::cpu
