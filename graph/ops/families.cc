@@ -22,6 +22,9 @@ std::vector<std::span<const OpDef>> op_families() {
       slice_ops(),
       pad_ops(),
       arrange_ops(),
+      gather_ops(),
+      scatter_ops(),
+      select_ops(),
       generate_ops(),
   };
 }

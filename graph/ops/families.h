@@ -14,7 +14,6 @@ std::span<const OpDef> conv_ops();
 std::span<const OpDef> binary_ops();
 std::span<const OpDef> cast_ops();
 std::span<const OpDef> identity_ops();
-std::span<const OpDef> concat_ops();
 std::span<const OpDef> matmul_ops();
 std::span<const OpDef> pool_ops();
 std::span<const OpDef> recurrent_ops();
@@ -26,6 +25,9 @@ std::span<const OpDef> variadic_ops();
 std::span<const OpDef> slice_ops();
 std::span<const OpDef> pad_ops();
 std::span<const OpDef> arrange_ops();
+std::span<const OpDef> gather_ops();
+std::span<const OpDef> scatter_ops();
+std::span<const OpDef> select_ops();
 std::span<const OpDef> generate_ops();
 
 }  // namespace treadle
