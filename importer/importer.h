@@ -39,6 +39,9 @@ Graph load(const std::filesystem::path& path, const LoadOptions& options = {});
 Graph load_bytes(std::span<const std::byte> bytes, const std::filesystem::path& folder = {},
                  const LoadOptions& options = {});
 
+// Everything that is wrong with a file, not just the first problem; empty when it loads.
+std::vector<Error> check(const std::filesystem::path& path, const LoadOptions& options = {});
+
 struct SaveOptions {
   int64_t opset = 0;           // 0: the lowest at which every node is legal; else at most this one
   bool external_data = false;  // weights in `<file>.data` beside it; done anyway above 2 GB

@@ -114,7 +114,10 @@ Tensor between_numbers(const Tensor& x, DType dtype) {
 Tensor cast_tensor(const Tensor& x, DType dtype, Narrowing how) {
   if (x.dtype() == dtype) return x;
   if (is_lowbit(x.dtype())) return cast_tensor(widen(x), dtype, how);
-  if (is_lowbit(dtype)) return narrow(cast_tensor(x, widened_dtype(dtype), how), dtype, how);
+  if (is_lowbit(dtype)) {
+    // By way of int8 a float below 0 keeps its low bits, as an integer does.
+    return narrow(cast_tensor(x, is_float(dtype) ? DType::kFloat : DType::kInt8), dtype, how);
+  }
   if (dtype == DType::kString) return to_text(x);
   return x.dtype() == DType::kString ? from_text(x, dtype) : between_numbers(x, dtype);
 }

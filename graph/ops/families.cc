@@ -8,7 +8,10 @@ namespace treadle {
 std::vector<std::span<const OpDef>> op_families() {
   return {
       conv_ops(),
+      along_axis_ops(),
       binary_ops(),
+      reduce_ops(),
+      softmax_ops(),
       cast_ops(),
       identity_ops(),
       concat_ops(),

@@ -11,7 +11,10 @@ struct OpDef;
 std::vector<std::span<const OpDef>> op_families();  // families.cc
 
 std::span<const OpDef> conv_ops();
+std::span<const OpDef> along_axis_ops();
 std::span<const OpDef> binary_ops();
+std::span<const OpDef> reduce_ops();
+std::span<const OpDef> softmax_ops();
 std::span<const OpDef> cast_ops();
 std::span<const OpDef> identity_ops();
 std::span<const OpDef> matmul_ops();

@@ -193,6 +193,10 @@ class Inference {
       if (node.op->infer != nullptr) node.op->infer(context);
     } catch (const UnknownRank&) {
     }
+    for (Known& k : context.outputs()) {
+      const bool small = k.type.shape && k.type.shape->size() <= 1;
+      if (!small) k.values.reset();  // a rule may pass them on through a reshape to a matrix
+    }
     for (Known& k : context.outputs()) complete(k);
     evaluate_small(node, inputs, context.outputs());
     for (Known& k : context.outputs()) complete(k);

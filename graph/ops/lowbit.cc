@@ -23,9 +23,9 @@ Format format_of(DType dtype) {
   switch (dtype) {
     case DType::kFloat8E4M3FN: return {3, 7, 0x80, 0x7e, 0, 0x7f, true};
     case DType::kFloat8E4M3FNUZ: return {3, 8, 0x80, 0x7f, 0, 0x80, false};
-    case DType::kFloat8E5M2: return {2, 15, 0x80, 0x7b, 0x7c, 0x7f, true};
+    case DType::kFloat8E5M2: return {2, 15, 0x80, 0x7b, 0x7c, 0x7e, true};
     case DType::kFloat8E5M2FNUZ: return {2, 16, 0x80, 0x7f, 0, 0x80, false};
-    case DType::kFloat4E2M1: return {1, 1, 0x08, 0x07, 0, 0, true};
+    case DType::kFloat4E2M1: return {1, 1, 0x08, 0x07, 0, 0, true};  // NaN becomes -0, as ml_dtypes has it
     default: fail(Code::kInternal, dtype_name(dtype), " is not a narrow float");
   }
 }
@@ -61,7 +61,7 @@ uint8_t encode_scale(float x, Narrowing how) {
 
 uint8_t encode(const Format& f, float x, bool saturate) {
   const uint8_t sign = std::signbit(x) ? f.sign : uint8_t{0};
-  if (std::isnan(x)) return f.nan == 0 ? f.largest : f.signed_zero ? static_cast<uint8_t>(f.nan | sign) : f.nan;
+  if (std::isnan(x)) return f.nan == 0 ? f.sign : f.signed_zero ? static_cast<uint8_t>(f.nan | sign) : f.nan;
   const float magnitude = std::fabs(x);
   int64_t bits = int64_t{f.largest} + 1;  // overflows, unless it is found to fit
   if (magnitude < 1e6f) {
@@ -124,7 +124,8 @@ Tensor widen(const Tensor& x) {
 }
 
 Tensor narrow(const Tensor& x, DType dtype, Narrowing how) {
-  TREADLE_CHECK(x.dtype() == widened_dtype(dtype), kInternal, "narrowing ", dtype_name(x.dtype()), " to ",
+  const bool bytes = !is_float(dtype) && (x.dtype() == DType::kInt8 || x.dtype() == DType::kUint8);
+  TREADLE_CHECK(bytes || x.dtype() == widened_dtype(dtype), kInternal, "narrowing ", dtype_name(x.dtype()), " to ",
                 dtype_name(dtype));
   Tensor y = Tensor::zeros(dtype, x.dims());
   const int width = dtype_bits(dtype);

@@ -17,9 +17,9 @@ struct Narrowing {
 // The elements in the smallest ordinary type that holds them all: float, int8 or uint8.
 Tensor widen(const Tensor& x);
 // The opposite: from a float tensor to float8 or float4 (ties to even), from an int8 or uint8 tensor to 4- or 2-bit
-// integers (low bits).
+// integers (their low bits).
 Tensor narrow(const Tensor& x, DType dtype, Narrowing how = {});
-// What `widen` gives for the type, and `narrow` takes.
+// What `widen` gives for the type.
 DType widened_dtype(DType dtype);
 
 }  // namespace treadle

@@ -16,7 +16,7 @@ IMAGES = ["jpeglib.h", "turbojpeg.h", "png.h", "zip.h"]
 MAY = {
     "include": (["treadle/"], []),
     "graph": (["graph/"], []),
-    "importer": (["graph/", "importer/"], ["google/protobuf/", "treadle_onnx.pb.h"]),
+    "importer": (["graph/", "importer/"], ["google/protobuf/", "treadle_onnx.pb.h", "treadle_onnx_data.pb.h"]),
     "optimizer": (["graph/", "optimizer/"], []),
     "backends": (["graph/", "backends/"], []),
     "backends/reference": (["graph/", "backends/backend.h", "backends/reference/"],

@@ -1,0 +1,29 @@
+// External data: files that a model names, opened beneath the model's folder only.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "importer/onnx/bytes.h"
+
+namespace treadle::onnx {
+
+class ExternalFiles {
+ public:
+  // `folder` empty: external data is refused. `model` is the model's own file (may be empty); where
+  // it is a link, as in Hugging Face's cache, files beside its target may be linked to as well.
+  ExternalFiles(std::filesystem::path folder, std::filesystem::path model, bool map)
+      : folder_(std::move(folder)), model_(std::move(model)), map_(map) {}
+  // kInvalidModel for a location outside the folder, kIo for one that cannot be opened.
+  const Bytes& open(const std::string& location);
+
+ private:
+  std::filesystem::path folder_;
+  std::filesystem::path model_;
+  bool map_;
+  std::map<std::string, std::shared_ptr<Bytes>> opened_;
+};
+
+}  // namespace treadle::onnx

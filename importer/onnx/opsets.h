@@ -1,0 +1,34 @@
+// Which opset a model imports of each domain, and what of its operators this build knows.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <tuple>
+
+#include "importer/onnx/proto.h"
+
+namespace treadle::onnx {
+
+// Domain ("" = ai.onnx) to version.
+using Opsets = std::map<std::string, int64_t, std::less<>>;
+// (domain, name, overload) to function.
+using Functions =
+    std::map<std::tuple<std::string, std::string, std::string>, const pb::FunctionProto*>;
+
+// "ai.onnx" and "" are one domain.
+inline std::string domain_of(std::string_view domain) {
+  return domain == "ai.onnx" ? std::string() : std::string(domain);
+}
+Opsets opsets_of(const pb::ModelProto& model);
+// A function's own imports, and the model's for domains that it leaves out.
+Opsets opsets_of(const pb::FunctionProto& function, const Opsets& model);
+Functions functions_of(const pb::ModelProto& model);
+// The function that a node calls; null when it is an operator. Rows go before functions.
+const pb::FunctionProto* called_function(const pb::NodeProto& node, const Functions& functions);
+
+// kUnsupported listing every operator and opset, reachable from the graph, that this build does not
+// know.
+void check_supported(const pb::ModelProto& model, const Opsets& opsets, const Functions& functions);
+
+}  // namespace treadle::onnx

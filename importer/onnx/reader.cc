@@ -1,0 +1,449 @@
+#include "importer/onnx/reader.h"
+
+#include <algorithm>
+#include <set>
+#include <unordered_set>
+
+#include "importer/onnx/attributes.h"
+#include "importer/onnx/opsets.h"
+#include "importer/onnx/order.h"
+#include "importer/onnx/scope.h"
+#include "importer/onnx/types.h"
+#include "importer/onnx/upgrades.h"
+
+namespace treadle::onnx {
+namespace {
+
+using Bindings = std::map<std::string, const pb::AttributeProto*>;
+
+// A list of nodes that is being read: a graph's, or those of one call of a function.
+struct Frame {
+  const NodeList* nodes = nullptr;
+  std::vector<int> order;
+  size_t next = 0;
+  Scope* scope = nullptr;
+  std::shared_ptr<const Opsets> opsets;
+  Bindings attributes;  // of the function
+  std::string prefix;   // of names
+  std::string origin;   // the model's node that the call stands in; empty outside functions
+
+  // Of a function's call.
+  const pb::FunctionProto* function = nullptr;
+  const pb::NodeProto* call = nullptr;
+  std::unique_ptr<Scope> own_scope;
+};
+
+// A node's own name, or one made from its place.
+std::string name_of(const pb::NodeProto& node, const Frame& frame) {
+  if (!node.name().empty()) return frame.prefix + node.name();
+  return cat(frame.prefix, node.op_type(), "_", frame.order[frame.next - 1]);
+}
+
+class Reader {
+ public:
+  Reader(const pb::ModelProto& model, TensorReader& tensors, const ReadOptions& options)
+      : model_(model), tensors_(tensors), options_(options), functions_(functions_of(model)) {}
+
+  Graph read() {
+    const auto opsets = std::make_shared<const Opsets>(opsets_of(model_));
+    attempt([&] { check_supported(model_, *opsets, functions_); });
+    Graph graph;
+    GraphBuild build(graph);
+    Scope scope{build, nullptr, {}};
+    attempt([&] { read_model_inputs(scope); });
+    Frame frame;
+    frame.scope = &scope;
+    frame.opsets = opsets;
+    read_nodes(model_.graph().node(), std::move(frame));
+    read_outputs(model_.graph(), scope);
+    for (const auto& o : model_.graph().output()) {
+      attempt([&] { check_output(o, scope); });
+    }
+    read_metadata(graph);
+    return graph;
+  }
+
+ private:
+  // Runs one part of the reading; a problem is thrown on, or noted.
+  template <class F>
+  bool attempt(F&& part) {
+    try {
+      part();
+      return true;
+    } catch (const Error& e) {
+      if (options_.problems == nullptr || e.code() == Code::kLimit) throw;
+      options_.problems->push_back(e);
+      return false;
+    }
+  }
+
+  void read_metadata(Graph& graph) const {
+    for (const auto& entry : model_.metadata_props()) graph.metadata[entry.key()] = entry.value();
+    auto set = [&](const char* key, bool present, const std::string& value) {
+      if (present && !value.empty()) graph.metadata[key] = value;
+    };
+    set("producer_name", model_.has_producer_name(), model_.producer_name());
+    set("producer_version", model_.has_producer_version(), model_.producer_version());
+    set("domain", model_.has_domain(), model_.domain());
+    set("model_version", model_.has_model_version(), std::to_string(model_.model_version()));
+    graph.name = model_.graph().name();
+    graph.doc = model_.doc_string();
+  }
+
+  void read_initializers(const pb::GraphProto& proto, Scope& scope,
+                         const std::set<std::string>& skip) {
+    Graph& graph = scope.build.graph;
+    for (const auto& t : proto.initializer()) {
+      if (skip.contains(t.name())) continue;
+      attempt([&] {
+        TREADLE_CHECK(!t.name().empty(), kInvalidModel, "an initializer has no name");
+        scope.define(t.name(), graph.add_constant(t.name(), tensors_.read(t)));
+      });
+    }
+    for (const auto& t : proto.sparse_initializer()) {
+      attempt([&] {
+        const std::string& name = t.values().name();
+        TREADLE_CHECK(!name.empty(), kInvalidModel, "a sparse initializer has no name");
+        scope.define(name, graph.add_constant(name, tensors_.read(t)));
+      });
+    }
+  }
+
+  void read_model_inputs(Scope& scope) {
+    const pb::GraphProto& proto = model_.graph();
+    std::set<std::string> initialized;
+    for (const auto& t : proto.initializer()) initialized.insert(t.name());
+    for (const auto& t : proto.sparse_initializer()) initialized.insert(t.values().name());
+    const std::set<std::string>& overridable = options_.load.overridable;
+    for (const std::string& name : overridable) {
+      const bool is_input =
+          std::ranges::any_of(proto.input(), [&](const auto& i) { return i.name() == name; });
+      TREADLE_CHECK(is_input, kInvalidArgument, "overridable '", name,
+                    "' is not an input of the model");
+    }
+    for (const auto& i : proto.input()) {
+      if (initialized.contains(i.name()) && !overridable.contains(i.name())) continue;
+      attempt([&] { read_input(i, scope); });
+    }
+    read_initializers(proto, scope, overridable);
+  }
+
+  void read_input(const pb::ValueInfoProto& input, Scope& scope) {
+    try {
+      TREADLE_CHECK(!input.name().empty(), kInvalidModel, "it has no name");
+      const Type type = type_of(input.type(), scope.outer == nullptr ? input.name() : "");
+      scope.define(input.name(), scope.build.graph.add_input(input.name(), type));
+    } catch (Error& e) {
+      e.add_context(cat("input '", input.name(), "'"));
+      throw;
+    }
+  }
+
+  void read_outputs(const pb::GraphProto& proto, Scope& scope) {
+    for (const auto& o : proto.output()) {
+      attempt([&] {
+        const ValueId id = scope.find(o.name()).value_or(ValueId{});
+        TREADLE_CHECK(id.valid(), kInvalidModel, "output '", o.name(), "' is produced by no node");
+        scope.build.graph.add_output(o.name(), id);
+      });
+    }
+  }
+
+  static void check_output(const pb::ValueInfoProto& output, Scope& scope) {
+    const ValueId id = scope.find(output.name()).value_or(ValueId{});
+    if (!id.valid() || !output.type().has_tensor_type() ||
+        output.type().tensor_type().elem_type() == 0)
+      return;
+    const Type& type = scope.build.graph.value(id).type;
+    const DType declared = dtype_of_proto(output.type().tensor_type().elem_type());
+    TREADLE_CHECK(!type.is_tensor() || type.dtype == DType::kUndefined || type.dtype == declared,
+                  kInvalidModel, "output '", output.name(), "' is declared as ",
+                  dtype_name(declared), ", but computed as ", type.text());
+  }
+
+  // ---- Nodes: an explicit stack of frames, one for each function that is being inlined ----
+
+  void read_nodes(const NodeList& nodes, Frame first) {
+    first.nodes = &nodes;
+    if (!attempt([&] { first.order = reading_order(nodes); })) return;
+    std::vector<Frame> stack;
+    stack.push_back(std::move(first));
+    while (!stack.empty()) {
+      Frame& frame = stack.back();
+      if (frame.next == frame.order.size()) {
+        Frame done = std::move(frame);
+        stack.pop_back();
+        if (done.function != nullptr) finish_call(done, stack.back());
+        continue;
+      }
+      const pb::NodeProto& node = (*frame.nodes)[frame.order[frame.next++]];
+      if (!attempt([&] { read_node(node, stack); })) define_unknown(node, *stack.back().scope);
+    }
+  }
+
+  // So that what follows a bad node can be checked as well.
+  static void define_unknown(const pb::NodeProto& node, Scope& scope) {
+    for (const auto& name : node.output()) {
+      if (!name.empty() && !scope.names.contains(name))
+        scope.names[name] = scope.build.graph.add_value(name);
+    }
+  }
+
+  void read_node(const pb::NodeProto& node, std::vector<Frame>& stack) {
+    Frame& frame = stack.back();
+    const std::string domain = domain_of(node.domain());
+    const std::string here = cat("node '", name_of(node, frame), "' (", domain,
+                                 domain.empty() ? "" : ".", node.op_type(), ")");
+    try {
+      TREADLE_CHECK(++nodes_read_ <= options_.load.limits.max_nodes, kLimit,
+                    "the model has more than max_nodes = ", options_.load.limits.max_nodes,
+                    " nodes");
+      if (const auto* function = called_function(node, functions_)) {
+        stack.push_back(call_frame(*function, node, stack));
+      } else if (node.op_type() == "Constant" && domain_of(node.domain()).empty()) {
+        read_constant(node, frame);
+      } else {
+        read_operator(node, frame);
+      }
+    } catch (Error& e) {
+      // The node's own checks name it already.
+      if (std::string_view(e.what()).find(here) == std::string_view::npos) e.add_context(here);
+      throw;
+    }
+  }
+
+  // The attribute itself, or what a reference to the enclosing function's attribute stands for.
+  static const pb::AttributeProto* resolve(const pb::AttributeProto& attribute,
+                                           const Frame& frame) {
+    if (attribute.ref_attr_name().empty()) return &attribute;
+    const auto it = frame.attributes.find(attribute.ref_attr_name());
+    return it == frame.attributes.end() ? nullptr : it->second;
+  }
+
+  void read_constant(const pb::NodeProto& node, Frame& frame) {
+    const pb::AttributeProto* value = nullptr;
+    int given = 0;
+    for (const auto& a : node.attribute()) {
+      if (const auto* resolved = resolve(a, frame)) {
+        value = resolved;
+        ++given;
+      }
+    }
+    TREADLE_CHECK(given == 1 && node.output_size() == 1 && node.input_size() == 0, kInvalidModel,
+                  "a Constant needs one attribute, one output and no input, it has ", given, ", ",
+                  node.output_size(), " and ", node.input_size());
+    Tensor tensor;
+    if (value->name() == node.attribute(0).name() || node.attribute(0).ref_attr_name().empty()) {
+      tensor = constant_of(*value, tensors_);
+    } else {
+      pb::AttributeProto renamed = *value;
+      renamed.set_name(node.attribute(0).name());
+      tensor = constant_of(renamed, tensors_);
+    }
+    const std::string& name = node.output(0);
+    if (name.empty()) return;
+    frame.scope->define(
+        name, frame.scope->build.graph.add_constant(frame.prefix + name, std::move(tensor)));
+  }
+
+  ValueId input_value(const std::string& name, Scope& scope) {
+    if (name.empty()) return {};
+    const std::optional<ValueId> id = scope.find(name);
+    TREADLE_CHECK(id, kInvalidModel, "input '", name,
+                  "' is missing: no node, initializer or graph input has this name");
+    return *id;
+  }
+
+  void read_operator(const pb::NodeProto& node, Frame& frame) {
+    OldNode old;
+    old.domain = domain_of(node.domain());
+    old.kind = node.op_type();
+    old.name = unique_node_name(node, frame);
+    std::vector<std::pair<std::string, const pb::GraphProto*>> bodies;
+    for (const auto& a : node.attribute()) {
+      const pb::AttributeProto* value = resolve(a, frame);
+      if (value == nullptr) continue;
+      TREADLE_CHECK(!old.attributes.has(a.name()), kInvalidModel, "attribute '", a.name(),
+                    "' is given twice");
+      if (holds_graph(*value)) {
+        TREADLE_CHECK(value == &a && a.has_g(), kUnsupported, "attribute '", a.name(),
+                      "' holds graphs by ", value == &a ? "a list" : "reference",
+                      ", which is not supported");
+        bodies.emplace_back(a.name(), &a.g());
+      } else {
+        old.attributes.set(a.name(), attribute_of(*value, tensors_));
+      }
+    }
+    for (const auto& name : node.input()) old.inputs.push_back(input_value(name, *frame.scope));
+    while (!old.inputs.empty() && !old.inputs.back().valid()) old.inputs.pop_back();
+    old.outputs = static_cast<size_t>(node.output_size());
+    for (const auto& [name, graph] : bodies)
+      old.subgraphs.push_back(read_body(name, *graph, frame));
+    const auto import = frame.opsets->find(old.domain);
+    TREADLE_CHECK(import != frame.opsets->end(), kUnsupported, "domain '", old.domain,
+                  "' is not imported");
+    std::vector<std::string> origins;
+    if (!frame.origin.empty()) origins.push_back(frame.origin);
+    Builder builder(frame.scope->build.graph, old.name + "/", origins);
+    upgrade(old, import->second, builder);
+    if (!old.results.empty()) return define_results(old, node, *frame.scope);
+    add_operator(std::move(old), node, frame, std::move(origins));
+  }
+
+  static void define_results(const OldNode& old, const pb::NodeProto& proto, Scope& scope) {
+    for (size_t i = 0; i < old.outputs; ++i) {
+      const std::string& name = proto.output(static_cast<int>(i));
+      if (name.empty()) continue;
+      TREADLE_CHECK(i < old.results.size(), kUnsupported, "output '", name, "' of this old form");
+      scope.define(name, old.results[i]);
+    }
+  }
+
+  void add_operator(OldNode old, const pb::NodeProto& proto, Frame& frame,
+                    std::vector<std::string> origins) {
+    Scope& scope = *frame.scope;
+    GraphBuild& build = scope.build;
+    Node node;
+    node.op = find_op(old.kind, old.domain);
+    TREADLE_CHECK(node.op != nullptr, kUnsupported, "operator ", old.kind, " is not known");
+    node.name = std::move(old.name);
+    node.origins = std::move(origins);
+    node.attributes = std::move(old.attributes);
+    node.inputs = std::move(old.inputs);
+    node.subgraphs = std::move(old.subgraphs);
+    for (size_t i = 0; i < old.outputs; ++i) {
+      const std::string& name = proto.output(static_cast<int>(i));
+      node.outputs.push_back(name.empty() ? ValueId{} : build.graph.add_value(frame.prefix + name));
+      if (!name.empty()) scope.define(name, node.outputs.back());
+    }
+    check_against_row(node);
+    std::vector<const Known*> inputs;
+    for (ValueId v : node.inputs) {
+      if (v.valid()) build.known(v);  // so that the pointers below stay
+    }
+    for (ValueId v : node.inputs) inputs.push_back(v.valid() ? &build.known(v) : nullptr);
+    std::vector<std::vector<Known>> captures;
+    for (const Subgraph& s : node.subgraphs) {
+      captures.emplace_back();
+      for (ValueId v : s.captures) captures.back().push_back(build.known(v));
+    }
+    std::vector<Known> outputs = infer_node(node, inputs, captures);
+    const NodeId id = build.graph.add_node(std::move(node));
+    for (size_t i = 0; i < old.outputs && i < outputs.size(); ++i) {
+      const ValueId v = build.graph.node(id).outputs[i];
+      if (!v.valid()) continue;
+      build.graph.value(v).type = outputs[i].type;
+      build.set_known(v, std::move(outputs[i]));
+    }
+  }
+
+  std::string unique_node_name(const pb::NodeProto& node, const Frame& frame) {
+    const std::string stem = name_of(node, frame);
+    std::string name = stem;
+    while (!node_names_.insert(name).second) name = cat(stem, "_", ++suffixes_[stem]);
+    return name;
+  }
+
+  // ---- Bodies and functions ----
+
+  void check_depth() const {
+    TREADLE_CHECK(
+        depth_ < std::min<int64_t>(options_.load.limits.max_depth, kDeepest), kLimit,
+        "subgraphs and functions nest deeper than max_depth = ", options_.load.limits.max_depth);
+  }
+
+  Subgraph read_body(const std::string& attribute, const pb::GraphProto& proto,
+                     const Frame& owner) {
+    check_depth();
+    ++depth_;
+    Subgraph body;
+    body.attribute = attribute;
+    body.graph = std::make_shared<Graph>();
+    body.graph->name = proto.name();
+    GraphBuild build(*body.graph);
+    Scope scope{build, owner.scope, {}};
+    for (const auto& i : proto.input()) attempt([&] { read_input(i, scope); });
+    read_initializers(proto, scope, {});
+    Frame frame;
+    frame.scope = &scope;
+    frame.opsets = owner.opsets;
+    frame.attributes = owner.attributes;
+    frame.prefix = owner.prefix;
+    frame.origin = owner.origin;
+    read_nodes(proto.node(), std::move(frame));
+    read_outputs(proto, scope);
+    body.captures = std::move(build.captures);
+    --depth_;
+    return body;
+  }
+
+  Frame call_frame(const pb::FunctionProto& function, const pb::NodeProto& call,
+                   const std::vector<Frame>& stack) {
+    const Frame& caller = stack.back();
+    const bool recursive =
+        std::ranges::any_of(stack, [&](const Frame& f) { return f.function == &function; });
+    TREADLE_CHECK(!recursive, kInvalidModel, "function '", function.name(), "' calls itself");
+    check_depth();
+    TREADLE_CHECK(
+        call.input_size() <= function.input_size() && call.output_size() <= function.output_size(),
+        kInvalidModel, "calls function '", function.name(), "' with ", call.input_size(),
+        " inputs and ", call.output_size(), " outputs, at most ", function.input_size(), " and ",
+        function.output_size(), " expected");
+    Frame frame;
+    frame.nodes = &function.node();
+    frame.order = reading_order(function.node());
+    frame.own_scope = std::make_unique<Scope>(Scope{caller.scope->build, nullptr, {}});
+    frame.scope = frame.own_scope.get();
+    for (int i = 0; i < function.input_size(); ++i) {
+      const ValueId v =
+          i < call.input_size() ? input_value(call.input(i), *caller.scope) : ValueId{};
+      frame.scope->define(function.input(i), v);
+    }
+    for (const auto& a : function.attribute_proto()) frame.attributes[a.name()] = &a;
+    for (const auto& a : call.attribute()) {
+      if (const auto* value = resolve(a, caller)) frame.attributes[a.name()] = value;
+    }
+    frame.opsets = std::make_shared<const Opsets>(opsets_of(function, *caller.opsets));
+    const std::string name = unique_node_name(call, caller);
+    frame.prefix = name + "/";
+    frame.origin = caller.origin.empty() ? name : caller.origin;
+    frame.function = &function;
+    frame.call = &call;
+    ++depth_;
+    return frame;
+  }
+
+  void finish_call(Frame& done, Frame& caller) {
+    --depth_;
+    for (int i = 0; i < done.call->output_size(); ++i) {
+      const std::string& name = done.call->output(i);
+      if (name.empty()) continue;
+      attempt([&] {
+        const ValueId v = done.scope->find(done.function->output(i)).value_or(ValueId{});
+        TREADLE_CHECK(v.valid(), kInvalidModel, "function '", done.function->name(),
+                      "' does not produce its output '", done.function->output(i), "'");
+        caller.scope->define(name, v);
+      });
+    }
+  }
+
+  // Bodies are read by recursion, so a caller's max_depth is bounded by the stack.
+  static constexpr int64_t kDeepest = 256;
+
+  const pb::ModelProto& model_;
+  TensorReader& tensors_;
+  const ReadOptions& options_;
+  const Functions functions_;
+  std::unordered_set<std::string> node_names_;
+  std::unordered_map<std::string, size_t> suffixes_;
+  int64_t nodes_read_ = 0;
+  int64_t depth_ = 0;
+};
+
+}  // namespace
+
+Graph read_model(const pb::ModelProto& model, TensorReader& tensors, const ReadOptions& options) {
+  return Reader(model, tensors, options).read();
+}
+
+}  // namespace treadle::onnx
