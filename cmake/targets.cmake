@@ -1,5 +1,3 @@
-# treadle_folder(name LINK ... [PRIVATE_LINK ...]): a static library of this folder's *.cc.
-# A folder that has no source yet still configures.
 add_library(treadle_flags INTERFACE)
 target_include_directories(treadle_flags INTERFACE ${PROJECT_SOURCE_DIR}
                                                    ${PROJECT_SOURCE_DIR}/include)
@@ -9,6 +7,8 @@ if(TREADLE_WERROR)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   target_compile_options(treadle_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
+else()  # clang counts signs under -Wconversion, g++ does not
+  target_compile_options(treadle_flags INTERFACE -Wno-sign-conversion)
 endif()
 
 function(treadle_sources out)
@@ -19,6 +19,8 @@ function(treadle_sources out)
   set(${out} ${sources} PARENT_SCOPE)
 endfunction()
 
+# treadle_folder(name [GLOBS ...] [LINK ...] [PRIVATE_LINK ...]): a static library of the folder's
+# *.cc. A folder that has no source yet still configures.
 function(treadle_folder name)
   cmake_parse_arguments(arg "" "" "GLOBS;LINK;PRIVATE_LINK" ${ARGN})
   if(NOT arg_GLOBS)
