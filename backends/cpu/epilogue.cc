@@ -39,8 +39,8 @@ const Activation* find_activation(std::string_view name) {
 
 Epilogue epilogue_of(const Node& node) {
   if (node.op->domain != "treadle") return {};
-  return {node.attributes.s("activation", ""), node.attributes.f("alpha", 0),
-          node.attributes.f("beta", 0)};
+  return {node.attributes.s("activation", ""), node.attributes.f("activation_alpha", 0),
+          node.attributes.f("activation_beta", 0)};
 }
 
 Support supports_epilogue(const Node& node) {

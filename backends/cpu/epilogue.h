@@ -5,8 +5,8 @@
 
 namespace treadle::cpu {
 
-// Read from a node: attributes `activation alpha beta` of the operators treadle.Fused*. Other
-// operators have none.
+// Read from a node: attributes `activation`, `activation_alpha` and `activation_beta` of
+// treadle.Fused*. Other operators have none.
 struct Epilogue {
   std::string activation;  // "" = none
   float alpha = 0;

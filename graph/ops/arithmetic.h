@@ -1,4 +1,5 @@
-// Arithmetic on one element with every result defined: integers wrap, x / 0 = 0, floats follow IEEE 754.
+// Arithmetic on one element with every result defined: integers wrap, x / 0 = 0, floats follow IEEE
+// 754.
 #pragma once
 
 #include <cmath>
@@ -14,23 +15,31 @@ inline constexpr bool is_int = std::is_integral_v<T> && !std::is_same_v<T, bool>
 
 template <class T>
 T add(T a, T b) {
-  if constexpr (is_int<T>) return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-  else return a + b;
+  if constexpr (is_int<T>)
+    return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  else
+    return a + b;
 }
 template <class T>
 T subtract(T a, T b) {
-  if constexpr (is_int<T>) return static_cast<T>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
-  else return a - b;
+  if constexpr (is_int<T>)
+    return static_cast<T>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
+  else
+    return a - b;
 }
 template <class T>
 T multiply(T a, T b) {
-  if constexpr (is_int<T>) return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
-  else return a * b;
+  if constexpr (is_int<T>)
+    return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+  else
+    return a * b;
 }
 template <class T>
 T negate(T a) {
-  if constexpr (is_int<T>) return subtract<T>(0, a);
-  else return -a;
+  if constexpr (is_int<T>)
+    return subtract<T>(0, a);
+  else
+    return -a;
 }
 // Integers round towards zero.
 template <class T>
@@ -83,8 +92,8 @@ T smaller(T a, T b) {
   return a < b || a != a ? a : b;
 }
 
-// A number as another type, as Cast does: integers keep their low bits, floats saturate into integers (NaN = 0), and
-// become true unless they are 0.
+// A number as another type, as Cast does: integers keep their low bits, floats saturate into
+// integers (NaN = 0), and become true unless they are 0.
 template <class To, class From>
 To convert(From x) {
   if constexpr (std::is_same_v<To, From>) {

@@ -7,8 +7,10 @@ template <class D>
 std::vector<D> reduced(const std::vector<D>& dims, const std::vector<bool>& mask, bool keepdims) {
   std::vector<D> out;
   for (size_t d = 0; d < dims.size(); ++d) {
-    if (!mask[d]) out.push_back(dims[d]);
-    else if (keepdims) out.push_back(D(1));
+    if (!mask[d])
+      out.push_back(dims[d]);
+    else if (keepdims)
+      out.push_back(D(1));
   }
   return out;
 }

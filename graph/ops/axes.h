@@ -7,14 +7,16 @@
 
 namespace treadle {
 
-// Which of `rank` axes are in the list, negative ones counted from the end; kInvalidModel out of range.
+// Which of `rank` axes are in the list, negative ones counted from the end; kInvalidModel out of
+// range.
 std::vector<bool> axis_mask(const std::vector<int64_t>& axes, int64_t rank);
 
 // The shape with the marked axes 1 (keepdims) or gone.
 Dims reduced_dims(const Dims& dims, const std::vector<bool>& mask, bool keepdims);
 Shape reduced_shape(const Shape& shape, const std::vector<bool>& mask, bool keepdims);
 
-// Strides by which an index of `dims` addresses the row-major reduced tensor: 0 along the marked axes.
+// Strides by which an index of `dims` addresses the row-major reduced tensor: 0 along the marked
+// axes.
 Dims reduced_strides(const Dims& dims, const std::vector<bool>& mask);
 
 }  // namespace treadle

@@ -17,7 +17,8 @@ void eval_binary(EvalContext& c) {
   Tensor& y = c.output(0, broadcast(a.dims(), b.dims()));
   dispatch(a.dtype(), List{}, [&]<class T>() {
     using C = Compute<T>;
-    map_binary<T, T, T>(a, b, y, [](T l, T r) { return convert<T>(F(static_cast<C>(l), static_cast<C>(r))); });
+    map_binary<T, T, T>(
+        a, b, y, [](T l, T r) { return convert<T>(F(static_cast<C>(l), static_cast<C>(r))); });
   });
 }
 
@@ -29,8 +30,9 @@ void eval_compare(EvalContext& c) {
   Tensor& y = c.output(0, DType::kBool, broadcast(a.dims(), b.dims()));
   dispatch(a.dtype(), List{}, [&]<class T>() {
     using C = Compute<T>;
-    map_binary<T, T, bool>(a, b, y,
-                           [](const T& l, const T& r) { return F(static_cast<const C&>(l), static_cast<const C&>(r)); });
+    map_binary<T, T, bool>(a, b, y, [](const T& l, const T& r) {
+      return F(static_cast<const C&>(l), static_cast<const C&>(r));
+    });
   });
 }
 
@@ -62,7 +64,8 @@ bool is_whole_shift(T by) {
 }
 constexpr auto kShiftLeft = [](auto x, auto by) {
   using T = decltype(x);
-  return is_whole_shift(by) ? static_cast<T>(static_cast<uint64_t>(x) << static_cast<int>(by)) : T{0};
+  return is_whole_shift(by) ? static_cast<T>(static_cast<uint64_t>(x) << static_cast<int>(by))
+                            : T{0};
 };
 constexpr auto kShiftRight = [](auto x, auto by) {
   using T = decltype(x);
@@ -97,7 +100,9 @@ void raise(const Tensor& x, const Tensor& exponent, Tensor& y) {
     } else {
       using C = std::conditional_t<std::is_same_v<T, float>, float, double>;
       const auto b = static_cast<C>(base);
-      return convert<T>(e == E{2} ? b * b : static_cast<C>(std::pow(static_cast<double>(b), static_cast<double>(e))));
+      return convert<T>(
+          e == E{2} ? b * b
+                    : static_cast<C>(std::pow(static_cast<double>(b), static_cast<double>(e))));
     }
   });
 }
@@ -114,30 +119,40 @@ void eval_pow(EvalContext& c) {
 }
 
 void eval_prelu(EvalContext& c) {
-  TREADLE_CHECK(broadcast(c.input(0).dims(), c.input(1).dims()) == c.input(0).dims(), kInvalidArgument, "slope of shape ",
-                shape_text(c.input(1).dims()), " does not broadcast to ", shape_text(c.input(0).dims()));
+  TREADLE_CHECK(broadcast(c.input(0).dims(), c.input(1).dims()) == c.input(0).dims(),
+                kInvalidArgument, "slope of shape ", shape_text(c.input(1).dims()),
+                " does not broadcast to ", shape_text(c.input(0).dims()));
   eval_binary<kPRelu>(c);
 }
 
-#define TREADLE_BINARY(name, types_text, rule, function, more_traits) \
-  {.kind = name, .inputs = "A:T B:T", .outputs = "C:T", .types = types_text, .infer = rule, .eval = function, \
-   .traits = kElementwise | more_traits}
-#define TREADLE_COMPARE(name, types_text, function, more_traits) \
-  {.kind = name, .inputs = "A:T B:T", .outputs = "C:bool", .types = types_text, .infer = infer_broadcast, \
-   .eval = function, .traits = kElementwise | more_traits}
+#define TREADLE_BINARY(name, types_text, rule, function, more_traits)                        \
+  {                                                                                          \
+    .kind = name, .inputs = "A:T B:T", .outputs = "C:T", .types = types_text, .infer = rule, \
+    .eval = function, .traits = kElementwise | more_traits                                   \
+  }
+#define TREADLE_COMPARE(name, types_text, function, more_traits)                     \
+  {                                                                                  \
+    .kind = name, .inputs = "A:T B:T", .outputs = "C:bool", .types = types_text,     \
+    .infer = infer_broadcast, .eval = function, .traits = kElementwise | more_traits \
+  }
 
-using EqualTypes = Types<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t,
-                         uint32_t, uint64_t, bool, std::string>;
+using EqualTypes = Types<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t,
+                         uint8_t, uint16_t, uint32_t, uint64_t, bool, std::string>;
 using BoolTypes = Types<bool>;
 
 constexpr OpDef kRows[] = {
-    TREADLE_BINARY("Add", "T=numbers", infer_arithmetic<add_values>, eval_binary<kAdd>, kCommutative),
+    TREADLE_BINARY("Add", "T=numbers", infer_arithmetic<add_values>, eval_binary<kAdd>,
+                   kCommutative),
     TREADLE_BINARY("Sub", "T=numbers", infer_arithmetic<subtract_values>, eval_binary<kSub>, 0),
-    TREADLE_BINARY("Mul", "T=numbers", infer_arithmetic<multiply_values>, eval_binary<kMul>, kCommutative),
+    TREADLE_BINARY("Mul", "T=numbers", infer_arithmetic<multiply_values>, eval_binary<kMul>,
+                   kCommutative),
     TREADLE_BINARY("Div", "T=numbers", infer_arithmetic<divide_values>, eval_binary<kDiv>, 0),
-    TREADLE_BINARY("BitwiseAnd", "T=ints", infer_broadcast, (eval_binary<kAnd, IntegerTypes>), kCommutative),
-    TREADLE_BINARY("BitwiseOr", "T=ints", infer_broadcast, (eval_binary<kOr, IntegerTypes>), kCommutative),
-    TREADLE_BINARY("BitwiseXor", "T=ints", infer_broadcast, (eval_binary<kXor, IntegerTypes>), kCommutative),
+    TREADLE_BINARY("BitwiseAnd", "T=ints", infer_broadcast, (eval_binary<kAnd, IntegerTypes>),
+                   kCommutative),
+    TREADLE_BINARY("BitwiseOr", "T=ints", infer_broadcast, (eval_binary<kOr, IntegerTypes>),
+                   kCommutative),
+    TREADLE_BINARY("BitwiseXor", "T=ints", infer_broadcast, (eval_binary<kXor, IntegerTypes>),
+                   kCommutative),
     TREADLE_COMPARE("And", "T=bool", (eval_compare<kAnd, BoolTypes>), kCommutative),
     TREADLE_COMPARE("Or", "T=bool", (eval_compare<kOr, BoolTypes>), kCommutative),
     TREADLE_COMPARE("Xor", "T=bool", (eval_compare<kXor, BoolTypes>), kCommutative),
@@ -145,17 +160,43 @@ constexpr OpDef kRows[] = {
     TREADLE_COMPARE("Greater", "T=numbers", eval_compare<kGreater>, 0),
     TREADLE_COMPARE("LessOrEqual", "T=numbers", eval_compare<kLessOrEqual>, 0),
     TREADLE_COMPARE("GreaterOrEqual", "T=numbers", eval_compare<kGreaterOrEqual>, 0),
-    {.kind = "Equal", .inputs = "A:T B:T", .outputs = "C:bool", .types = "T=numbers,bool,string",
-     .infer = infer_arithmetic<equal_values>, .eval = eval_compare<kEqual, EqualTypes>,
+    {.kind = "Equal",
+     .inputs = "A:T B:T",
+     .outputs = "C:bool",
+     .types = "T=numbers,bool,string",
+     .infer = infer_arithmetic<equal_values>,
+     .eval = eval_compare<kEqual, EqualTypes>,
      .traits = kElementwise | kCommutative},
-    {.kind = "Mod", .inputs = "A:T B:T", .outputs = "C:T", .types = "T=numbers", .attributes = "fmod:i=0",
-     .infer = infer_mod, .eval = eval_mod, .traits = kElementwise},
-    {.kind = "BitShift", .inputs = "X:T Y:T", .outputs = "Z:T", .types = "T=ints", .attributes = "direction:s!",
-     .infer = infer_broadcast, .eval = eval_bit_shift, .traits = kElementwise},
-    {.kind = "Pow", .inputs = "X:T Y:T1", .outputs = "Z:T", .types = "T=floats,int32,int64 T1=numbers",
-     .infer = infer_broadcast, .eval = eval_pow, .traits = kElementwise},
-    {.kind = "PRelu", .inputs = "X:T slope:T", .outputs = "Y:T", .types = "T=floats,int32,int64,uint32,uint64",
-     .infer = infer_same_shape, .eval = eval_prelu, .traits = kElementwise},
+    {.kind = "Mod",
+     .inputs = "A:T B:T",
+     .outputs = "C:T",
+     .types = "T=numbers",
+     .attributes = "fmod:i=0",
+     .infer = infer_mod,
+     .eval = eval_mod,
+     .traits = kElementwise},
+    {.kind = "BitShift",
+     .inputs = "X:T Y:T",
+     .outputs = "Z:T",
+     .types = "T=ints",
+     .attributes = "direction:s!",
+     .infer = infer_broadcast,
+     .eval = eval_bit_shift,
+     .traits = kElementwise},
+    {.kind = "Pow",
+     .inputs = "X:T Y:T1",
+     .outputs = "Z:T",
+     .types = "T=floats,int32,int64 T1=numbers",
+     .infer = infer_broadcast,
+     .eval = eval_pow,
+     .traits = kElementwise},
+    {.kind = "PRelu",
+     .inputs = "X:T slope:T",
+     .outputs = "Y:T",
+     .types = "T=floats,int32,int64,uint32,uint64",
+     .infer = infer_same_shape,
+     .eval = eval_prelu,
+     .traits = kElementwise},
 };
 
 #undef TREADLE_BINARY

@@ -12,7 +12,8 @@
 namespace treadle {
 namespace {
 
-// ---- Text ----------------------------------------------------------------------------------------------------
+// ---- Text
+// ----------------------------------------------------------------------------------------------------
 
 template <class T>
 std::string shortest(T x) {
@@ -30,8 +31,8 @@ double parse_number(const std::string& text) {
   if (begin != end && *begin == '+') ++begin;
   double value = 0;
   const auto result = std::from_chars(begin, end, value);
-  TREADLE_CHECK(result.ec != std::errc::invalid_argument && result.ptr == end && begin != end, kInvalidData,
-                "cannot cast the string '", text, "' to a number");
+  TREADLE_CHECK(result.ec != std::errc::invalid_argument && result.ptr == end && begin != end,
+                kInvalidData, "cannot cast the string '", text, "' to a number");
   if (result.ec != std::errc::result_out_of_range) return value;
   const bool tiny = text.find("e-") != std::string::npos || text.find("E-") != std::string::npos;
   const double magnitude = tiny ? 0 : std::numeric_limits<double>::infinity();
@@ -43,8 +44,8 @@ template <class T>
 std::string shortest_half(T x) {
   for (int digits = 1; digits < 9; ++digits) {
     char buffer[64];
-    const auto result =
-        std::to_chars(buffer, buffer + sizeof buffer, static_cast<float>(x), std::chars_format::general, digits);
+    const auto result = std::to_chars(buffer, buffer + sizeof buffer, static_cast<float>(x),
+                                      std::chars_format::general, digits);
     const double back = parse_number({buffer, result.ptr});
     if (T(static_cast<float>(back)).bits == x.bits) return shortest(static_cast<float>(back));
   }
@@ -61,8 +62,10 @@ std::string number_text(T x) {
     const auto value = static_cast<Compute<T>>(x);
     if (std::isnan(value)) return "NaN";
     if (std::isinf(value)) return value > 0 ? "INF" : "-INF";
-    if constexpr (is_reduced_float<T>) return shortest_half(x);
-    else return shortest(x);
+    if constexpr (is_reduced_float<T>)
+      return shortest_half(x);
+    else
+      return shortest(x);
   }
 }
 
@@ -82,7 +85,8 @@ T parse_as(const std::string& text) {
   return convert<T>(parse_number(text));
 }
 
-// ---- Numbers -------------------------------------------------------------------------------------------------
+// ---- Numbers
+// -------------------------------------------------------------------------------------------------
 
 Tensor to_text(const Tensor& x) {
   Tensor y(DType::kString, x.dims());
@@ -126,18 +130,20 @@ namespace {
 
 DType target_dtype(const Attributes& a) {
   const int64_t to = a.i("to", 0);
-  TREADLE_CHECK(to > 0 && to < kDTypeCount, kInvalidModel, "attribute 'to' is ", to, ", expected an element type, 1 to ",
-                kDTypeCount - 1);
+  TREADLE_CHECK(to > 0 && to < kDTypeCount, kInvalidModel, "attribute 'to' is ", to,
+                ", expected an element type, 1 to ", kDTypeCount - 1);
   return static_cast<DType>(to);
 }
 
 Narrowing narrowing(const Attributes& a) {
   const std::string mode = a.s("round_mode", "up");
-  TREADLE_CHECK(mode == "up" || mode == "down" || mode == "nearest", kInvalidModel, "attribute 'round_mode' is '", mode,
-                "', expected up, down or nearest");
+  TREADLE_CHECK(mode == "up" || mode == "down" || mode == "nearest", kInvalidModel,
+                "attribute 'round_mode' is '", mode, "', expected up, down or nearest");
   using Scale = Narrowing::Scale;
   return {.saturate = a.i("saturate", 1) != 0,
-          .scale = mode == "up" ? Scale::kUp : mode == "down" ? Scale::kDown : Scale::kNearest};
+          .scale = mode == "up"     ? Scale::kUp
+                   : mode == "down" ? Scale::kDown
+                                    : Scale::kNearest};
 }
 
 void infer_as(InferContext& c, DType dtype) {
@@ -165,8 +171,9 @@ void infer_bit_cast(InferContext& c) {
 void eval_bit_cast(EvalContext& c) {
   const Tensor& x = c.input(0);
   const DType to = target_dtype(c.attributes());
-  TREADLE_CHECK(dtype_bits(to) == dtype_bits(x.dtype()) && dtype_bits(to) != 0, kInvalidModel, "cannot reinterpret ",
-                dtype_name(x.dtype()), " as ", dtype_name(to), ": the widths differ");
+  TREADLE_CHECK(dtype_bits(to) == dtype_bits(x.dtype()) && dtype_bits(to) != 0, kInvalidModel,
+                "cannot reinterpret ", dtype_name(x.dtype()), " as ", dtype_name(to),
+                ": the widths differ");
   Tensor& y = c.output(0, to, x.dims());
   if (x.bytes() != 0) std::memcpy(y.raw(), x.raw(), x.bytes());
 }
@@ -174,13 +181,29 @@ void eval_bit_cast(EvalContext& c) {
 constexpr const char* kFromTo = "T1=all T2=all";
 
 constexpr OpDef kRows[] = {
-    {.kind = "Cast", .inputs = "input:T1", .outputs = "output:any", .types = kFromTo,
-     .attributes = "round_mode:s=up saturate:i=1 to:i!", .infer = infer_cast, .eval = eval_cast,
+    {.kind = "Cast",
+     .inputs = "input:T1",
+     .outputs = "output:any",
+     .types = kFromTo,
+     .attributes = "round_mode:s=up saturate:i=1 to:i!",
+     .infer = infer_cast,
+     .eval = eval_cast,
      .traits = kElementwise},
-    {.kind = "CastLike", .inputs = "input:T1 target_type:T2", .outputs = "output:T2", .types = kFromTo,
-     .attributes = "round_mode:s=up saturate:i=1", .infer = infer_cast_like, .eval = eval_cast_like},
-    {.kind = "BitCast", .inputs = "input:T1", .outputs = "output:any", .types = kFromTo, .attributes = "to:i!",
-     .infer = infer_bit_cast, .eval = eval_bit_cast, .traits = kElementwise},
+    {.kind = "CastLike",
+     .inputs = "input:T1 target_type:T2",
+     .outputs = "output:T2",
+     .types = kFromTo,
+     .attributes = "round_mode:s=up saturate:i=1",
+     .infer = infer_cast_like,
+     .eval = eval_cast_like},
+    {.kind = "BitCast",
+     .inputs = "input:T1",
+     .outputs = "output:any",
+     .types = kFromTo,
+     .attributes = "to:i!",
+     .infer = infer_bit_cast,
+     .eval = eval_bit_cast,
+     .traits = kElementwise},
 };
 
 }  // namespace

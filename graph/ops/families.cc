@@ -13,6 +13,7 @@ std::vector<std::span<const OpDef>> op_families() {
       reduce_ops(),
       softmax_ops(),
       cast_ops(),
+      fused_ops(),
       identity_ops(),
       concat_ops(),
       matmul_ops(),

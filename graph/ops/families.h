@@ -16,6 +16,7 @@ std::span<const OpDef> binary_ops();
 std::span<const OpDef> reduce_ops();
 std::span<const OpDef> softmax_ops();
 std::span<const OpDef> cast_ops();
+std::span<const OpDef> fused_ops();
 std::span<const OpDef> identity_ops();
 std::span<const OpDef> matmul_ops();
 std::span<const OpDef> pool_ops();

@@ -9,7 +9,8 @@
 namespace treadle {
 namespace {
 
-// How one reduction of T works: begin with `start`, `join` each element, `finish` with the number of elements.
+// How one reduction of T works: begin with `start`, `join` each element, `finish` with the number
+// of elements.
 template <class T>
 struct SumRule {
   using State = Accumulate<T>;
@@ -55,8 +56,10 @@ struct MaxRule {
   using State = Compute<T>;
   using Limits = std::numeric_limits<State>;
   static State start() {
-    if constexpr (Limits::has_infinity) return -Limits::infinity();
-    else return Limits::lowest();
+    if constexpr (Limits::has_infinity)
+      return -Limits::infinity();
+    else
+      return Limits::lowest();
   }
   static State join(State s, State x) { return larger(s, x); }
   static State finish(State s, int64_t) { return s; }
@@ -66,8 +69,10 @@ struct MinRule {
   using State = Compute<T>;
   using Limits = std::numeric_limits<State>;
   static State start() {
-    if constexpr (Limits::has_infinity) return Limits::infinity();
-    else return Limits::max();
+    if constexpr (Limits::has_infinity)
+      return Limits::infinity();
+    else
+      return Limits::max();
   }
   static State join(State s, State x) { return smaller(s, x); }
   static State finish(State s, int64_t) { return s; }
@@ -75,28 +80,32 @@ struct MinRule {
 
 // The states of all results; state(x, result) reads an element for its result.
 template <class T, class Rule, class Read>
-std::vector<typename Rule::State> reduce(const Tensor& x, const std::vector<bool>& mask, Read&& read) {
+std::vector<typename Rule::State> reduce(const Tensor& x, const std::vector<bool>& mask,
+                                         Read&& read) {
   using State = typename Rule::State;
   const int64_t results = element_count(reduced_dims(x.dims(), mask, true));
   std::vector<State> states(static_cast<size_t>(results), Rule::start());
   const T* from = x.data<T>().data();
-  for_each_row<2>(x.dims(), {strides_of(x.dims()), reduced_strides(x.dims(), mask)}, [&](const Row<2>& row) {
-    if (row.step[1] == 0) {
-      State s = states[static_cast<size_t>(row.at[1])];
-      for (int64_t i = 0; i < row.count; ++i) s = Rule::join(s, read(from[row.at[0] + i * row.step[0]], row.at[1]));
-      states[static_cast<size_t>(row.at[1])] = s;
-      return;
-    }
-    for (int64_t i = 0; i < row.count; ++i) {
-      const int64_t to = row.at[1] + i * row.step[1];
-      auto&& s = states[static_cast<size_t>(to)];
-      s = Rule::join(s, read(from[row.at[0] + i * row.step[0]], to));
-    }
-  });
+  for_each_row<2>(x.dims(), {strides_of(x.dims()), reduced_strides(x.dims(), mask)},
+                  [&](const Row<2>& row) {
+                    if (row.step[1] == 0) {
+                      State s = states[static_cast<size_t>(row.at[1])];
+                      for (int64_t i = 0; i < row.count; ++i)
+                        s = Rule::join(s, read(from[row.at[0] + i * row.step[0]], row.at[1]));
+                      states[static_cast<size_t>(row.at[1])] = s;
+                      return;
+                    }
+                    for (int64_t i = 0; i < row.count; ++i) {
+                      const int64_t to = row.at[1] + i * row.step[1];
+                      auto&& s = states[static_cast<size_t>(to)];
+                      s = Rule::join(s, read(from[row.at[0] + i * row.step[0]], to));
+                    }
+                  });
   return states;
 }
 
-std::vector<bool> reduced_axes(const Attributes& a, const std::vector<int64_t>& axes, int64_t rank) {
+std::vector<bool> reduced_axes(const Attributes& a, const std::vector<int64_t>& axes,
+                               int64_t rank) {
   if (!axes.empty()) return axis_mask(axes, rank);
   return std::vector<bool>(static_cast<size_t>(rank), a.i("noop_with_empty_axes", 0) == 0);
 }
@@ -127,7 +136,8 @@ void eval_reduce(EvalContext& c) {
   const int64_t size = group_size(r.x.dims(), r.mask);
   dispatch(r.x.dtype(), List{}, [&]<class T>() {
     using State = typename Rule<T>::State;
-    const auto states = reduce<T, Rule<T>>(r.x, r.mask, [](T e, int64_t) { return static_cast<State>(e); });
+    const auto states =
+        reduce<T, Rule<T>>(r.x, r.mask, [](T e, int64_t) { return static_cast<State>(e); });
     const auto to = r.y.data<T>();
     for (size_t i = 0; i < to.size(); ++i) to[i] = convert<T>(Rule<T>::finish(states[i], size));
   });
@@ -138,13 +148,16 @@ void eval_log_sum_exp(EvalContext& c) {
   const Reduction r = begin(c);
   dispatch(r.x.dtype(), FloatTypes{}, [&]<class T>() {
     using C = Compute<T>;
-    auto shifts = reduce<T, MaxRule<T>>(r.x, r.mask, [](T e, int64_t) { return static_cast<C>(e); });
+    auto shifts =
+        reduce<T, MaxRule<T>>(r.x, r.mask, [](T e, int64_t) { return static_cast<C>(e); });
     for (C& s : shifts) s = std::isfinite(s) ? s : 0;
     const auto sums = reduce<T, SumRule<T>>(r.x, r.mask, [&](T e, int64_t to) {
-      return std::exp(static_cast<double>(e) - static_cast<double>(shifts[static_cast<size_t>(to)]));
+      return std::exp(static_cast<double>(e) -
+                      static_cast<double>(shifts[static_cast<size_t>(to)]));
     });
     const auto to = r.y.data<T>();
-    for (size_t i = 0; i < to.size(); ++i) to[i] = convert<T>(std::log(sums[i]) + static_cast<double>(shifts[i]));
+    for (size_t i = 0; i < to.size(); ++i)
+      to[i] = convert<T>(std::log(sums[i]) + static_cast<double>(shifts[i]));
   });
 }
 
@@ -159,7 +172,8 @@ void infer_reduce(InferContext& c) {
     }
     axes = *given;
   }
-  c.set_shape(0, reduced_shape(c.shape(0), reduced_axes(c.attributes(), axes, c.rank(0)), keepdims));
+  c.set_shape(0,
+              reduced_shape(c.shape(0), reduced_axes(c.attributes(), axes, c.rank(0)), keepdims));
 }
 
 // A reduction of all elements of a shape is known too.
@@ -177,26 +191,33 @@ void infer_reduce_values(InferContext& c) {
 }
 
 using WideTypes = Types<float, double, Float16, Bfloat16, int32_t, int64_t, uint32_t, uint64_t>;
-using OrderedTypes = Types<float, double, Float16, Bfloat16, int8_t, uint8_t, int32_t, int64_t, uint32_t, uint64_t, bool>;
+using OrderedTypes = Types<float, double, Float16, Bfloat16, int8_t, uint8_t, int32_t, int64_t,
+                           uint32_t, uint64_t, bool>;
 
 constexpr const char* kWide = "T=floats,int32,int64,uint32,uint64";
 constexpr const char* kOrdered = "T=floats,int8,uint8,int32,int64,uint32,uint64,bool";
 
-#define TREADLE_REDUCE(name, types_text, rule, function) \
-  {.kind = name, .inputs = "data:T axes?:int64", .outputs = "reduced:T", .types = types_text, \
-   .attributes = "noop_with_empty_axes:i=0 keepdims:i=1", .infer = rule, .eval = function}
+#define TREADLE_REDUCE(name, types_text, rule, function)                                       \
+  {                                                                                            \
+    .kind = name, .inputs = "data:T axes?:int64", .outputs = "reduced:T", .types = types_text, \
+    .attributes = "noop_with_empty_axes:i=0 keepdims:i=1", .infer = rule, .eval = function     \
+  }
 
 constexpr OpDef kRows[] = {
-    TREADLE_REDUCE("ReduceSum", kWide, infer_reduce_values<add_values>, (eval_reduce<SumRule, WideTypes>)),
+    TREADLE_REDUCE("ReduceSum", kWide, infer_reduce_values<add_values>,
+                   (eval_reduce<SumRule, WideTypes>)),
     TREADLE_REDUCE("ReduceMean", kWide, infer_reduce, (eval_reduce<MeanRule, WideTypes>)),
-    TREADLE_REDUCE("ReduceProd", kWide, infer_reduce_values<multiply_values>, (eval_reduce<ProdRule, WideTypes>)),
+    TREADLE_REDUCE("ReduceProd", kWide, infer_reduce_values<multiply_values>,
+                   (eval_reduce<ProdRule, WideTypes>)),
     TREADLE_REDUCE("ReduceL1", kWide, infer_reduce, (eval_reduce<L1Rule, WideTypes>)),
     TREADLE_REDUCE("ReduceL2", kWide, infer_reduce, (eval_reduce<L2Rule, WideTypes>)),
     TREADLE_REDUCE("ReduceSumSquare", kWide, infer_reduce, (eval_reduce<SumSquareRule, WideTypes>)),
     TREADLE_REDUCE("ReduceLogSum", "T=floats", infer_reduce, (eval_reduce<LogSumRule, FloatTypes>)),
     TREADLE_REDUCE("ReduceLogSumExp", "T=floats", infer_reduce, eval_log_sum_exp),
-    TREADLE_REDUCE("ReduceMax", kOrdered, infer_reduce_values<max_values>, (eval_reduce<MaxRule, OrderedTypes>)),
-    TREADLE_REDUCE("ReduceMin", kOrdered, infer_reduce_values<min_values>, (eval_reduce<MinRule, OrderedTypes>)),
+    TREADLE_REDUCE("ReduceMax", kOrdered, infer_reduce_values<max_values>,
+                   (eval_reduce<MaxRule, OrderedTypes>)),
+    TREADLE_REDUCE("ReduceMin", kOrdered, infer_reduce_values<min_values>,
+                   (eval_reduce<MinRule, OrderedTypes>)),
 };
 
 #undef TREADLE_REDUCE

@@ -16,11 +16,14 @@ void infer_values(InferContext& c, DimFn f) {
   const size_t count = a->size() == 1 ? b->size() : a->size();
   if (count != b->size() && b->size() != 1) return;
   std::vector<Dim> out;
-  for (size_t i = 0; i < count; ++i) out.push_back(f((*a)[a->size() == 1 ? 0 : i], (*b)[b->size() == 1 ? 0 : i]));
+  for (size_t i = 0; i < count; ++i)
+    out.push_back(f((*a)[a->size() == 1 ? 0 : i], (*b)[b->size() == 1 ? 0 : i]));
   c.set_values(0, std::move(out));
 }
 
-Dim add_values(const Dim& a, const Dim& b) { return both_known(a, b) ? Dim(add(a.value(), b.value())) : a + b; }
+Dim add_values(const Dim& a, const Dim& b) {
+  return both_known(a, b) ? Dim(add(a.value(), b.value())) : a + b;
+}
 Dim subtract_values(const Dim& a, const Dim& b) {
   return both_known(a, b) ? Dim(subtract(a.value(), b.value())) : a - b;
 }
@@ -43,7 +46,8 @@ Dim min_values(const Dim& a, const Dim& b) { return Dim::min(a, b); }
 Dim equal_values(const Dim& a, const Dim& b) {
   if (both_known(a, b)) return a.value() == b.value() ? 1 : 0;
   if (a == b) return 1;
-  const bool apart = (a.known() && a.value() < 0 && b.non_negative()) || (b.known() && b.value() < 0 && a.non_negative());
+  const bool apart = (a.known() && a.value() < 0 && b.non_negative()) ||
+                     (b.known() && b.value() < 0 && a.non_negative());
   return apart ? Dim(0) : Dim::unknown();
 }
 

@@ -1,4 +1,5 @@
-// Elementwise arithmetic on shape values: the elements of small integer tensors before the run, symbols included.
+// Elementwise arithmetic on shape values: the elements of small integer tensors before the run,
+// symbols included.
 #pragma once
 
 #include "graph/ops/op.h"

@@ -7,13 +7,15 @@
 namespace treadle {
 namespace {
 
-// Calls f(const T* from, T* to, AxisSplit) for each line along the axis; its elements lie s.inner apart.
+// Calls f(const T* from, T* to, AxisSplit) for each line along the axis; its elements lie s.inner
+// apart.
 template <class F>
 void for_each_line(EvalContext& c, F&& f) {
   const Tensor& x = c.input(0);
   Tensor& y = c.output(0, x.dims());
   if (x.count() == 0) return;
-  const AxisSplit s = x.rank() == 0 ? AxisSplit{} : split_axis(x.dims(), c.attributes().i("axis", -1));
+  const AxisSplit s =
+      x.rank() == 0 ? AxisSplit{} : split_axis(x.dims(), c.attributes().i("axis", -1));
   dispatch(x.dtype(), FloatTypes{}, [&]<class T>() {
     for (int64_t o = 0; o < s.outer; ++o) {
       for (int64_t k = 0; k < s.inner; ++k) {
@@ -27,7 +29,8 @@ void for_each_line(EvalContext& c, F&& f) {
 template <class T>
 Compute<T> line_max(const T* from, const AxisSplit& s) {
   Compute<T> most = static_cast<Compute<T>>(from[0]);
-  for (int64_t i = 1; i < s.size; ++i) most = larger(most, static_cast<Compute<T>>(from[i * s.inner]));
+  for (int64_t i = 1; i < s.size; ++i)
+    most = larger(most, static_cast<Compute<T>>(from[i * s.inner]));
   return most;
 }
 
@@ -67,7 +70,9 @@ void eval_hardmax(EvalContext& c) {
   for_each_line(c, []<class T>(const T* from, T* to, const AxisSplit& s) {
     int64_t best = 0;
     for (int64_t i = 1; i < s.size; ++i) {
-      if (static_cast<Compute<T>>(from[i * s.inner]) > static_cast<Compute<T>>(from[best * s.inner])) best = i;
+      if (static_cast<Compute<T>>(from[i * s.inner]) >
+          static_cast<Compute<T>>(from[best * s.inner]))
+        best = i;
     }
     for (int64_t i = 0; i < s.size; ++i) to[i * s.inner] = convert<T>(i == best ? 1.0f : 0.0f);
   });
@@ -78,9 +83,11 @@ void infer_softmax(InferContext& c) {
   infer_same_shape(c);
 }
 
-#define TREADLE_SOFTMAX(name, function) \
-  {.kind = name, .inputs = "input:T", .outputs = "output:T", .types = "T=floats", .attributes = "axis:i=-1", \
-   .infer = infer_softmax, .eval = function}
+#define TREADLE_SOFTMAX(name, function)                                            \
+  {                                                                                \
+    .kind = name, .inputs = "input:T", .outputs = "output:T", .types = "T=floats", \
+    .attributes = "axis:i=-1", .infer = infer_softmax, .eval = function            \
+  }
 
 constexpr OpDef kRows[] = {
     TREADLE_SOFTMAX("Softmax", eval_softmax),

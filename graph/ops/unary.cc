@@ -14,8 +14,9 @@ template <auto F, class List = FloatTypes>
 void eval_unary(EvalContext& c) {
   const Tensor& x = c.input(0);
   Tensor& y = c.output(0, x.dims());
-  dispatch(x.dtype(), List{},
-           [&]<class T>() { map_unary<T, T>(x, y, [](T e) { return convert<T>(F(static_cast<Compute<T>>(e))); }); });
+  dispatch(x.dtype(), List{}, [&]<class T>() {
+    map_unary<T, T>(x, y, [](T e) { return convert<T>(F(static_cast<Compute<T>>(e))); });
+  });
 }
 
 struct Coefficients {
@@ -40,8 +41,10 @@ void eval_with(EvalContext& c) {
 constexpr auto kRelu = [](auto x) { return x < 0 ? decltype(x){0} : x; };
 constexpr auto kAbs = [](auto x) {
   using T = decltype(x);
-  if constexpr (is_int<T>) return x < 0 ? negate(x) : x;
-  else return std::abs(x);
+  if constexpr (is_int<T>)
+    return x < 0 ? negate(x) : x;
+  else
+    return std::abs(x);
 };
 constexpr auto kSign = [](auto x) {
   using T = decltype(x);
@@ -73,7 +76,9 @@ constexpr auto kHardSwish = [](auto x) {
 
 constexpr auto kLeakyRelu = [](auto x, auto a, auto) { return x < 0 ? a * x : x; };
 constexpr auto kElu = [](auto x, auto a, auto) { return x < 0 ? a * std::expm1(x) : x; };
-constexpr auto kSelu = [](auto x, auto a, auto gamma) { return gamma * (x > 0 ? x : a * std::expm1(x)); };
+constexpr auto kSelu = [](auto x, auto a, auto gamma) {
+  return gamma * (x > 0 ? x : a * std::expm1(x));
+};
 constexpr auto kCelu = [](auto x, auto a, auto) {
   using T = decltype(x);
   return larger(T{0}, x) + smaller(T{0}, a * std::expm1(x / a));
@@ -97,10 +102,15 @@ Coefficients alpha(const Attributes& a) {
   return {.a = a.f("alpha", static_cast<float>(Hundredths) / 100.0f)};
 }
 Coefficients selu(const Attributes& a) {
-  return {.a = a.f("alpha", 1.67326319217681884765625f), .b = a.f("gamma", 1.05070102214813232421875f)};
+  return {.a = a.f("alpha", 1.67326319217681884765625f),
+          .b = a.f("gamma", 1.05070102214813232421875f)};
 }
-Coefficients hard_sigmoid(const Attributes& a) { return {.a = a.f("alpha", 0.2f), .b = a.f("beta", 0.5f)}; }
-Coefficients shrink(const Attributes& a) { return {.a = a.f("bias", 0.0f), .b = a.f("lambd", 0.5f)}; }
+Coefficients hard_sigmoid(const Attributes& a) {
+  return {.a = a.f("alpha", 0.2f), .b = a.f("beta", 0.5f)};
+}
+Coefficients shrink(const Attributes& a) {
+  return {.a = a.f("bias", 0.0f), .b = a.f("lambd", 0.5f)};
+}
 
 void eval_gelu(EvalContext& c) {
   const std::string approximate = c.attributes().s("approximate", "none");
@@ -116,7 +126,8 @@ void eval_shrink(EvalContext& c) {
   const Coefficients k = shrink(c.attributes());
   Tensor& y = c.output(0, x.dims());
   dispatch(x.dtype(), IntegerTypes{}, [&]<class T>() {
-    map_unary<T, T>(x, y, [&](T e) { return convert<T>(kShrink(static_cast<double>(e), k.a, k.b)); });
+    map_unary<T, T>(x, y,
+                    [&](T e) { return convert<T>(kShrink(static_cast<double>(e), k.a, k.b)); });
   });
 }
 
@@ -132,9 +143,13 @@ bool float8_is_nan(DType dtype, uint8_t bits) {
     default: return bits == 0x80;  // the FNUZ types
   }
 }
-bool float8_is_inf(DType dtype, uint8_t bits) { return dtype == DType::kFloat8E5M2 && (bits & 0x7f) == 0x7c; }
+bool float8_is_inf(DType dtype, uint8_t bits) {
+  return dtype == DType::kFloat8E5M2 && (bits & 0x7f) == 0x7c;
+}
 
-bool is_float8(DType dtype) { return dtype >= DType::kFloat8E4M3FN && dtype <= DType::kFloat8E5M2FNUZ; }
+bool is_float8(DType dtype) {
+  return dtype >= DType::kFloat8E4M3FN && dtype <= DType::kFloat8E5M2FNUZ;
+}
 
 void eval_is_nan(EvalContext& c) {
   const Tensor& x = c.input(0);
@@ -158,7 +173,8 @@ void eval_is_inf(EvalContext& c) {
   if (is_float8(x.dtype())) {
     for (size_t i = 0; i < x.bytes(); ++i) {
       const auto bits = static_cast<uint8_t>(x.raw()[i]);
-      y.data<bool>()[i] = float8_is_inf(x.dtype(), bits) && ((bits & 0x80) != 0 ? negative : positive);
+      y.data<bool>()[i] =
+          float8_is_inf(x.dtype(), bits) && ((bits & 0x80) != 0 ? negative : positive);
     }
     return;
   }
@@ -174,8 +190,9 @@ void eval_clip(EvalContext& c) {
   const Tensor& x = c.input(0);
   Tensor& y = c.output(0, x.dims());
   for (size_t i = 1; i <= 2; ++i) {
-    TREADLE_CHECK(!c.has(i) || c.input(i).count() == 1, kInvalidArgument, "input '", i == 1 ? "min" : "max",
-                  "' has shape ", shape_text(c.input(i).dims()), ", expected a scalar");
+    TREADLE_CHECK(!c.has(i) || c.input(i).count() == 1, kInvalidArgument, "input '",
+                  i == 1 ? "min" : "max", "' has shape ", shape_text(c.input(i).dims()),
+                  ", expected a scalar");
   }
   dispatch(x.dtype(), NumberTypes{}, [&]<class T>() {
     using C = Compute<T>;
@@ -191,18 +208,24 @@ void eval_clip(EvalContext& c) {
   });
 }
 
-#define TREADLE_UNARY(name, types_text, function) \
-  {.kind = name, .inputs = "X:T", .outputs = "Y:T", .types = types_text, .infer = infer_same_shape, \
-   .eval = function, .traits = kElementwise}
-#define TREADLE_UNARY_WITH(name, attributes_text, function) \
-  {.kind = name, .inputs = "X:T", .outputs = "Y:T", .types = "T=floats", .attributes = attributes_text, \
-   .infer = infer_same_shape, .eval = function, .traits = kElementwise}
+#define TREADLE_UNARY(name, types_text, function)                         \
+  {                                                                       \
+    .kind = name, .inputs = "X:T", .outputs = "Y:T", .types = types_text, \
+    .infer = infer_same_shape, .eval = function, .traits = kElementwise   \
+  }
+#define TREADLE_UNARY_WITH(name, attributes_text, function)                     \
+  {                                                                             \
+    .kind = name, .inputs = "X:T", .outputs = "Y:T", .types = "T=floats",       \
+    .attributes = attributes_text, .infer = infer_same_shape, .eval = function, \
+    .traits = kElementwise                                                      \
+  }
 
 using SignedTypes = Types<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t>;
 
 constexpr OpDef kRows[] = {
     TREADLE_UNARY("Relu", "T=floats,signed", (eval_unary<kRelu, SignedTypes>)),
-    TREADLE_UNARY("Neg", "T=floats,signed", (eval_unary<[](auto x) { return negate(x); }, SignedTypes>)),
+    TREADLE_UNARY("Neg", "T=floats,signed",
+                  (eval_unary<[](auto x) { return negate(x); }, SignedTypes>)),
     TREADLE_UNARY("Abs", "T=numbers", (eval_unary<kAbs, NumberTypes>)),
     TREADLE_UNARY("Sign", "T=numbers", (eval_unary<kSign, NumberTypes>)),
     TREADLE_UNARY("Sigmoid", "T=floats", eval_unary<kSigmoid>),
@@ -238,21 +261,42 @@ constexpr OpDef kRows[] = {
     TREADLE_UNARY_WITH("Celu", "alpha:f=1", (eval_with<kCelu, alpha<100>>)),
     TREADLE_UNARY_WITH("ThresholdedRelu", "alpha:f=1", (eval_with<kThresholdedRelu, alpha<100>>)),
     TREADLE_UNARY_WITH("Swish", "alpha:f=1", (eval_with<kSwish, alpha<100>>)),
-    TREADLE_UNARY_WITH("Selu", "alpha:f=1.67326319217681884765625 gamma:f=1.05070102214813232421875",
+    TREADLE_UNARY_WITH("Selu",
+                       "alpha:f=1.67326319217681884765625 gamma:f=1.05070102214813232421875",
                        (eval_with<kSelu, selu>)),
-    TREADLE_UNARY_WITH("HardSigmoid", "alpha:f=0.2 beta:f=0.5", (eval_with<kHardSigmoid, hard_sigmoid>)),
+    TREADLE_UNARY_WITH("HardSigmoid", "alpha:f=0.2 beta:f=0.5",
+                       (eval_with<kHardSigmoid, hard_sigmoid>)),
     TREADLE_UNARY_WITH("Gelu", "approximate:s=none", eval_gelu),
-    {.kind = "Shrink", .inputs = "X:T", .outputs = "Y:T", .types = "T=floats,ints", .attributes = "bias:f=0 lambd:f=0.5",
-     .infer = infer_same_shape, .eval = eval_shrink, .traits = kElementwise},
-    {.kind = "IsNaN", .inputs = "X:T", .outputs = "Y:bool",
-     .types = "T=floats,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz", .infer = infer_same_shape,
-     .eval = eval_is_nan, .traits = kElementwise},
-    {.kind = "IsInf", .inputs = "X:T", .outputs = "Y:bool",
-     .types = "T=floats,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz",
-     .attributes = "detect_negative:i=1 detect_positive:i=1", .infer = infer_same_shape, .eval = eval_is_inf,
+    {.kind = "Shrink",
+     .inputs = "X:T",
+     .outputs = "Y:T",
+     .types = "T=floats,ints",
+     .attributes = "bias:f=0 lambd:f=0.5",
+     .infer = infer_same_shape,
+     .eval = eval_shrink,
      .traits = kElementwise},
-    {.kind = "Clip", .inputs = "X:T min?:T max?:T", .outputs = "Y:T", .types = "T=numbers", .infer = infer_same_shape,
-     .eval = eval_clip, .traits = kElementwise},
+    {.kind = "IsNaN",
+     .inputs = "X:T",
+     .outputs = "Y:bool",
+     .types = "T=floats,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz",
+     .infer = infer_same_shape,
+     .eval = eval_is_nan,
+     .traits = kElementwise},
+    {.kind = "IsInf",
+     .inputs = "X:T",
+     .outputs = "Y:bool",
+     .types = "T=floats,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz",
+     .attributes = "detect_negative:i=1 detect_positive:i=1",
+     .infer = infer_same_shape,
+     .eval = eval_is_inf,
+     .traits = kElementwise},
+    {.kind = "Clip",
+     .inputs = "X:T min?:T max?:T",
+     .outputs = "Y:T",
+     .types = "T=numbers",
+     .infer = infer_same_shape,
+     .eval = eval_clip,
+     .traits = kElementwise},
 };
 
 #undef TREADLE_UNARY

@@ -21,7 +21,8 @@ Tensor fold_inputs(EvalContext& c) {
     const Tensor first = cast_tensor(c.input(0), dtype);
     map_binary<T, T, T>(first, first, total, [](T a, T) { return a; });
     for (size_t i = 1; i < c.input_count(); ++i) {
-      map_binary<T, T, T>(total, cast_tensor(c.input(i), dtype), total, [](T a, T b) { return F(a, b); });
+      map_binary<T, T, T>(total, cast_tensor(c.input(i), dtype), total,
+                          [](T a, T b) { return F(a, b); });
     }
   });
   return total;
@@ -50,7 +51,8 @@ void eval_mean(EvalContext& c) {
 template <DimFn F>
 void infer_extremum(InferContext& c) {
   if (c.input_count() == 2) infer_values(c, F);
-  if (const auto* values = c.values(0); values != nullptr && c.input_count() == 1) c.set_values(0, *values);
+  if (const auto* values = c.values(0); values != nullptr && c.input_count() == 1)
+    c.set_values(0, *values);
   infer_broadcast(c);
 }
 
@@ -69,7 +71,9 @@ void infer_where(InferContext& c) {
   const auto* y = c.values(2);
   if (condition && x != nullptr && y != nullptr) {
     const size_t count = std::max({condition->size(), x->size(), y->size()});
-    auto at = [](const std::vector<Dim>& v, size_t i) { return v.size() == 1 ? v[0] : i < v.size() ? v[i] : Dim::unknown(); };
+    auto at = [](const std::vector<Dim>& v, size_t i) {
+      return v.size() == 1 ? v[0] : i < v.size() ? v[i] : Dim::unknown();
+    };
     std::vector<Dim> out;
     for (size_t i = 0; i < count; ++i) {
       const Dim chosen = at(*condition, i);
@@ -86,8 +90,9 @@ void eval_where(EvalContext& c) {
   const Tensor& x = c.input(1);
   const Dims dims = broadcast(broadcast(c.input(0).dims(), x.dims()), c.input(2).dims());
   Tensor& y = c.output(0, x.dtype(), dims);
-  using WhereTypes = Types<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t,
-                           uint32_t, uint64_t, bool, std::string, std::complex<float>, std::complex<double>>;
+  using WhereTypes =
+      Types<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t,
+            uint32_t, uint64_t, bool, std::string, std::complex<float>, std::complex<double>>;
   dispatch(x.dtype(), WhereTypes{}, [&]<class T>() {
     map_ternary<bool, T, T, T>({&c.input(0), &x, &c.input(2)}, y,
                                [](bool chosen, const T& a, const T& b) { return chosen ? a : b; });
@@ -98,18 +103,40 @@ using WideNumbers =
     Types<float, double, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t>;
 
 constexpr OpDef kRows[] = {
-    {.kind = "Max", .inputs = "data_0*:T", .outputs = "max:T", .types = "T=numbers",
-     .infer = infer_extremum<max_values>, .eval = eval_fold<kLarger, WideNumbers>,
+    {.kind = "Max",
+     .inputs = "data_0*:T",
+     .outputs = "max:T",
+     .types = "T=numbers",
+     .infer = infer_extremum<max_values>,
+     .eval = eval_fold<kLarger, WideNumbers>,
      .traits = kElementwise | kCommutative},
-    {.kind = "Min", .inputs = "data_0*:T", .outputs = "min:T", .types = "T=numbers",
-     .infer = infer_extremum<min_values>, .eval = eval_fold<kSmaller, WideNumbers>,
+    {.kind = "Min",
+     .inputs = "data_0*:T",
+     .outputs = "min:T",
+     .types = "T=numbers",
+     .infer = infer_extremum<min_values>,
+     .eval = eval_fold<kSmaller, WideNumbers>,
      .traits = kElementwise | kCommutative},
-    {.kind = "Sum", .inputs = "data_0*:T", .outputs = "sum:T", .types = "T=floats", .infer = infer_broadcast,
-     .eval = eval_fold<kAdd, WideFloats>, .traits = kElementwise | kCommutative},
-    {.kind = "Mean", .inputs = "data_0*:T", .outputs = "mean:T", .types = "T=floats", .infer = infer_broadcast,
-     .eval = eval_mean, .traits = kElementwise | kCommutative},
-    {.kind = "Where", .inputs = "condition:bool X:T Y:T", .outputs = "output:T",
-     .types = "T=numbers,bool,string,complex64,complex128", .infer = infer_where, .eval = eval_where,
+    {.kind = "Sum",
+     .inputs = "data_0*:T",
+     .outputs = "sum:T",
+     .types = "T=floats",
+     .infer = infer_broadcast,
+     .eval = eval_fold<kAdd, WideFloats>,
+     .traits = kElementwise | kCommutative},
+    {.kind = "Mean",
+     .inputs = "data_0*:T",
+     .outputs = "mean:T",
+     .types = "T=floats",
+     .infer = infer_broadcast,
+     .eval = eval_mean,
+     .traits = kElementwise | kCommutative},
+    {.kind = "Where",
+     .inputs = "condition:bool X:T Y:T",
+     .outputs = "output:T",
+     .types = "T=numbers,bool,string,complex64,complex128",
+     .infer = infer_where,
+     .eval = eval_where,
      .traits = kElementwise},
 };
 

@@ -1,0 +1,194 @@
+// The operators of domain treadle that the optimizer makes: a product with its epilogue, and
+// elementwise regions.
+//
+// The epilogue of FusedConv, FusedGemm and FusedMatMul is Y = activation(product + bias + Z), Z of
+// Y's shape. `activation` is "", or a name of kActivations; its parameters are activation_alpha and
+// activation_beta, always explicit: of Clip the bounds, otherwise ONNX's alpha and beta.
+#include <algorithm>
+#include <array>
+
+#include "graph/builder.h"
+#include "graph/ops/families.h"
+#include "graph/ops/matmul_params.h"
+#include "graph/ops/op.h"
+
+namespace treadle {
+namespace {
+
+constexpr std::array<std::string_view, 12> kActivations = {
+    "",          "Relu",  "LeakyRelu", "Clip",     "Sigmoid", "Tanh", "HardSigmoid",
+    "HardSwish", "Swish", "Gelu",      "GeluTanh", "Elu"};
+
+ValueId activate(Builder& b, const Attributes& a, ValueId x) {
+  const std::string kind = a.s("activation", "");
+  const float alpha = a.f("activation_alpha", 0);
+  const float beta = a.f("activation_beta", 0);
+  if (kind.empty()) return x;
+  if (kind == "Clip") {
+    const DType dtype = b.type(x).dtype;
+    return b.op("Clip", {x, b.scalar(dtype, static_cast<double>(alpha)),
+                         b.scalar(dtype, static_cast<double>(beta))});
+  }
+  if (kind == "GeluTanh") return b.op("Gelu", {x}, {{"approximate", "tanh"}});
+  if (kind == "HardSigmoid") return b.op(kind, {x}, {{"alpha", alpha}, {"beta", beta}});
+  const bool takes_alpha = kind == "LeakyRelu" || kind == "Swish" || kind == "Elu";
+  return b.op(kind, {x}, takes_alpha ? Attributes{{"alpha", alpha}} : Attributes{});
+}
+
+// The product's own attributes: those that its row knows.
+Attributes attributes_for(std::string_view kind, const Attributes& a) {
+  const Op* op = find_op(kind);
+  Attributes own;
+  for (const auto& [name, value] : a) {
+    if (op->attribute(name) != nullptr) own.set(name, value);
+  }
+  return own;
+}
+
+ValueId add_present(Builder& b, ValueId x, ValueId addend) {
+  return addend.valid() ? b.op("Add", {x, addend}) : x;
+}
+
+void check_activation(const Attributes& a) {
+  const std::string kind = a.s("activation", "");
+  TREADLE_CHECK(std::ranges::find(kActivations, kind) != kActivations.end(), kInvalidModel,
+                "unknown activation '", kind, "'");
+}
+
+// ---- FusedConv, FusedGemm: the plain operator, then the epilogue
+// -----------------------------------------------
+
+void infer_fused_conv(InferContext& c) {
+  check_activation(c.attributes());
+  find_op("Conv")->infer(c);
+}
+void infer_fused_gemm(InferContext& c) {
+  check_activation(c.attributes());
+  find_op("Gemm")->infer(c);
+}
+
+std::vector<ValueId> decompose_product(Builder& b, const Node& node, std::string_view kind) {
+  std::vector<ValueId> inputs = {node.input(0), node.input(1)};
+  if (node.input(2).valid()) inputs.push_back(node.input(2));
+  const ValueId product = b.op(kind, inputs, attributes_for(kind, node.attributes));
+  return {activate(b, node.attributes, add_present(b, product, node.input(3)))};
+}
+std::vector<ValueId> decompose_fused_conv(Builder& b, const Node& node) {
+  return decompose_product(b, node, "Conv");
+}
+std::vector<ValueId> decompose_fused_gemm(Builder& b, const Node& node) {
+  return decompose_product(b, node, "Gemm");
+}
+
+// ---- FusedMatMul: activation(alpha * A' B' + bias + Z), ' = transposed by the attributes
+// -----------------------
+
+Shape transposed(Shape shape, bool wanted) {
+  if (wanted && shape.size() >= 2) std::swap(shape[shape.size() - 1], shape[shape.size() - 2]);
+  return shape;
+}
+
+void infer_fused_matmul(InferContext& c) {
+  check_activation(c.attributes());
+  c.set_shape(0, matmul_shape(transposed(c.shape(0), c.attributes().i("transA", 0) != 0),
+                              transposed(c.shape(1), c.attributes().i("transB", 0) != 0)));
+}
+
+ValueId transpose_last(Builder& b, ValueId x, bool wanted) {
+  if (!wanted) return x;
+  const Type& type = b.type(x);
+  TREADLE_CHECK(type.shape.has_value(), kUnsupported,
+                "cannot expand a transposed FusedMatMul of unknown rank");
+  std::vector<int64_t> perm(type.shape->size());
+  for (size_t i = 0; i < perm.size(); ++i) perm[i] = static_cast<int64_t>(i);
+  if (perm.size() < 2) return x;
+  std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
+  return b.op("Transpose", {x}, {{"perm", perm}});
+}
+
+std::vector<ValueId> decompose_fused_matmul(Builder& b, const Node& node) {
+  const Attributes& a = node.attributes;
+  ValueId y = b.op("MatMul", {transpose_last(b, node.input(0), a.i("transA", 0) != 0),
+                              transpose_last(b, node.input(1), a.i("transB", 0) != 0)});
+  const float alpha = a.f("alpha", 1);
+  if (alpha != 1)
+    y = b.op("Mul", {y, b.scalar(b.type(node.input(0)).dtype, static_cast<double>(alpha))});
+  y = add_present(b, add_present(b, y, node.input(2)), node.input(3));
+  return {activate(b, a, y)};
+}
+
+// ---- FusedElementwise: a body of elementwise operators
+// ---------------------------------------------------------
+
+void infer_fused_elementwise(InferContext& c) {
+  std::vector<Known> formals(c.input_count());
+  for (size_t i = 0; i < formals.size(); ++i) {
+    formals[i].type = c.type(i);
+    if (const Tensor* constant = c.constant(i)) formals[i].constant = *constant;
+  }
+  std::vector<Known> results = c.infer_body(0, std::move(formals));
+  for (size_t i = 0; i < results.size(); ++i) c.set_type(i, std::move(results[i].type));
+}
+
+void eval_fused_elementwise(EvalContext& c) {
+  std::vector<Value> formals;
+  for (size_t i = 0; i < c.input_count(); ++i) formals.push_back(c.value(i));
+  const std::vector<Value> results = c.run_body(0, std::move(formals));
+  for (size_t i = 0; i < results.size(); ++i) {
+    const Tensor& y = results[i].tensor();
+    copy_elements(y, c.output(i, y.dtype(), y.dims()));
+  }
+}
+
+std::vector<ValueId> decompose_fused_elementwise(Builder& b, const Node& node) {
+  const Subgraph& body = node.subgraphs[0];
+  std::vector<ValueId> inputs = node.inputs;
+  inputs.insert(inputs.end(), body.captures.begin(), body.captures.end());
+  return inline_graph(b.graph(), *body.graph, inputs, node.name + "/");
+}
+
+constexpr OpDef kRows[] = {
+    {.kind = "FusedConv",
+     .inputs = "X:T W:T B?:T Z?:T",
+     .outputs = "Y:T",
+     .types = "T=floats",
+     .attributes =
+         "auto_pad:s=NOTSET dilations:is group:i=1 kernel_shape:is pads:is strides:is activation:s "
+         "activation_alpha:f=0 activation_beta:f=0",
+     .infer = infer_fused_conv,
+     .decompose = decompose_fused_conv,
+     .domain = "treadle"},
+    {.kind = "FusedGemm",
+     .inputs = "A:T B:T C?:T Z?:T",
+     .outputs = "Y:T",
+     .types = "T=floats",
+     .attributes = "alpha:f=1 beta:f=1 transA:i=0 transB:i=0 activation:s activation_alpha:f=0 "
+                   "activation_beta:f=0",
+     .infer = infer_fused_gemm,
+     .decompose = decompose_fused_gemm,
+     .domain = "treadle"},
+    {.kind = "FusedMatMul",
+     .inputs = "A:T B:T bias?:T Z?:T",
+     .outputs = "Y:T",
+     .types = "T=floats",
+     .attributes =
+         "alpha:f=1 transA:i=0 transB:i=0 activation:s activation_alpha:f=0 activation_beta:f=0",
+     .infer = infer_fused_matmul,
+     .decompose = decompose_fused_matmul,
+     .domain = "treadle"},
+    {.kind = "FusedElementwise",
+     .inputs = "X*:any",
+     .outputs = "Y*:any",
+     .attributes = "body:g!",
+     .infer = infer_fused_elementwise,
+     .eval = eval_fused_elementwise,
+     .decompose = decompose_fused_elementwise,
+     .traits = kElementwise,
+     .domain = "treadle"},
+};
+
+}  // namespace
+
+std::span<const OpDef> fused_ops() { return kRows; }
+
+}  // namespace treadle
