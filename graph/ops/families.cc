@@ -18,6 +18,8 @@ std::vector<std::span<const OpDef>> op_families() {
       concat_ops(),
       matmul_ops(),
       pool_ops(),
+      qlinear_ops(),
+      quantize_ops(),
       recurrent_ops(),
       reshape_ops(),
       transpose_ops(),

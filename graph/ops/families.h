@@ -20,6 +20,8 @@ std::span<const OpDef> fused_ops();
 std::span<const OpDef> identity_ops();
 std::span<const OpDef> matmul_ops();
 std::span<const OpDef> pool_ops();
+std::span<const OpDef> qlinear_ops();
+std::span<const OpDef> quantize_ops();
 std::span<const OpDef> recurrent_ops();
 std::span<const OpDef> reshape_ops();
 std::span<const OpDef> transpose_ops();
