@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "importer/onnx/proto.h"
+#include "importer/onnx/words.h"
 
 namespace treadle::onnx {
 namespace {
@@ -366,15 +367,6 @@ constexpr Step kSteps[] = {
     {"GroupNormalization", 21, group_norm_per_channel},
     {"LabelEncoder", 2, label_encoder_classes, "ai.onnx.ml"},
 };
-
-bool has_word(std::string_view words, std::string_view word) {
-  for (size_t at = words.find(word); at != std::string_view::npos; at = words.find(word, at + 1)) {
-    const bool begins = at == 0 || words[at - 1] == ' ';
-    const bool ends = at + word.size() == words.size() || words[at + word.size()] == ' ';
-    if (begins && ends) return true;
-  }
-  return false;
-}
 
 }  // namespace
 
