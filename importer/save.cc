@@ -52,6 +52,10 @@ void put_beside(onnx::WrittenModel& written, const std::string& location, FileWr
   }
 }
 
+void write_text(FileWriter& file, const std::string& text) {
+  file.write(std::as_bytes(std::span(text)));
+}
+
 std::string serialized(const pb::ModelProto& model) {
   TREADLE_CHECK(model.ByteSizeLong() <= static_cast<size_t>(kMaxMessage), kLimit, "the model has ",
                 model.ByteSizeLong(), " bytes without its large weights, at most ", kMaxMessage,
@@ -70,11 +74,11 @@ void save_file(const Graph& graph, const std::filesystem::path& path, const Save
     data_path += ".data";
     FileWriter data(data_path);
     put_beside(written, data_path.filename().string(), data);
-    file.write(std::as_bytes(std::span(serialized(written.model))));
+    write_text(file, serialized(written.model));
     data.commit();
   } else {
     for (auto& weight : written.weights) put_inside(weight);
-    file.write(std::as_bytes(std::span(serialized(written.model))));
+    write_text(file, serialized(written.model));
   }
   file.commit();
 }

@@ -1,7 +1,7 @@
 #include "importer/onnx/legalize.h"
 
+#include <algorithm>
 #include <functional>
-#include <set>
 #include <vector>
 
 #include "graph/builder.h"

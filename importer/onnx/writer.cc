@@ -184,7 +184,7 @@ class Writer {
     }
     for (uint32_t i = 0; i < graph.value_count(); ++i)
       write_constant(graph, ValueId{i}, naming, proto);
-    for (NodeId id : graph.topological_order()) write_node(graph, graph.node(id), naming, proto);
+    for (NodeId id : graph.topological_order()) write_node(graph.node(id), naming, proto);
     for (size_t i = 0; i < outputs.size(); ++i) {
       const ValueId v = graph.outputs()[i].value;
       if (naming.names[v.index] != outputs[i])
@@ -231,7 +231,7 @@ class Writer {
     return name;
   }
 
-  void write_node(const Graph& graph, const Node& node, Naming& naming, pb::GraphProto& proto) {
+  void write_node(const Node& node, Naming& naming, pb::GraphProto& proto) {
     auto& out = *proto.add_node();
     out.set_op_type(node.op->kind);
     out.set_name(node_name(node.name));
