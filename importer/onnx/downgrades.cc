@@ -40,7 +40,22 @@ void scalar_to_attribute(Downgrade& d, size_t input, std::string_view name) {
   d.drop_input(input);
 }
 
-void axes_to_attribute(Downgrade& d) { ints_to_attribute(d, 1, "axes"); }
+// Negative axes came with opset 11, so they are counted from the front where the rank is known.
+void axes_to_attribute(Downgrade& d) {
+  const Tensor* t = d.constant(1);
+  if (t == nullptr) return;
+  std::vector<int64_t> axes = t->to_ints();
+  const bool negative = std::ranges::any_of(axes, [](int64_t a) { return a < 0; });
+  if (negative && !d.shape(0)) return;
+  if (negative) {
+    const bool grows = d.node().op->kind == "Unsqueeze";
+    const size_t rank = d.shape(0)->size() + (grows ? axes.size() : 0);
+    for (int64_t& a : axes) a = resolve_axis(a, static_cast<int64_t>(rank));
+  }
+  d.attributes().set("axes", axes);
+  d.drop_input(1);
+}
+
 void split_to_attribute(Downgrade& d) { ints_to_attribute(d, 1, "split"); }
 
 void reduce_to_attribute(Downgrade& d) {
@@ -49,7 +64,7 @@ void reduce_to_attribute(Downgrade& d) {
     if (d.attributes().i("noop_with_empty_axes", 0) != 0) return;
     return d.drop_input(1);
   }
-  ints_to_attribute(d, 1, "axes");
+  axes_to_attribute(d);
   if (!d.node().input(1).valid()) d.attributes().erase("noop_with_empty_axes");
 }
 
@@ -115,6 +130,12 @@ void resize_empty_inputs(Downgrade& d) {
   }
 }
 
+void unit_dilations(Downgrade& d) {
+  const auto dilations = d.attributes().ints("dilations");
+  if (std::ranges::all_of(dilations, [](int64_t n) { return n == 1; }))
+    d.attributes().erase("dilations");
+}
+
 void grid_sample_mode(Downgrade& d) {
   const std::string mode = d.attributes().s("mode", "linear");
   if (mode == "linear") d.attributes().set("mode", std::string("bilinear"));
@@ -152,6 +173,9 @@ constexpr Step kSteps[] = {
     {"Split", 13, split_to_attribute},
     {"Softmax LogSoftmax Hardmax", 13, softmax_axis},
     {"Resize", 13, resize_empty_inputs},
+    {"AveragePool", 19, unit_dilations},
+    {"LpPool", 18, unit_dilations},
+    {"MaxPool", 10, unit_dilations},
     {"Dropout", 12, dropout_to_attribute},
     {"Clip", 11, clip_to_attributes},
     {"Pad", 11, pad_to_attributes},

@@ -52,6 +52,13 @@ bool is_per_tensor(const Graph& graph, const Node& node) {
   return scale && scale->empty();
 }
 
+// Negative indices came with opset 11.
+bool has_positive_indices(const Graph& graph, const Node& node) {
+  const Tensor& indices = graph.value(node.inputs[1]).constant;
+  if (!indices.defined()) return false;
+  return std::ranges::all_of(indices.to_ints(), [](int64_t i) { return i >= 0; });
+}
+
 // Versions that changed what the same signature means: below them a node would mean something
 // else, unless `still` says that this one does not.
 struct Meaning {
@@ -62,7 +69,8 @@ struct Meaning {
 constexpr Meaning kMeanings[] = {
     {"DFT", 20, nullptr},
     {"QuantizeLinear DequantizeLinear", 13, is_per_tensor},
-    {"Gather OneHot Resize", 11, nullptr},
+    {"Gather", 11, has_positive_indices},
+    {"OneHot Resize", 11, nullptr},
     {"GridSample", 20, has_old_grid_mode},
     {"Softmax LogSoftmax Hardmax", 13, is_softmax_of_last},
     {"GroupNormalization", 21, nullptr},
