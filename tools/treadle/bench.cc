@@ -1,0 +1,99 @@
+// treadle bench: load time, first run, latency and memory.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+
+#include "tools/treadle/inputs.h"
+#include "tools/treadle/json.h"
+
+namespace treadle::tool {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+// Peak resident memory of this process so far. getrusage would give the parent's, inherited across
+// exec.
+double peak_rss_mb() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::strtod(line.c_str() + 6, nullptr) / 1024;
+  }
+  return 0;
+}
+
+std::vector<double> measure(Session& session, const std::vector<Value>& inputs,
+                            std::vector<Value>& outputs, const Args& args) {
+  const int64_t warmup = args.integer("warmup", 3);
+  for (int64_t i = 0; i < warmup; ++i) session.run_into(inputs, outputs);
+  std::vector<double> times;
+  const double duration_ms = args.number("duration", 2) * 1e3;
+  const auto begin = Clock::now();
+  while (ms_since(begin) < duration_ms || times.size() < 5) {
+    const auto start = Clock::now();
+    session.run_into(inputs, outputs);
+    times.push_back(ms_since(start));
+  }
+  std::sort(times.begin(), times.end());
+  return times;
+}
+
+double at_fraction(const std::vector<double>& sorted, double fraction) {
+  const auto index = static_cast<size_t>(static_cast<double>(sorted.size()) * fraction);
+  return sorted[std::min(index, sorted.size() - 1)];
+}
+
+}  // namespace
+
+int run_bench(const Args& args) {
+  const double base = peak_rss_mb();
+  auto start = Clock::now();
+  const auto model = load_model(args.positional[0], args);
+  Session session(model, session_options(args));
+  const double load_ms = ms_since(start);
+  const std::vector<Value> inputs = gather_inputs(*model, args, true);
+  std::vector<Value> outputs(model->output_count());
+  start = Clock::now();
+  session.run_into(inputs, outputs);
+  const double first_ms = ms_since(start);
+  const std::vector<double> times = measure(session, inputs, outputs, args);
+  double sum = 0;
+  for (double t : times) sum += t;
+  const MemoryInfo memory = session.memory();
+  const Json json = {{"model", args.positional[0]},
+                     {"device", std::string(model->backend().name())},
+                     {"threads", session.threads()},
+                     {"runs", times.size()},
+                     {"load_ms", load_ms},
+                     {"first_ms", first_ms},
+                     {"min_ms", times.front()},
+                     {"median_ms", at_fraction(times, 0.5)},
+                     {"mean_ms", sum / static_cast<double>(times.size())},
+                     {"p90_ms", at_fraction(times, 0.9)},
+                     {"p99_ms", at_fraction(times, 0.99)},
+                     {"max_ms", times.back()},
+                     {"base_rss_mb", base},
+                     {"peak_rss_mb", peak_rss_mb()},
+                     {"arena_mb", static_cast<double>(memory.arena_bytes) / 1e6},
+                     {"packed_mb", static_cast<double>(memory.packed_bytes) / 1e6}};
+  if (args.has("json")) {
+    print_json(json);
+    return kExitOk;
+  }
+  for (const auto& [key, value] : json.items()) {
+    if (value.is_number_float()) {
+      std::printf("%-12s %10.3f\n", key.c_str(), value.get<double>());
+    } else {
+      std::printf("%-12s %10s\n", key.c_str(),
+                  value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+    }
+  }
+  return kExitOk;
+}
+
+}  // namespace treadle::tool

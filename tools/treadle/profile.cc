@@ -1,0 +1,98 @@
+// treadle profile: time, arithmetic and traffic of each step.
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+
+#include "tools/treadle/files.h"
+#include "tools/treadle/inputs.h"
+#include "tools/treadle/json.h"
+
+namespace treadle::tool {
+namespace {
+
+std::string joined(const std::vector<std::string>& list) {
+  std::string out;
+  for (const std::string& s : list) out += (out.empty() ? "" : "+") + s;
+  return out;
+}
+
+double mean_us(const StepInfo& s) {
+  return s.calls == 0 ? 0 : s.seconds * 1e6 / static_cast<double>(s.calls);
+}
+// Two operations a multiply-add, per nanosecond.
+double gflops(const StepInfo& s) {
+  return mean_us(s) == 0 ? 0 : 2e-3 * static_cast<double>(s.multiply_adds) / mean_us(s);
+}
+double gigabytes(const StepInfo& s) {
+  return mean_us(s) == 0 ? 0 : 1e-3 * static_cast<double>(s.bytes) / mean_us(s);
+}
+
+void print_table(const std::vector<StepInfo>& steps, const Args& args, double total) {
+  std::vector<size_t> order(steps.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  size_t shown = steps.size();
+  if (args.has("top")) {
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return mean_us(steps[a]) > mean_us(steps[b]); });
+    shown = std::min(shown, static_cast<size_t>(std::max<int64_t>(args.integer("top", 20), 0)));
+  }
+  std::printf("%10s %6s %8s %7s  %-22s %-34s %s\n", "us", "%", "GFLOP/s", "GB/s", "operator",
+              "kernel", "shapes  [from]");
+  for (size_t k = 0; k < shown; ++k) {
+    const StepInfo& s = steps[order[k]];
+    std::printf("%10.1f %5.1f%% %8.1f %7.1f  %-22s %-34s %s  [%s]\n", mean_us(s),
+                100 * mean_us(s) / total, gflops(s), gigabytes(s), s.op.c_str(),
+                cat(s.backend, " ", s.kernel).c_str(), s.shapes.c_str(), joined(s.origins).c_str());
+  }
+  std::printf("%10.1f        all steps\n", total);
+}
+
+// Chrome trace event format: complete events, one after another by their mean times.
+void write_trace(const std::string& path, const std::vector<StepInfo>& steps) {
+  Json events = Json::array();
+  double at = 0;
+  for (const StepInfo& s : steps) {
+    Json event = {{"name", s.op},      {"cat", s.backend}, {"ph", "X"}, {"ts", at},
+                  {"dur", mean_us(s)}, {"pid", 1},         {"tid", 1}};
+    event["args"] = step_json(s);
+    events.push_back(std::move(event));
+    at += mean_us(s);
+  }
+  write_file(path,
+             Json{{"traceEvents", events}}.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+}  // namespace
+
+int run_profile(const Args& args) {
+  const auto model = load_model(args.positional[0], args);
+  const std::vector<Value> inputs = gather_inputs(*model, args, true);
+  Session session(model, session_options(args));
+  std::vector<Value> outputs(model->output_count());
+  for (int i = 0; i < 3; ++i) session.run_into(inputs, outputs);
+  Profile profile;
+  RunOptions options;
+  options.profile = &profile;
+  const int64_t iterations = std::max<int64_t>(args.integer("iterations", 20), 1);
+  for (int64_t i = 0; i < iterations; ++i) session.run_into(inputs, outputs, options);
+  double total = 0;
+  for (const StepInfo& s : profile.steps) total += mean_us(s);
+  if (args.has("trace")) write_trace(args.text("trace"), profile.steps);
+  if (args.has("json")) {
+    Json list = Json::array();
+    for (const StepInfo& s : profile.steps) {
+      Json step = step_json(s);
+      step.update({{"calls", s.calls},
+                   {"mean_us", mean_us(s)},
+                   {"gflops", gflops(s)},
+                   {"gbytes", gigabytes(s)}});
+      list.push_back(std::move(step));
+    }
+    print_json({{"total_us", total}, {"steps", list}});
+  } else {
+    print_table(profile.steps, args, total);
+  }
+  return kExitOk;
+}
+
+}  // namespace treadle::tool
