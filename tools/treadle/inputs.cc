@@ -103,7 +103,8 @@ Tensor picture_input(const fs::path& path, const Type& type, const Args& args) {
     for (size_t i = 0; i < static_cast<size_t>(t.count()); ++i) {
       const float x = t.data<float>()[i];
       if constexpr (std::is_integral_v<T>) {
-        const double low = std::numeric_limits<T>::lowest(), high = std::numeric_limits<T>::max();
+        const auto low = static_cast<double>(std::numeric_limits<T>::lowest());
+        const auto high = static_cast<double>(std::numeric_limits<T>::max());
         out.data<T>()[i] = static_cast<T>(std::clamp<double>(std::nearbyint(x), low, high));
       } else {
         out.data<T>()[i] = T(x);
