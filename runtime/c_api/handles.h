@@ -1,0 +1,55 @@
+// The handles of the C API: each wraps one C++ object.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "importer/importer.h"
+#include "runtime/runtime.h"
+#include "treadle/treadle.h"
+
+struct treadle_options {
+  treadle::LoadOptions load;
+  treadle::ModelOptions model;
+  treadle::SessionOptions session;
+};
+
+struct treadle_model {
+  std::shared_ptr<const treadle::Model> model;
+  std::vector<std::vector<std::string>> input_dims, output_dims;  // texts that the caller is lent
+  std::vector<std::string> metadata_keys;
+};
+
+struct treadle_tensor {
+  treadle::Tensor tensor;
+};
+
+struct treadle_cancel {
+  treadle::CancelToken token;
+};
+
+struct treadle_session {
+  std::shared_ptr<const treadle::Model> model;
+  std::unique_ptr<treadle::Session> session;
+  std::unique_ptr<treadle::Profile> profile;  // null: off
+};
+
+namespace treadle::c_api {
+
+// Runs `body`, and turns what it throws into a status and the thread's last error.
+treadle_status guard(void (*body)(void*), void* state) noexcept;
+
+template <class Body>
+treadle_status guarded(Body&& body) noexcept {
+  return guard([](void* state) { (*static_cast<std::remove_reference_t<Body>*>(state))(); }, &body);
+}
+
+// kInvalidArgument naming the parameter when it is null.
+void require(const void* pointer, const char* parameter);
+
+// The JSON text of treadle_session_report.
+std::string report_json(treadle_session& session, const std::string& what);
+
+}  // namespace treadle::c_api
