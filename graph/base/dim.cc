@@ -41,7 +41,8 @@ struct DimAlgebra {
 
   static Dim atom(std::string text) { return make({{{std::move(text)}, 1}}); }
 
-  // Whatever the symbols (which are >= 0) stand for; a text without a minus has nothing to make it negative.
+  // Whatever the symbols (which are >= 0) stand for; a text without a minus has nothing to make it
+  // negative.
   static bool is_non_negative(const Dim& d) { return d.text().find('-') == std::string::npos; }
 
   // The factor that every coefficient is divisible by, when it is divisible by `divisor`.

@@ -11,14 +11,15 @@ namespace treadle {
 std::vector<Dim> split_sizes(const Dim& dim, const std::vector<Dim>* sizes, size_t parts) {
   TREADLE_CHECK(parts > 0, kInvalidModel, "a split in no parts");
   if (sizes != nullptr) {
-    TREADLE_CHECK(sizes->size() == parts, kInvalidModel, sizes->size(), " sizes for ", parts, " outputs");
+    TREADLE_CHECK(sizes->size() == parts, kInvalidModel, sizes->size(), " sizes for ", parts,
+                  " outputs");
     Dim sum = 0;
     for (const Dim& s : *sizes) {
       TREADLE_CHECK(!s.known() || s.value() >= 0, kInvalidData, "a part of size ", s.value());
       sum = sum + s;
     }
-    TREADLE_CHECK(!sum.known() || !dim.known() || sum == dim, kInvalidData, "the parts ", shape_text(*sizes),
-                  " do not add up to ", dim.text());
+    TREADLE_CHECK(!sum.known() || !dim.known() || sum == dim, kInvalidData, "the parts ",
+                  shape_text(*sizes), " do not add up to ", dim.text());
     return *sizes;
   }
   const auto count = static_cast<int64_t>(parts);
@@ -68,8 +69,8 @@ void infer_concat(InferContext& c) {
       } else if (!out[d].known()) {
         out[d] = s[d];  // they must be equal: keep the one that says more
       } else {
-        TREADLE_CHECK(!s[d].known() || s[d] == out[d], kInvalidModel, "shapes ", shape_text(c.shape(0)), " and ",
-                      shape_text(s), " differ beside axis ", axis);
+        TREADLE_CHECK(!s[d].known() || s[d] == out[d], kInvalidModel, "shapes ",
+                      shape_text(c.shape(0)), " and ", shape_text(s), " differ beside axis ", axis);
       }
     }
   }
@@ -79,12 +80,14 @@ void infer_concat(InferContext& c) {
 
 void eval_concat(EvalContext& c) {
   Dims dims = c.input(0).dims();
-  const auto axis = static_cast<size_t>(resolve_axis(c.attributes().i("axis", 0), c.input(0).rank()));
+  const auto axis =
+      static_cast<size_t>(resolve_axis(c.attributes().i("axis", 0), c.input(0).rank()));
   std::vector<const Tensor*> inputs;
   dims[axis] = 0;
   for (size_t i = 0; i < c.input_count(); ++i) {
     Dims own = c.input(i).dims();
-    TREADLE_CHECK(own.size() == dims.size(), kInvalidData, "ranks ", dims.size(), " and ", own.size());
+    TREADLE_CHECK(own.size() == dims.size(), kInvalidData, "ranks ", dims.size(), " and ",
+                  own.size());
     const int64_t size = std::exchange(own[axis], dims[axis]);
     TREADLE_CHECK(own == dims, kInvalidData, "shapes ", shape_text(c.input(0).dims()), " and ",
                   shape_text(c.input(i).dims()), " differ beside axis ", axis);
@@ -108,8 +111,8 @@ void eval_concat(EvalContext& c) {
 
 size_t part_count(const Attributes& attributes, size_t outputs) {
   const int64_t given = attributes.i("num_outputs", static_cast<int64_t>(outputs));
-  TREADLE_CHECK(given == static_cast<int64_t>(outputs), kInvalidModel, "num_outputs is ", given, ", but there are ",
-                outputs, " outputs");
+  TREADLE_CHECK(given == static_cast<int64_t>(outputs), kInvalidModel, "num_outputs is ", given,
+                ", but there are ", outputs, " outputs");
   return outputs;
 }
 
@@ -118,8 +121,9 @@ void infer_split(InferContext& c) {
   const auto axis = static_cast<size_t>(resolve_axis(c.attributes().i("axis", 0), c.rank(0)));
   const size_t parts = part_count(c.attributes(), c.output_count());
   const std::vector<Dim>* given = c.values(1);
-  const std::vector<Dim> sizes =
-      c.has(1) && given == nullptr ? std::vector<Dim>(parts, Dim::unknown()) : split_sizes(shape[axis], given, parts);
+  const std::vector<Dim> sizes = c.has(1) && given == nullptr
+                                     ? std::vector<Dim>(parts, Dim::unknown())
+                                     : split_sizes(shape[axis], given, parts);
   const auto* values = c.values(0);
   size_t at = 0;
   for (size_t i = 0; i < parts; ++i) {

@@ -31,8 +31,8 @@ const Value& EvalContext::value(size_t i) const {
 const Tensor& EvalContext::input(size_t i) const { return value(i).tensor(); }
 
 Tensor& EvalContext::output(size_t i, DType dtype, const Dims& dims) {
-  TREADLE_CHECK(dims.size() <= static_cast<size_t>(kMaxRank), kLimit, "rank ", dims.size(), " is above the limit of ",
-                kMaxRank);
+  TREADLE_CHECK(dims.size() <= static_cast<size_t>(kMaxRank), kLimit, "rank ", dims.size(),
+                " is above the limit of ", kMaxRank);
   if (i >= outputs_.size()) outputs_.resize(i + 1);  // an output nobody wants: computed and dropped
   Value& slot = outputs_[i];
   Tensor* placed = std::get_if<Tensor>(&slot);

@@ -1,4 +1,5 @@
-// How the reference kernels that only move elements do it: by element size, whatever the dtype, strings included.
+// How the reference kernels that only move elements do it: by element size, whatever the dtype,
+// strings included.
 #pragma once
 
 #include <string>
@@ -16,7 +17,8 @@ struct Bytes16 {
   uint64_t low, high;
 };
 
-// Calls f(std::vector<const T*> from, T* to) with a T that can hold the elements; all tensors have to's dtype.
+// Calls f(std::vector<const T*> from, T* to) with a T that can hold the elements; all tensors have
+// to's dtype.
 template <class F>
 void move_elements(const std::vector<const Tensor*>& from, Tensor& to, F&& f) {
   for (const Tensor* t : from) {
@@ -34,18 +36,12 @@ void move_elements(const std::vector<const Tensor*>& from, Tensor& to, F&& f) {
     return f(pointers, to.data<std::string>().data());
   }
   switch (dtype_bits(to.dtype())) {
-    case 8:
-      return call.template operator()<uint8_t>(to, from);
-    case 16:
-      return call.template operator()<uint16_t>(to, from);
-    case 32:
-      return call.template operator()<uint32_t>(to, from);
-    case 64:
-      return call.template operator()<uint64_t>(to, from);
-    case 128:
-      return call.template operator()<Bytes16>(to, from);
-    default:
-      break;
+    case 8: return call.template operator()<uint8_t>(to, from);
+    case 16: return call.template operator()<uint16_t>(to, from);
+    case 32: return call.template operator()<uint32_t>(to, from);
+    case 64: return call.template operator()<uint64_t>(to, from);
+    case 128: return call.template operator()<Bytes16>(to, from);
+    default: break;
   }
   std::vector<Tensor> unpacked;
   for (const Tensor* t : from) unpacked.push_back(unpack_elements(*t));
@@ -56,7 +52,8 @@ void move_elements(const std::vector<const Tensor*>& from, Tensor& to, F&& f) {
   pack_elements(target, to);
 }
 
-// to[i] = from[start + i . strides] for every index i of to; strides in elements, of the rank of `to`.
+// to[i] = from[start + i . strides] for every index i of to; strides in elements, of the rank of
+// `to`.
 void copy_strided(const Tensor& from, const Dims& strides, int64_t start, Tensor& to);
 
 // Writes one element, a tensor of count 1, to every place.
@@ -65,10 +62,11 @@ void fill_elements(const Tensor& element, Tensor& to);
 // The row-major index of `flat` in `dims`; dims without zeros.
 void unravel(int64_t flat, const Dims& dims, Dims& index);
 
-// An index, negative ones counting from the end; kInvalidData naming index and bound when it is out of range.
+// An index, negative ones counting from the end; kInvalidData naming index and bound when it is out
+// of range.
 inline int64_t checked_index(int64_t index, int64_t bound) {
-  TREADLE_CHECK(index >= -bound && index < bound, kInvalidData, "index ", index, " is out of range: expected ", -bound,
-                " to ", bound - 1);
+  TREADLE_CHECK(index >= -bound && index < bound, kInvalidData, "index ", index,
+                " is out of range: expected ", -bound, " to ", bound - 1);
   return index < 0 ? index + bound : index;
 }
 

@@ -16,8 +16,9 @@ Dim product_of(const Shape& shape) {
   return result;
 }
 
-// What -1 stands for: the input's elements over those of the other dims. Equal dims are cancelled first, so that
-// [N, 0, 3] asked to become [0, 0, -1] is [N, 0, 3], and symbols need not be divided.
+// What -1 stands for: the input's elements over those of the other dims. Equal dims are cancelled
+// first, so that [N, 0, 3] asked to become [0, 0, -1] is [N, 0, 3], and symbols need not be
+// divided.
 Dim remaining_dim(Shape input, Shape others, const std::string& what, Code code) {
   for (auto it = others.begin(); it != others.end();) {
     const auto same = std::find(input.begin(), input.end(), *it);
@@ -39,7 +40,8 @@ Dim remaining_dim(Shape input, Shape others, const std::string& what, Code code)
 
 }  // namespace
 
-Shape reshape_shape(const Shape& input, const std::vector<Dim>& target, bool allow_zero, Code code) {
+Shape reshape_shape(const Shape& input, const std::vector<Dim>& target, bool allow_zero,
+                    Code code) {
   const std::string what = cat("cannot reshape ", shape_text(input), " to ", shape_text(target));
   Shape out = target;
   Shape rest = input;  // of the input's dims, those not copied by a 0
@@ -59,16 +61,19 @@ Shape reshape_shape(const Shape& input, const std::vector<Dim>& target, bool all
       others.push_back(target[i]);
     }
   }
-  for (size_t i = copied.size(); i-- > 0;) rest.erase(rest.begin() + static_cast<ptrdiff_t>(copied[i]));
+  for (size_t i = copied.size(); i-- > 0;)
+    rest.erase(rest.begin() + static_cast<ptrdiff_t>(copied[i]));
   if (inferred) {
-    if (allow_zero && std::any_of(target.begin(), target.end(), [](const Dim& d) { return d.is(0); })) {
+    if (allow_zero &&
+        std::any_of(target.begin(), target.end(), [](const Dim& d) { return d.is(0); })) {
       fail(code, what, ": with allowzero, -1 and 0 exclude each other");
     }
     out[*inferred] = remaining_dim(rest, others, what, code);
   } else {
     const Dim before = product_of(rest);
     const Dim after = product_of(others);
-    if (before.known() && after.known() && !(before == after)) fail(code, what, ": the element counts differ");
+    if (before.known() && after.known() && !(before == after))
+      fail(code, what, ": the element counts differ");
   }
   return out;
 }
@@ -97,7 +102,8 @@ void infer_reshape(InferContext& c) {
   pass_values(c);
   const bool allow_zero = c.attributes().i("allowzero", 0) != 0;
   if (const auto* target = c.values(1)) {
-    if (c.rank_known(0)) return c.set_shape(0, reshape_shape(c.shape(0), *target, allow_zero, Code::kInvalidModel));
+    if (c.rank_known(0))
+      return c.set_shape(0, reshape_shape(c.shape(0), *target, allow_zero, Code::kInvalidModel));
     Shape shape = *target;
     for (Dim& d : shape) {
       if (d.is(-1) || (d.is(0) && !allow_zero)) d = Dim::unknown();
@@ -105,7 +111,8 @@ void infer_reshape(InferContext& c) {
     return c.set_shape(0, shape);
   }
   const Shape& lengths = c.shape(1);
-  TREADLE_CHECK(lengths.size() == 1, kInvalidModel, "'shape' has rank ", lengths.size(), ", expected 1");
+  TREADLE_CHECK(lengths.size() == 1, kInvalidModel, "'shape' has rank ", lengths.size(),
+                ", expected 1");
   if (lengths[0].known() && lengths[0].value() <= kMaxRank) {
     c.set_shape(0, Shape(static_cast<size_t>(lengths[0].value()), Dim::unknown()));
   }
@@ -115,17 +122,22 @@ void eval_reshape(EvalContext& c) {
   const std::vector<int64_t> ints = c.input(1).to_ints();
   const std::vector<Dim> target(ints.begin(), ints.end());
   const bool allow_zero = c.attributes().i("allowzero", 0) != 0;
-  copy_as(c, from_symbols(reshape_shape(symbolic(c.input(0).dims()), target, allow_zero, Code::kInvalidData)));
+  copy_as(c, from_symbols(reshape_shape(symbolic(c.input(0).dims()), target, allow_zero,
+                                        Code::kInvalidData)));
 }
 
 Shape flat_shape(const Shape& shape, int64_t axis) {
   const auto rank = static_cast<int64_t>(shape.size());
-  TREADLE_CHECK(axis >= -rank && axis <= rank, kInvalidModel, "axis ", axis, " is out of range for rank ", rank);
+  TREADLE_CHECK(axis >= -rank && axis <= rank, kInvalidModel, "axis ", axis,
+                " is out of range for rank ", rank);
   const ptrdiff_t at = axis < 0 ? axis + rank : axis;
-  return {product_of({shape.begin(), shape.begin() + at}), product_of({shape.begin() + at, shape.end()})};
+  return {product_of({shape.begin(), shape.begin() + at}),
+          product_of({shape.begin() + at, shape.end()})};
 }
 
-void infer_flatten(InferContext& c) { c.set_shape(0, flat_shape(c.shape(0), c.attributes().i("axis", 1))); }
+void infer_flatten(InferContext& c) {
+  c.set_shape(0, flat_shape(c.shape(0), c.attributes().i("axis", 1)));
+}
 
 void eval_flatten(EvalContext& c) {
   copy_as(c, from_symbols(flat_shape(symbolic(c.input(0).dims()), c.attributes().i("axis", 1))));
@@ -137,12 +149,14 @@ void eval_flatten(EvalContext& c) {
 Shape squeezed(const Shape& shape, const std::vector<int64_t>* axes) {
   const auto rank = static_cast<int64_t>(shape.size());
   Shape out;
-  const std::vector<int64_t> dropped = axes != nullptr ? resolve_axes(*axes, rank) : std::vector<int64_t>{};
+  const std::vector<int64_t> dropped =
+      axes != nullptr ? resolve_axes(*axes, rank) : std::vector<int64_t>{};
   for (int64_t i = 0; i < rank; ++i) {
     const Dim& d = shape[static_cast<size_t>(i)];
-    const bool drop = axes != nullptr ? std::binary_search(dropped.begin(), dropped.end(), i) : d.is(1);
-    TREADLE_CHECK(!drop || !d.known() || d.is(1), kInvalidModel, "cannot squeeze axis ", i, " of ", shape_text(shape),
-                  ": it is not 1");
+    const bool drop =
+        axes != nullptr ? std::binary_search(dropped.begin(), dropped.end(), i) : d.is(1);
+    TREADLE_CHECK(!drop || !d.known() || d.is(1), kInvalidModel, "cannot squeeze axis ", i, " of ",
+                  shape_text(shape), ": it is not 1");
     if (!drop) out.push_back(d);
   }
   return out;
@@ -158,7 +172,8 @@ void infer_squeeze(InferContext& c) {
   if (const auto axes = c.ints(1)) return c.set_shape(0, squeezed(c.shape(0), &*axes));
   const Shape& count = c.shape(1);
   if (count.size() == 1 && count[0].known() && count[0].value() <= c.rank(0)) {
-    c.set_shape(0, Shape(c.shape(0).size() - static_cast<size_t>(count[0].value()), Dim::unknown()));
+    c.set_shape(0,
+                Shape(c.shape(0).size() - static_cast<size_t>(count[0].value()), Dim::unknown()));
   }
 }
 
@@ -182,7 +197,8 @@ void infer_unsqueeze(InferContext& c) {
   if (const auto axes = c.ints(1)) return c.set_shape(0, unsqueezed(c.shape(0), *axes));
   const Shape& count = c.shape(1);
   if (count.size() == 1 && count[0].known() && count[0].value() <= kMaxRank) {
-    c.set_shape(0, Shape(c.shape(0).size() + static_cast<size_t>(count[0].value()), Dim::unknown()));
+    c.set_shape(0,
+                Shape(c.shape(0).size() + static_cast<size_t>(count[0].value()), Dim::unknown()));
   }
 }
 
@@ -195,7 +211,9 @@ void eval_unsqueeze(EvalContext& c) {
 // The range [start, end) of the dims that Shape tells.
 std::pair<size_t, size_t> shape_range(const Attributes& attributes, size_t rank) {
   const auto r = static_cast<int64_t>(rank);
-  const auto clamp = [r](int64_t i) { return static_cast<size_t>(std::clamp<int64_t>(i < 0 ? i + r : i, 0, r)); };
+  const auto clamp = [r](int64_t i) {
+    return static_cast<size_t>(std::clamp<int64_t>(i < 0 ? i + r : i, 0, r));
+  };
   const size_t start = clamp(attributes.i("start", 0));
   return {start, std::max(start, clamp(attributes.i("end", r)))};
 }
@@ -204,7 +222,8 @@ void infer_shape(InferContext& c) {
   const Shape& shape = c.shape(0);
   const auto [start, end] = shape_range(c.attributes(), shape.size());
   c.set_shape(0, {Dim(static_cast<int64_t>(end - start))});
-  c.set_values(0, {shape.begin() + static_cast<ptrdiff_t>(start), shape.begin() + static_cast<ptrdiff_t>(end)});
+  c.set_values(0, {shape.begin() + static_cast<ptrdiff_t>(start),
+                   shape.begin() + static_cast<ptrdiff_t>(end)});
 }
 
 void eval_shape(EvalContext& c) {
@@ -238,7 +257,8 @@ void infer_expand(InferContext& c) {
 void eval_expand(EvalContext& c) {
   const Tensor& input = c.input(0);
   const Dims target = c.input(1).to_ints();
-  for (int64_t d : target) TREADLE_CHECK(d >= 0, kInvalidData, "cannot expand to ", shape_text(target));
+  for (int64_t d : target)
+    TREADLE_CHECK(d >= 0, kInvalidData, "cannot expand to ", shape_text(target));
   const Dims dims = broadcast(input.dims(), target);
   copy_strided(input, broadcast_strides(input.dims(), dims), 0, c.output(0, dims));
 }

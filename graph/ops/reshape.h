@@ -8,11 +8,13 @@
 
 namespace treadle {
 
-// `target` as ONNX defines it: 0 copies the input's dim (unless allow_zero), one -1 takes what is left. Symbolic dims
-// are allowed on both sides. Fails with `code` when the element counts cannot agree.
+// `target` as ONNX defines it: 0 copies the input's dim (unless allow_zero), one -1 takes what is
+// left. Symbolic dims are allowed on both sides. Fails with `code` when the element counts cannot
+// agree.
 Shape reshape_shape(const Shape& input, const std::vector<Dim>& target, bool allow_zero, Code code);
 
-// Axes, negative ones counting from the end, sorted; kInvalidModel for one out of range or given twice.
+// Axes, negative ones counting from the end, sorted; kInvalidModel for one out of range or given
+// twice.
 std::vector<int64_t> resolve_axes(std::vector<int64_t> axes, int64_t rank);
 
 }  // namespace treadle

@@ -15,12 +15,14 @@ std::vector<size_t> permutation(const Attributes& attributes, size_t rank) {
   if (!attributes.has("perm")) {
     for (size_t i = rank; i-- > 0;) given.push_back(static_cast<int64_t>(i));
   }
-  TREADLE_CHECK(given.size() == rank, kInvalidModel, "perm has ", given.size(), " entries for rank ", rank);
+  TREADLE_CHECK(given.size() == rank, kInvalidModel, "perm has ", given.size(),
+                " entries for rank ", rank);
   std::vector<size_t> perm;
   std::vector<bool> seen(rank, false);
   for (int64_t p : given) {
     const auto axis = static_cast<size_t>(resolve_axis(p, static_cast<int64_t>(rank)));
-    TREADLE_CHECK(!seen[axis], kInvalidModel, "perm ", shape_text(given), " names axis ", axis, " twice");
+    TREADLE_CHECK(!seen[axis], kInvalidModel, "perm ", shape_text(given), " names axis ", axis,
+                  " twice");
     seen[axis] = true;
     perm.push_back(axis);
   }
@@ -50,7 +52,8 @@ void eval_transpose(EvalContext& c) {
   transpose_to(x, perm, c.output(0, dims));
 }
 
-// ---- DepthToSpace and SpaceToDepth over [N, C, H, W]: reshape to six axes, permute them, reshape back.
+// ---- DepthToSpace and SpaceToDepth over [N, C, H, W]: reshape to six axes, permute them, reshape
+// back.
 
 struct Blocks {
   int64_t size;
@@ -67,16 +70,19 @@ Blocks blocks_of(const Attributes& attributes, int64_t rank) {
 }
 
 Dim divided(const Dim& d, int64_t by, std::string_view what) {
-  TREADLE_CHECK(!d.known() || d.value() % by == 0, kInvalidModel, what, " ", d.value(), " is not a multiple of ", by);
+  TREADLE_CHECK(!d.known() || d.value() % by == 0, kInvalidModel, what, " ", d.value(),
+                " is not a multiple of ", by);
   return Dim::floor_div(d, by);
 }
 
 Shape depth_to_space_shape(const Shape& s, int64_t b) {
-  return {s[0], divided(s[1], checked_mul(b, b), "the number of channels"), s[2] * Dim(b), s[3] * Dim(b)};
+  return {s[0], divided(s[1], checked_mul(b, b), "the number of channels"), s[2] * Dim(b),
+          s[3] * Dim(b)};
 }
 
 Shape space_to_depth_shape(const Shape& s, int64_t b) {
-  return {s[0], s[1] * Dim(checked_mul(b, b)), divided(s[2], b, "the height"), divided(s[3], b, "the width")};
+  return {s[0], s[1] * Dim(checked_mul(b, b)), divided(s[2], b, "the height"),
+          divided(s[3], b, "the width")};
 }
 
 void infer_depth_to_space(InferContext& c) {

@@ -22,7 +22,8 @@ namespace treadle {
 // A failed call: its status, and the message of treadle_last_error().
 class Exception : public std::runtime_error {
  public:
-  explicit Exception(treadle_status status) : std::runtime_error(treadle_last_error()), status_(status) {}
+  explicit Exception(treadle_status status)
+      : std::runtime_error(treadle_last_error()), status_(status) {}
   treadle_status status() const { return status_; }
 
  private:
@@ -35,17 +36,50 @@ inline void check(treadle_status status) {
 
 template <class T>
 struct dtype_of;
-template <> struct dtype_of<float> { static constexpr treadle_dtype value = TREADLE_FLOAT; };
-template <> struct dtype_of<double> { static constexpr treadle_dtype value = TREADLE_DOUBLE; };
-template <> struct dtype_of<int8_t> { static constexpr treadle_dtype value = TREADLE_INT8; };
-template <> struct dtype_of<int16_t> { static constexpr treadle_dtype value = TREADLE_INT16; };
-template <> struct dtype_of<int32_t> { static constexpr treadle_dtype value = TREADLE_INT32; };
-template <> struct dtype_of<int64_t> { static constexpr treadle_dtype value = TREADLE_INT64; };
-template <> struct dtype_of<uint8_t> { static constexpr treadle_dtype value = TREADLE_UINT8; };
-template <> struct dtype_of<uint16_t> { static constexpr treadle_dtype value = TREADLE_UINT16; };
-template <> struct dtype_of<uint32_t> { static constexpr treadle_dtype value = TREADLE_UINT32; };
-template <> struct dtype_of<uint64_t> { static constexpr treadle_dtype value = TREADLE_UINT64; };
-template <> struct dtype_of<bool> { static constexpr treadle_dtype value = TREADLE_BOOL; };
+template <>
+struct dtype_of<float> {
+  static constexpr treadle_dtype value = TREADLE_FLOAT;
+};
+template <>
+struct dtype_of<double> {
+  static constexpr treadle_dtype value = TREADLE_DOUBLE;
+};
+template <>
+struct dtype_of<int8_t> {
+  static constexpr treadle_dtype value = TREADLE_INT8;
+};
+template <>
+struct dtype_of<int16_t> {
+  static constexpr treadle_dtype value = TREADLE_INT16;
+};
+template <>
+struct dtype_of<int32_t> {
+  static constexpr treadle_dtype value = TREADLE_INT32;
+};
+template <>
+struct dtype_of<int64_t> {
+  static constexpr treadle_dtype value = TREADLE_INT64;
+};
+template <>
+struct dtype_of<uint8_t> {
+  static constexpr treadle_dtype value = TREADLE_UINT8;
+};
+template <>
+struct dtype_of<uint16_t> {
+  static constexpr treadle_dtype value = TREADLE_UINT16;
+};
+template <>
+struct dtype_of<uint32_t> {
+  static constexpr treadle_dtype value = TREADLE_UINT32;
+};
+template <>
+struct dtype_of<uint64_t> {
+  static constexpr treadle_dtype value = TREADLE_UINT64;
+};
+template <>
+struct dtype_of<bool> {
+  static constexpr treadle_dtype value = TREADLE_BOOL;
+};
 
 namespace detail {
 template <class T, void (*Release)(T*)>
@@ -124,13 +158,15 @@ class Model {
   std::vector<std::string> input_names() const {
     std::vector<std::string> names;
     const size_t count = treadle_model_input_count(handle_.get());
-    for (size_t i = 0; i < count; ++i) names.emplace_back(treadle_model_input_name(handle_.get(), i));
+    for (size_t i = 0; i < count; ++i)
+      names.emplace_back(treadle_model_input_name(handle_.get(), i));
     return names;
   }
   std::vector<std::string> output_names() const {
     std::vector<std::string> names;
     const size_t count = treadle_model_output_count(handle_.get());
-    for (size_t i = 0; i < count; ++i) names.emplace_back(treadle_model_output_name(handle_.get(), i));
+    for (size_t i = 0; i < count; ++i)
+      names.emplace_back(treadle_model_output_name(handle_.get(), i));
     return names;
   }
   // Dimensions of an input, -1 where symbolic.
@@ -152,7 +188,8 @@ class Model {
 // One run at a time; make one a thread.
 class Session {
  public:
-  explicit Session(const Model& model, const Options& options = {}) : outputs_(model.output_names()) {
+  explicit Session(const Model& model, const Options& options = {})
+      : outputs_(model.output_names()) {
     treadle_session* made = nullptr;
     check(treadle_session_create(model.handle(), options.handle(), &made));
     handle_.reset(made);
@@ -169,8 +206,8 @@ class Session {
     }
     for (const std::string& name : wanted) output_names.push_back(name.c_str());
     std::vector<treadle_tensor*> made(wanted.size(), nullptr);
-    check(treadle_session_run(handle_.get(), input_names.data(), given.data(), given.size(), output_names.data(),
-                              made.data(), made.size(), nullptr));
+    check(treadle_session_run(handle_.get(), input_names.data(), given.data(), given.size(),
+                              output_names.data(), made.data(), made.size(), nullptr));
     std::vector<Tensor> outputs;
     for (treadle_tensor* t : made) outputs.emplace_back(t);
     return outputs;

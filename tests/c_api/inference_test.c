@@ -1,4 +1,5 @@
-/* The C API of inference from C11: loading, naming, running in place and owned, errors, misuse, two threads' sessions. */
+/* The C API of inference from C11: loading, naming, running in place and owned, errors, misuse, two
+ * threads' sessions. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,15 +8,17 @@
 
 static int failures = 0;
 
-#define CHECK(condition)                                                              \
-  do {                                                                                \
-    if (!(condition)) {                                                               \
-      fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition, treadle_last_error()); \
-      ++failures;                                                                     \
-    }                                                                                 \
+#define CHECK(condition)                                                             \
+  do {                                                                               \
+    if (!(condition)) {                                                              \
+      fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition, \
+              treadle_last_error());                                                 \
+      ++failures;                                                                    \
+    }                                                                                \
   } while (0)
 
-/* y = Relu(x + c), x float[N, 3], c = {1, -2, 3}: the smallest useful ModelProto, written by hand. */
+/* y = Relu(x + c), x float[N, 3], c = {1, -2, 3}: the smallest useful ModelProto, written by hand.
+ */
 static size_t put_bytes(unsigned char* out, unsigned char tag, const void* data, size_t size) {
   out[0] = tag;
   out[1] = (unsigned char)size;
@@ -33,7 +36,8 @@ static size_t put_int(unsigned char* out, unsigned char tag, unsigned char value
   return 2;
 }
 
-static size_t put_node(unsigned char* out, const char* op, const char* a, const char* b, const char* y) {
+static size_t put_node(unsigned char* out, const char* op, const char* a, const char* b,
+                       const char* y) {
   unsigned char body[64];
   size_t n = put_text(body, 0x0a, a);
   if (b != NULL) n += put_text(body + n, 0x0a, b);
@@ -101,7 +105,8 @@ static void test_errors(const treadle_model* model) {
   CHECK(treadle_options_set(options, "threads", "many") == TREADLE_INVALID_ARGUMENT);
   CHECK(treadle_options_set(options, "device", "abacus") == TREADLE_OK);
   unsigned char bytes[1024];
-  CHECK(treadle_model_load_memory(bytes, make_model(bytes), NULL, options, &none) == TREADLE_DEVICE);
+  CHECK(treadle_model_load_memory(bytes, make_model(bytes), NULL, options, &none) ==
+        TREADLE_DEVICE);
   treadle_options_release(options);
   CHECK(strcmp(treadle_status_name(TREADLE_DEVICE), "device") == 0);
   treadle_model_release(NULL);
@@ -132,12 +137,15 @@ static void test_run(treadle_session* session, int64_t rows) {
   float* y = malloc(count * sizeof(float));
   treadle_tensor *input = NULL, *placed = NULL, *owned = NULL;
   for (size_t i = 0; i < count; ++i) x[i] = (float)i - 2;
-  CHECK(treadle_tensor_wrap(TREADLE_FLOAT, dims, 2, x, count * sizeof(float), &input) == TREADLE_OK);
-  CHECK(treadle_tensor_wrap(TREADLE_FLOAT, dims, 2, y, count * sizeof(float), &placed) == TREADLE_OK);
+  CHECK(treadle_tensor_wrap(TREADLE_FLOAT, dims, 2, x, count * sizeof(float), &input) ==
+        TREADLE_OK);
+  CHECK(treadle_tensor_wrap(TREADLE_FLOAT, dims, 2, y, count * sizeof(float), &placed) ==
+        TREADLE_OK);
   const treadle_tensor* inputs[] = {input};
   CHECK(treadle_session_run(session, in, inputs, 1, out, &placed, 1, NULL) == TREADLE_OK);
   CHECK(treadle_session_run(session, in, inputs, 1, out, &owned, 1, NULL) == TREADLE_OK);
-  CHECK(owned != NULL && treadle_tensor_count(owned) == count && treadle_tensor_dims(owned)[0] == rows);
+  CHECK(owned != NULL && treadle_tensor_count(owned) == count &&
+        treadle_tensor_dims(owned)[0] == rows);
   const float c[3] = {1, -2, 3};
   for (size_t i = 0; owned != NULL && i < count; ++i) {
     const float want = fmaxf(0, x[i] + c[i % 3]);
@@ -160,12 +168,18 @@ static void test_misuse(treadle_session* session) {
   CHECK(treadle_tensor_wrap(TREADLE_FLOAT, bad, 2, data, 4, &input) == TREADLE_INVALID_ARGUMENT);
   CHECK(treadle_tensor_wrap(TREADLE_FLOAT, bad, 2, data, sizeof data, &input) == TREADLE_OK);
   const treadle_tensor* inputs[] = {input};
-  CHECK(treadle_session_run(session, in, inputs, 1, out, &output, 1, NULL) == TREADLE_INVALID_ARGUMENT);
-  CHECK(strstr(treadle_last_error(), "[2, 4]") != NULL && strstr(treadle_last_error(), "'x'") != NULL);
-  CHECK(treadle_session_run(session, wrong, inputs, 1, out, &output, 1, NULL) == TREADLE_INVALID_ARGUMENT);
-  CHECK(treadle_session_run(session, in, inputs, 0, out, &output, 1, NULL) == TREADLE_INVALID_ARGUMENT);
-  CHECK(treadle_session_run(session, in, inputs, 1, wrong, &output, 1, NULL) == TREADLE_INVALID_ARGUMENT);
-  CHECK(treadle_session_run(NULL, in, inputs, 1, out, &output, 1, NULL) == TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_session_run(session, in, inputs, 1, out, &output, 1, NULL) ==
+        TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), "[2, 4]") != NULL &&
+        strstr(treadle_last_error(), "'x'") != NULL);
+  CHECK(treadle_session_run(session, wrong, inputs, 1, out, &output, 1, NULL) ==
+        TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_session_run(session, in, inputs, 0, out, &output, 1, NULL) ==
+        TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_session_run(session, in, inputs, 1, wrong, &output, 1, NULL) ==
+        TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_session_run(NULL, in, inputs, 1, out, &output, 1, NULL) ==
+        TREADLE_INVALID_ARGUMENT);
   CHECK(output == NULL);
   treadle_tensor_release(input);
 }
@@ -182,7 +196,8 @@ static void test_cancel(treadle_session* session) {
   treadle_cancel_signal(cancel);
   const treadle_run_options options = {sizeof options, 0, cancel};
   const treadle_tensor* inputs[] = {input};
-  CHECK(treadle_session_run(session, in, inputs, 1, out, &output, 1, &options) == TREADLE_CANCELLED);
+  CHECK(treadle_session_run(session, in, inputs, 1, out, &output, 1, &options) ==
+        TREADLE_CANCELLED);
   CHECK(treadle_session_run(session, in, inputs, 1, out, &output, 1, NULL) == TREADLE_OK);
   treadle_cancel_release(cancel);
   treadle_tensor_release(input);

@@ -11,7 +11,10 @@ std::vector<OpCase> reshape_cases() {
   return {
       {.name = "plain", .op = "Reshape", .inputs = {six(), axes({3, 2})}, .want = {six_as({3, 2})}},
       {.name = "infer_one", .op = "Reshape", .inputs = {six(), axes({-1})}, .want = {six_as({6})}},
-      {.name = "copy_zero", .op = "Reshape", .inputs = {six(), axes({0, 3, 1})}, .want = {six_as({2, 3, 1})}},
+      {.name = "copy_zero",
+       .op = "Reshape",
+       .inputs = {six(), axes({0, 3, 1})},
+       .want = {six_as({2, 3, 1})}},
       {.name = "zero_and_infer",
        .op = "Reshape",
        .inputs = {six_as({2, 1, 3}), axes({0, -1})},
@@ -25,7 +28,10 @@ std::vector<OpCase> reshape_cases() {
        .attributes = {{"allowzero", int64_t{1}}},
        .inputs = {f32({0, 3}, {}), axes({5, 0})},
        .want = {f32({5, 0}, {})}},
-      {.name = "to_scalar", .op = "Reshape", .inputs = {i32({1, 1}, {4}), axes({})}, .want = {i32({}, {4})}},
+      {.name = "to_scalar",
+       .op = "Reshape",
+       .inputs = {i32({1, 1}, {4}), axes({})},
+       .want = {i32({}, {4})}},
       {.name = "strings",
        .op = "Reshape",
        .inputs = {text({2}, {"a", "b"}), axes({2, 1})},
@@ -34,11 +40,26 @@ std::vector<OpCase> reshape_cases() {
        .op = "Reshape",
        .inputs = {packed4(DType::kUint4, {3, 1}, {1, 2, 15}), axes({1, 3})},
        .want = {packed4(DType::kUint4, {1, 3}, {1, 2, 15})}},
-      {.name = "wrong_count", .op = "Reshape", .inputs = {six(), axes({4})}, .error = "cannot reshape [2, 3] to [4]"},
-      {.name = "indivisible", .op = "Reshape", .inputs = {six(), axes({4, -1})}, .error = "do not divide"},
-      {.name = "two_inferred", .op = "Reshape", .inputs = {six(), axes({-1, -1})}, .error = "more than one -1"},
-      {.name = "negative", .op = "Reshape", .inputs = {six(), axes({-2, -3})}, .error = "negative dimension"},
-      {.name = "zero_beyond_rank", .op = "Reshape", .inputs = {six(), axes({2, 3, 0})}, .error = "no input dimension"},
+      {.name = "wrong_count",
+       .op = "Reshape",
+       .inputs = {six(), axes({4})},
+       .error = "cannot reshape [2, 3] to [4]"},
+      {.name = "indivisible",
+       .op = "Reshape",
+       .inputs = {six(), axes({4, -1})},
+       .error = "do not divide"},
+      {.name = "two_inferred",
+       .op = "Reshape",
+       .inputs = {six(), axes({-1, -1})},
+       .error = "more than one -1"},
+      {.name = "negative",
+       .op = "Reshape",
+       .inputs = {six(), axes({-2, -3})},
+       .error = "negative dimension"},
+      {.name = "zero_beyond_rank",
+       .op = "Reshape",
+       .inputs = {six(), axes({2, 3, 0})},
+       .error = "no input dimension"},
       {.name = "allowzero_and_infer",
        .op = "Reshape",
        .attributes = {{"allowzero", int64_t{1}}},
@@ -75,20 +96,47 @@ std::vector<OpCase> reshape_cases() {
 
 std::vector<OpCase> squeeze_cases() {
   return {
-      {.name = "axes", .op = "Squeeze", .inputs = {six_as({1, 2, 1, 3}), axes({0})}, .want = {six_as({2, 1, 3})}},
-      {.name = "negative", .op = "Squeeze", .inputs = {six_as({1, 2, 1, 3}), axes({-2, 0})}, .want = {six()}},
+      {.name = "axes",
+       .op = "Squeeze",
+       .inputs = {six_as({1, 2, 1, 3}), axes({0})},
+       .want = {six_as({2, 1, 3})}},
+      {.name = "negative",
+       .op = "Squeeze",
+       .inputs = {six_as({1, 2, 1, 3}), axes({-2, 0})},
+       .want = {six()}},
       {.name = "all", .op = "Squeeze", .inputs = {six_as({1, 2, 1, 3})}, .want = {six()}},
-      {.name = "to_scalar", .op = "Squeeze", .inputs = {i64({1}, {3}), axes({0})}, .want = {i64({}, {3})}},
-      {.name = "not_one", .op = "Squeeze", .inputs = {six(), axes({0})}, .error = "cannot squeeze axis 0 of [2, 3]"},
-      {.name = "twice", .op = "Squeeze", .inputs = {six_as({1, 6}), axes({0, -2})}, .error = "given twice"},
-      {.name = "ends", .op = "Unsqueeze", .inputs = {six(), axes({0, -1})}, .want = {six_as({1, 2, 3, 1})}},
-      {.name = "unsorted", .op = "Unsqueeze", .inputs = {six(), axes({3, 1})}, .want = {six_as({2, 1, 3, 1})}},
-      {.name = "scalar", .op = "Unsqueeze", .inputs = {f32({}, {1}), axes({0})}, .want = {f32({1}, {1})}},
+      {.name = "to_scalar",
+       .op = "Squeeze",
+       .inputs = {i64({1}, {3}), axes({0})},
+       .want = {i64({}, {3})}},
+      {.name = "not_one",
+       .op = "Squeeze",
+       .inputs = {six(), axes({0})},
+       .error = "cannot squeeze axis 0 of [2, 3]"},
+      {.name = "twice",
+       .op = "Squeeze",
+       .inputs = {six_as({1, 6}), axes({0, -2})},
+       .error = "given twice"},
+      {.name = "ends",
+       .op = "Unsqueeze",
+       .inputs = {six(), axes({0, -1})},
+       .want = {six_as({1, 2, 3, 1})}},
+      {.name = "unsorted",
+       .op = "Unsqueeze",
+       .inputs = {six(), axes({3, 1})},
+       .want = {six_as({2, 1, 3, 1})}},
+      {.name = "scalar",
+       .op = "Unsqueeze",
+       .inputs = {f32({}, {1}), axes({0})},
+       .want = {f32({1}, {1})}},
       {.name = "out_of_range",
        .op = "Unsqueeze",
        .inputs = {six(), axes({3})},
        .error = "axis 3 is out of range for rank 3"},
-      {.name = "twice", .op = "Unsqueeze", .inputs = {six(), axes({1, -3})}, .error = "given twice"},
+      {.name = "twice",
+       .op = "Unsqueeze",
+       .inputs = {six(), axes({1, -3})},
+       .error = "given twice"},
   };
 }
 
@@ -115,14 +163,26 @@ std::vector<OpCase> shape_cases() {
        .inputs = {f32({2, 1}, {1, 2}), axes({3, 1, 2})},
        .want = {f32({3, 2, 2}, {1, 1, 2, 2, 1, 1, 2, 2, 1, 1, 2, 2})}},
       {.name = "shorter", .op = "Expand", .inputs = {six(), axes({1})}, .want = {six()}},
-      {.name = "scalar_to_empty", .op = "Expand", .inputs = {f32({}, {1}), axes({0, 2})}, .want = {f32({0, 2}, {})}},
-      {.name = "strings", .op = "Expand", .inputs = {text({1}, {"x"}), axes({2})}, .want = {text({2}, {"x", "x"})}},
+      {.name = "scalar_to_empty",
+       .op = "Expand",
+       .inputs = {f32({}, {1}), axes({0, 2})},
+       .want = {f32({0, 2}, {})}},
+      {.name = "strings",
+       .op = "Expand",
+       .inputs = {text({1}, {"x"}), axes({2})},
+       .want = {text({2}, {"x", "x"})}},
       {.name = "packed",
        .op = "Expand",
        .inputs = {packed4(DType::kInt4, {1, 3}, {1, 2, 3}), axes({2, 1})},
        .want = {packed4(DType::kInt4, {2, 3}, {1, 2, 3, 1, 2, 3})}},
-      {.name = "mismatch", .op = "Expand", .inputs = {six(), axes({4})}, .error = "do not broadcast"},
-      {.name = "negative", .op = "Expand", .inputs = {six(), axes({-1, 3})}, .error = "cannot expand to [-1, 3]"},
+      {.name = "mismatch",
+       .op = "Expand",
+       .inputs = {six(), axes({4})},
+       .error = "do not broadcast"},
+      {.name = "negative",
+       .op = "Expand",
+       .inputs = {six(), axes({-1, 3})},
+       .error = "cannot expand to [-1, 3]"},
   };
 }
 
@@ -133,7 +193,8 @@ INSTANTIATE_TEST_SUITE_P(Shape, OpTest, testing::ValuesIn(shape_cases()), case_n
 // Shapes computed from shapes stay symbolic: reshape(x, concat(shape(x)[:1], [-1])).
 TEST(ShapeValues, FlowThroughGatherUnsqueezeConcat) {
   Graph graph;
-  const ValueId x = graph.add_input("x", Type::tensor(DType::kFloat, Shape{Dim::symbol("N"), Dim::symbol("S"), 4, 8}));
+  const ValueId x = graph.add_input(
+      "x", Type::tensor(DType::kFloat, Shape{Dim::symbol("N"), Dim::symbol("S"), 4, 8}));
   Builder b(graph);
   const ValueId shape = b.op("Shape", {x});
   const std::vector<ValueId> parts = b.add("Split", {shape, b.ints({1, 1, 2})}, {}, 3);
@@ -149,10 +210,12 @@ TEST(ShapeValues, FlowThroughGatherUnsqueezeConcat) {
 TEST(ShapeValues, InferredDimCancelsSymbols) {
   Graph graph;
   const Dim s = Dim::symbol("S") + Dim(1);
-  const ValueId x = graph.add_input("x", Type::tensor(DType::kFloat, Shape{Dim::symbol("N"), s, 64}));
+  const ValueId x =
+      graph.add_input("x", Type::tensor(DType::kFloat, Shape{Dim::symbol("N"), s, 64}));
   Builder b(graph);
   const ValueId rows = b.op("Shape", {x}, {{"start", int64_t{1}}, {"end", int64_t{2}}});
-  const ValueId target = b.op("Concat", {b.ints({0}), rows, b.ints({4, -1})}, {{"axis", int64_t{0}}});
+  const ValueId target =
+      b.op("Concat", {b.ints({0}), rows, b.ints({4, -1})}, {{"axis", int64_t{0}}});
   graph.add_output("y", b.op("Reshape", {x, target}));
   const std::vector<Known> known = infer(graph);
   EXPECT_EQ(known[graph.outputs()[0].value.index].type.text(), "float[N, S + 1, 4, 16]");

@@ -4,7 +4,9 @@ namespace treadle::test {
 namespace {
 
 Attributes perm(std::vector<int64_t> p) { return {{"perm", std::move(p)}}; }
-Attributes block(int64_t size, const char* mode) { return {{"blocksize", size}, {"mode", std::string(mode)}}; }
+Attributes block(int64_t size, const char* mode) {
+  return {{"blocksize", size}, {"mode", std::string(mode)}};
+}
 
 std::vector<OpCase> transpose_cases() {
   return {
@@ -23,7 +25,10 @@ std::vector<OpCase> transpose_cases() {
        .op = "Transpose",
        .inputs = {bools({2, 2}, {true, true, false, false})},
        .want = {bools({2, 2}, {true, false, true, false})}},
-      {.name = "strings", .op = "Transpose", .inputs = {text({1, 2}, {"a", "b"})}, .want = {text({2, 1}, {"a", "b"})}},
+      {.name = "strings",
+       .op = "Transpose",
+       .inputs = {text({1, 2}, {"a", "b"})},
+       .want = {text({2, 1}, {"a", "b"})}},
       {.name = "packed",
        .op = "Transpose",
        .inputs = {packed4(DType::kInt4, {2, 3}, {0, 1, 2, 3, 4, 5})},
