@@ -64,7 +64,7 @@ std::vector<Layouts> conv_candidates(const ConvParams& p) {
 }
 
 DnnlDesc in_layout(const TensorSpec& spec, Layout layout) {
-  return describe({spec.dtype, spec.dims, canonical(spec.dims, layout)});
+  return describe({spec.dtype, spec.dims, layout});
 }
 
 struct ConvPlan {

@@ -72,7 +72,8 @@ class ThreadScope {
 
 // Attributes with the scratchpad given by the caller.
 dnnl::primitive_attr user_scratch_attributes();
-// True for oneDNN's naive loops, which lose to anything.
+// True for oneDNN's plain loops and for what it builds around a GEMM, which lose to anything made
+// for the purpose.
 bool is_slow(const std::string& implementation);
 
 // Where an argument of a primitive comes from at run time.

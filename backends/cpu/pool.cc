@@ -51,16 +51,10 @@ dnnl::pooling_forward::primitive_desc describe_pool(const NodeSpec& spec, const 
     dilations[i] -= 1;
     ends[i] = pad_end(p, i);
   }
-  const auto in = [&](const TensorSpec& t) {
-    return describe({t.dtype, t.dims, canonical(t.dims, layout)});
-  };
+  const auto in = [&](const TensorSpec& t) { return describe({t.dtype, t.dims, layout}); };
   return dnnl::pooling_forward::primitive_desc(engine(), kInference, kind, in(spec.inputs[0]),
                                                in(spec.outputs[0]), p.strides, p.kernel, dilations,
                                                p.pads_begin, ends, user_scratch_attributes(), true);
-}
-
-bool is_naive(const std::string& implementation) {
-  return is_slow(implementation) || implementation.find("simple") != std::string::npos;
 }
 
 // Keeps the layout that comes in; leaves it only where oneDNN has nothing but loops for it.
@@ -71,10 +65,10 @@ Compiled compile_pool(const NodeSpec& spec, const CompileContext& context) {
   return dnnl_guard("pooling", [&] {
     Layout layout = x.layout;
     dnnl::pooling_forward::primitive_desc pd = describe_pool(spec, p, layout);
-    if (!pd || is_naive(pd.impl_info_str())) {
+    if (!pd || is_slow(pd.impl_info_str())) {
       for (const Layout other : {conv_layout(), kPlain}) {
         const dnnl::pooling_forward::primitive_desc better = describe_pool(spec, p, other);
-        if (!better || (pd && is_naive(better.impl_info_str()))) continue;
+        if (!better || (pd && is_slow(better.impl_info_str()))) continue;
         layout = other;
         pd = better;
         break;
