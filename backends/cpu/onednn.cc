@@ -83,27 +83,6 @@ void check(dnnl_status_t status, const char* what) {
     rethrow_dnnl(what, dnnl::error(status, dnnl_status2str(status)));
 }
 
-// Identifies a packed form in the PackCache.
-std::string layout_key(const DnnlDesc& desc) {
-  std::string key = cat("onednn ", static_cast<int>(desc.get_data_type()), ' ', desc.get_size());
-  for (const auto& list : {desc.get_dims(), desc.get_padded_dims(), desc.get_strides(),
-                           desc.get_inner_blks(), desc.get_inner_idxs()}) {
-    key += '|';
-    for (const int64_t v : list) key += cat(v, ',');
-  }
-  return key;
-}
-
-void run_reorder(const DnnlDesc& from, const DnnlDesc& to, const void* source, void* target) {
-  dnnl_guard("reorder", [&] {
-    dnnl::stream stream(engine());
-    // oneDNN's memory takes no const pointer; a reorder's source is only read.
-    memory a(from, engine(), const_cast<void*>(source));
-    memory b(to, engine(), target);
-    dnnl::reorder(a, b).execute(stream, a, b);
-  });
-}
-
 }  // namespace
 
 const dnnl::engine& engine() { return process().engine; }
@@ -173,6 +152,29 @@ dnnl::primitive_attr user_scratch_attributes() {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return attributes;
+}
+
+std::string layout_key(const DnnlDesc& desc) {
+  std::string key = cat("onednn ", static_cast<int>(desc.get_data_type()), ' ',
+                        static_cast<int64_t>(desc.get_size()));
+  for (const auto& list : {desc.get_dims(), desc.get_padded_dims(), desc.get_strides(),
+                           desc.get_inner_blks(), desc.get_inner_idxs()}) {
+    key += '|';
+    for (const int64_t v : list) key += cat(v, ',');
+  }
+  return key;
+}
+
+std::shared_ptr<Buffer> reordered(const DnnlDesc& from, const DnnlDesc& to, const void* source) {
+  std::shared_ptr<Buffer> target = Buffer::allocate(to.get_size());
+  dnnl_guard("reorder", [&] {
+    dnnl::stream stream(engine());
+    // oneDNN's memory takes no const pointer; a reorder's source is only read.
+    memory a(from, engine(), const_cast<void*>(source));
+    memory b(to, engine(), target->data());
+    dnnl::reorder(a, b).execute(stream, a, b);
+  });
+  return target;
 }
 
 bool is_slow(const std::string& implementation) {
@@ -326,14 +328,15 @@ Operand KernelBuilder::add_reorder(const DnnlDesc& from, const DnnlDesc& to, Ope
 Operand KernelBuilder::add_packed(const CompileContext& context, const Tensor& constant,
                                   const DnnlDesc& from, const DnnlDesc& to) {
   if (from == to) return hold(constant.buffer(), constant.raw());
-  const auto make = [&] {
-    std::shared_ptr<Buffer> packed = Buffer::allocate(to.get_size());
-    run_reorder(from, to, constant.raw(), packed->data());
-    return packed;
-  };
-  if (context.packs == nullptr) return hold(make());
   // The same bytes may be read under several views: the view is part of the key.
-  return hold(context.packs->get(constant, layout_key(from) + layout_key(to), make));
+  return add_made(context, constant, layout_key(from) + layout_key(to),
+                  [&] { return reordered(from, to, constant.raw()); });
+}
+
+Operand KernelBuilder::add_made(const CompileContext& context, const Tensor& constant,
+                                const std::string& key,
+                                const std::function<std::shared_ptr<Buffer>()>& make) {
+  return hold(context.packs == nullptr ? make() : context.packs->get(constant, key, make));
 }
 
 void KernelBuilder::copy_first(size_t input, size_t bytes) { copy_ = {input, bytes}; }

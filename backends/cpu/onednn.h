@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
@@ -72,6 +73,10 @@ class ThreadScope {
 
 // Attributes with the scratchpad given by the caller.
 dnnl::primitive_attr user_scratch_attributes();
+// Identifies a descriptor in the PackCache.
+std::string layout_key(const DnnlDesc& desc);
+// A copy in another layout, made now.
+std::shared_ptr<Buffer> reordered(const DnnlDesc& from, const DnnlDesc& to, const void* source);
 // True for oneDNN's plain loops and for what it builds around a GEMM, which lose to anything made
 // for the purpose.
 bool is_slow(const std::string& implementation);
@@ -112,6 +117,9 @@ class KernelBuilder {
   // `constant` in the layout `to`: packed once per model. Row-major as `from` describes it.
   Operand add_packed(const CompileContext& context, const Tensor& constant, const DnnlDesc& from,
                      const DnnlDesc& to);
+  // What `make` makes of `constant`, once per model and key.
+  Operand add_made(const CompileContext& context, const Tensor& constant, const std::string& key,
+                   const std::function<std::shared_ptr<Buffer>()>& make);
   // Before everything else copies an input to output 0, unless they share their bytes (in-place
   // sums).
   void copy_first(size_t input, size_t bytes);

@@ -6,15 +6,22 @@
 #include "backends/cpu/native_elementwise.h"
 #include "backends/cpu/native_lower.h"
 #include "backends/cpu/pool.h"
+#include "backends/cpu/rnn.h"
 
 namespace treadle::cpu {
 namespace {
 
 constexpr Candidate kCandidates[] = {
-    {"Conv", "", &kOnednnConv},          {"ConvTranspose", "", &kOnednnDeconv},
-    {"Gemm", "", &kOnednnMatMul},        {"MatMul", "", &kOnednnMatMul},
-    {"AveragePool", "", &kOnednnPool},   {"GlobalAveragePool", "", &kOnednnPool},
-    {"GlobalMaxPool", "", &kOnednnPool}, {"MaxPool", "", &kOnednnPool},
+    {"Conv", "", &kOnednnConv},
+    {"ConvTranspose", "", &kOnednnDeconv},
+    {"Gemm", "", &kOnednnMatMul},
+    {"MatMul", "", &kOnednnMatMul},
+    {"AveragePool", "", &kOnednnPool},
+    {"GlobalAveragePool", "", &kOnednnPool},
+    {"GlobalMaxPool", "", &kOnednnPool},
+    {"MaxPool", "", &kOnednnPool},
+    {"GRU", "", &kOnednnRnn},
+    {"LSTM", "", &kOnednnRnn},
     {"FusedElementwise", "treadle", &kNativeElementwise},
 };
 

@@ -1,4 +1,4 @@
-// Pooling through oneDNN against the reference.
+// Pooling and softmax through oneDNN against the reference.
 #include "backends/cpu/pool.h"
 #include "tests/backends/kernel_check.h"
 
@@ -63,6 +63,18 @@ TEST(OnednnPool, Global) {
                                         .constants = {},
                                         .layouts = {layout}});
       }
+    }
+  }
+}
+
+TEST(OnednnSoftmax, Axes) {
+  for (const char* op : {"Softmax", "LogSoftmax"}) {
+    for (const int64_t axis : {-1, 0, 1}) {
+      check_kernel(cpu::kOnednnSoftmax, {.name = cat("axis ", axis),
+                                         .op = op,
+                                         .attributes = {{"axis", axis}},
+                                         .inputs = {rnd({3, 17, 5}, 1)},
+                                         .constants = {}});
     }
   }
 }
