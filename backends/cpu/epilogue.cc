@@ -38,9 +38,8 @@ const Activation* find_activation(std::string_view name) {
 }  // namespace
 
 Epilogue epilogue_of(const Node& node) {
-  if (node.op->domain != "treadle") return {};
-  return {node.attributes.s("activation", ""), node.attributes.f("activation_alpha", 0),
-          node.attributes.f("activation_beta", 0)};
+  const Attributes& a = node.attributes;
+  return {a.s("activation", ""), a.f("activation_alpha", 0), a.f("activation_beta", 0)};
 }
 
 Support supports_epilogue(const Node& node) {

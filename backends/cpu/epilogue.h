@@ -5,8 +5,8 @@
 
 namespace treadle::cpu {
 
-// Read from a node: attributes `activation`, `activation_alpha` and `activation_beta` of
-// treadle.Fused*. Other operators have none.
+// Attributes activation, activation_alpha and activation_beta of FusedConv, FusedGemm and
+// FusedMatMul. Other operators have none.
 struct Epilogue {
   std::string activation;  // "" = none
   float alpha = 0;

@@ -36,6 +36,7 @@ struct Product {
 bool is_gemm(const Node& node) { return node.op->kind == "Gemm" || node.op->kind == "FusedGemm"; }
 
 Matrix matrix(Dims dims, bool is_a, bool transposed) {
+  transposed = transposed && dims.size() > 1;
   if (dims.size() == 1) dims.insert(is_a ? dims.begin() : dims.end(), 1);
   Matrix m{dims, strides_of(dims)};
   const size_t last = dims.size() - 1;
@@ -58,10 +59,8 @@ Product product_of(const NodeSpec& spec) {
   Product p;
   p.a = matrix(spec.inputs[kA].dims, true, attributes.i("transA", 0) != 0);
   p.b = matrix(spec.inputs[kB].dims, false, attributes.i("transB", 0) != 0);
-  if (spec.node->is("Gemm")) {
-    p.scale = attributes.f("alpha", 1);
-    p.addend_scale = attributes.f("beta", 1);
-  }
+  p.scale = attributes.f("alpha", 1);
+  p.addend_scale = attributes.f("beta", 1);
   const size_t rank = std::max(p.a.dims.size(), p.b.dims.size());
   widen(p.a, rank);
   widen(p.b, rank);

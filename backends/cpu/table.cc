@@ -22,6 +22,9 @@ constexpr Candidate kCandidates[] = {
     {"MaxPool", "", &kOnednnPool},
     {"GRU", "", &kOnednnRnn},
     {"LSTM", "", &kOnednnRnn},
+    {"FusedConv", "treadle", &kOnednnConv},
+    {"FusedGemm", "treadle", &kOnednnMatMul},
+    {"FusedMatMul", "treadle", &kOnednnMatMul},
     {"FusedElementwise", "treadle", &kNativeElementwise},
 };
 

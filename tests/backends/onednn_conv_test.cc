@@ -83,6 +83,40 @@ TEST(OnednnConv, OneKernelOnFourThreads) {
   for (const std::string& d : differences) EXPECT_EQ(d, "");
 }
 
+// Every activation with bias and residual, in all layouts.
+TEST(OnednnConv, Epilogues) {
+  for (const char* activation : {"", "Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid",
+                                 "HardSwish", "Swish", "Gelu", "GeluTanh", "Elu"}) {
+    for (const int64_t channels : {16, 33}) {
+      for (const Layout layout : {kPlain, kBlocked16, kChannelsLast}) {
+        KernelCase c =
+            conv(cat(activation, channels, "layout", layout), {2, 16, 6, 5}, {channels, 16, 3, 3},
+                 {{"pads", ints({1, 1, 1, 1})},
+                  {"activation", activation},
+                  {"activation_alpha", activation == std::string("Clip") ? -0.5f : 0.75f},
+                  {"activation_beta", 0.5f}});
+        c.op = "FusedConv";
+        c.domain = "treadle";
+        c.inputs.push_back(rnd({2, channels, 6, 5}, 4));
+        c.layouts = {kPlain, kPlain, kPlain, layout};
+        check_kernel(cpu::kOnednnConv, c);
+      }
+    }
+  }
+}
+
+TEST(OnednnConv, DepthwiseResidual) {
+  KernelCase c =
+      conv("depthwise", {1, 33, 6, 5}, {33, 1, 3, 3},
+           {{"pads", ints({1, 1, 1, 1})}, {"group", int64_t{33}}, {"activation", "Relu"}});
+  c.op = "FusedConv";
+  c.domain = "treadle";
+  c.inputs.push_back(rnd({1, 33, 6, 5}, 4));
+  check_kernel(cpu::kOnednnConv, c);
+  c.inputs[2] = Value{};
+  check_kernel(cpu::kOnednnConv, c);
+}
+
 KernelCase deconv(std::string name, Dims x, Dims w, int64_t m, Attributes attributes) {
   return {.name = std::move(name),
           .op = "ConvTranspose",

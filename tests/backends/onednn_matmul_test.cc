@@ -60,6 +60,43 @@ TEST(OnednnMatMul, Gemm) {
   check_gemm("no_beta", {6, 17}, 2, 0);
 }
 
+TEST(OnednnMatMul, Epilogues) {
+  for (const char* op : {"FusedGemm", "FusedMatMul"}) {
+    for (const char* activation : {"", "Relu", "Gelu", "Swish"}) {
+      for (const float alpha : {1.0f, 0.5f}) {
+        KernelCase c{.name = cat(activation, alpha),
+                     .op = op,
+                     .attributes = {{"activation", activation},
+                                    {"activation_alpha", 1.0f},
+                                    {"alpha", alpha},
+                                    {"transB", int64_t{1}}},
+                     .inputs = {rnd({6, 33}, 1), rnd({17, 33}, 2), rnd({17}, 3), rnd({6, 17}, 4)},
+                     .domain = "treadle"};
+        check_kernel(cpu::kOnednnMatMul, c);
+        c.inputs[2] = Value{};
+        check_kernel(cpu::kOnednnMatMul, c);
+        c.constants = {};
+        check_kernel(cpu::kOnednnMatMul, c);
+      }
+    }
+  }
+}
+
+TEST(OnednnMatMul, FusedBatches) {
+  KernelCase c{.name = "batches",
+               .op = "FusedMatMul",
+               .attributes = {{"alpha", 0.125f}, {"transB", int64_t{1}}},
+               .inputs = {rnd({2, 3, 5, 8}, 1), rnd({2, 3, 7, 8}, 2)},
+               .constants = {},
+               .domain = "treadle"};
+  check_kernel(cpu::kOnednnMatMul, c);
+  c.inputs.push_back(rnd({7}, 3));
+  check_kernel(cpu::kOnednnMatMul, c);
+  c.attributes.set("transA", int64_t{1});
+  c.inputs = {rnd({2, 1, 8, 5}, 1), rnd({1, 3, 7, 8}, 2), rnd({7}, 3), rnd({2, 3, 5, 7}, 4)};
+  check_kernel(cpu::kOnednnMatMul, c);
+}
+
 TEST(OnednnMatMul, Reasons) {
   KernelCase c{
       .name = "types", .op = "MatMul", .inputs = {i32({1, 2}, {1, 2}), i32({2, 1}, {1, 2})}};
