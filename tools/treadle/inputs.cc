@@ -174,6 +174,24 @@ Tensor filled(const std::string& how, const Type& type, uint64_t seed) {
   return t;
 }
 
+// Symbolic dimensions take the values that the given inputs have for them.
+void bind_symbols(const Model& model, const std::vector<Value>& given, std::vector<Type>& types) {
+  std::map<std::string, int64_t> symbols;
+  for (size_t i = 0; i < given.size(); ++i) {
+    const Tensor* t = std::get_if<Tensor>(&given[i]);
+    const auto& shape = model.input(i).type.shape;
+    if (t == nullptr || !shape || shape->size() != t->dims().size()) continue;
+    for (size_t d = 0; d < shape->size(); ++d) symbols.emplace((*shape)[d].text(), t->dims()[d]);
+  }
+  for (Type& type : types) {
+    if (!type.is_tensor() || !type.shape) continue;
+    for (Dim& d : *type.shape) {
+      const auto known = symbols.find(d.text());
+      d = d.known() ? d : Dim(known != symbols.end() ? known->second : 1);
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<Type> input_types(const Model& model, const Args& args, bool default_one) {
@@ -197,9 +215,10 @@ std::vector<Value> gather_inputs(const Model& model, const Args& args, bool fill
     throw UsageError(cat("--fill: '", fill, "' is none of: random zeros ones"));
   }
   const std::vector<Type> types = input_types(model, args, false);
-  const std::vector<Type> filled_types = input_types(model, args, true);
+  std::vector<Type> filled_types = types;
   std::vector<Value> values(model.input_count());
   for (const std::string& given : args.all("input")) take_input(model, args, types, given, values);
+  bind_symbols(model, values, filled_types);
   for (size_t i = 0; i < values.size(); ++i) {
     if (!values[i].empty()) continue;
     const Type& type = filled_types[i];

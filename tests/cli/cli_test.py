@@ -1,0 +1,191 @@
+"""The command as its users call it: a table of command lines with the exit code and texts that they must give."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+    import onnx
+    from onnx import parser
+except ImportError as missing:
+    print("skipped: the Python packages onnx and numpy are needed:", missing)
+    sys.exit(77)
+
+TOOL = os.environ["TREADLE_TOOL"]
+
+MODELS = {
+    "add": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[N, 3] x, float[N, 3] y) => (float[N, 3] sum, float[N, 3] act) { sum = Add(x, y) act = Relu(sum) }""",
+    "gather": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[4] x, int64[M] i) => (float[M] y) { y = Gather(x, i) }""",
+    "divide": """<ir_version: 8, opset_import: ["" : 17]>
+      g (int32[K] a, int32[K] b) => (int32[K] q) { q = Div(a, b) }""",
+    "picture": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[1, 3, 4, 4] x) => (float[1, 3, 1, 1] y) { y = GlobalAveragePool(x) }""",
+    "unknown": """<ir_version: 8, opset_import: ["" : 17, "com.example" : 1]>
+      g (float[2] x) => (float[2] y) { t = com.example.Frobnicate(x) y = com.example.Defrob(t) }""",
+    "loop": """<ir_version: 8, opset_import: ["" : 17]>
+      g (int64 n, float[2] x) => (float[2] y) {
+        keep = Constant <value = bool {1}> ()
+        y = Loop (n, keep, x) <body = b (int64 i, bool c, float[2] s) => (bool k, float[2] t) {
+          k = Identity(c) t = Add(s, s) }> }""",
+    "shapes": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[2, 3] x, int64[R] s) => (float[A, B] y) { y = Reshape(x, s) }""",
+}
+
+
+def prepare(folder):
+    for name, text in MODELS.items():
+        onnx.save(parser.parse_model(text), str(folder / f"{name}.onnx"))
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.savez(folder / "xy.npz", x=x, y=-2 * x)
+    np.save(folder / "x.npy", x)
+    np.save(folder / "fortran.npy", np.asfortranarray(x))
+    np.save(folder / "wide.npy", np.zeros((2, 4), np.float32))
+    np.save(folder / "flat.npy", np.zeros(3, np.float32))
+    np.save(folder / "double.npy", x.astype(np.float64))
+    np.savez(folder / "typo.npz", x=x, yy=x)
+    np.savez(folder / "index.npz", x=np.ones(4, np.float32), i=np.array([0, 9], np.int64))
+    low = np.iinfo(np.int32).min
+    np.savez(folder / "divide.npz", a=np.array([low, 7, -7], np.int32), b=np.array([-1, 0, 2], np.int32))
+    np.savez(folder / "forever.npz", n=np.int64(2**62), x=np.ones(2, np.float32))
+    np.savez(folder / "three.npz", n=np.int64(3), x=np.ones(2, np.float32))
+    np.savez(folder / "badshape.npz", x=x, s=np.array([4, 2], np.int64))
+    np.savez(folder / "hugeshape.npz", x=x, s=np.array([2**40, 2**40], np.int64))
+    np.savez(folder / "goodshape.npz", x=x, s=np.array([3, -1], np.int64))
+    whole = (folder / "add.onnx").read_bytes()
+    (folder / "truncated.onnx").write_bytes(whole[:-7])
+    (folder / "text.onnx").write_text("this is no model")
+    (folder / "empty.onnx").write_bytes(b"")
+    (folder / "lfs.onnx").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    (folder / "cut.npy").write_bytes((folder / "x.npy").read_bytes()[:-4])
+    (folder / "cut.npz").write_bytes((folder / "xy.npz").read_bytes()[:-40])
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0" + b"\0" * 40)
+    (folder / "labels.txt").write_text("red\ngreen\nblue\n")
+
+
+# (command line, exit code, texts that stdout and stderr together hold)
+CASES = [
+    ("--version", 0, ["treadle"]),
+    ("--help", 0, ["run", "bench", "inspect"]),
+    ("", 2, []),
+    ("fly", 2, []),
+    ("run", 2, ["MODEL"]),
+    ("run add.onnx --thread 1", 2, []),
+    ("run add.onnx", 2, ["'x'", "'x' is not given", "--fill"]),
+    ("run add.onnx --input xy.npz", 0, ["sum", "act", "float[2, 3]"]),
+    ("run add.onnx --input x=x.npy --input y=fortran.npy", 0, ["sum"]),
+    ("run add.onnx --input x.npy --fill zeros", 0, ["float[2, 3]"]),
+    ("run add.onnx --input x.npy --fill zeros --shape y:2x3", 0, ["sum"]),
+    ("run add.onnx --input xy.npz --outputs act", 0, ["act"]),
+    ("run add.onnx --input xy.npz --outputs acts", 4, ["'acts'", "did you mean 'act'"]),
+    ("run add.onnx --input typo.npz", 4, ["'yy'", "did you mean 'y'"]),
+    ("run add.onnx --input x=x.npy --input y=wide.npy", 4, ["'y'", "[2, 4]", "float[N, 3]"]),
+    ("run add.onnx --input x=x.npy --input y=flat.npy", 4, ["'y'", "rank 2"]),
+    ("run add.onnx --input x=x.npy --input y=double.npy", 4, ["'y'", "double", "float"]),
+    ("run add.onnx --input x=x.npy --input y=missing.npy", 4, ["missing.npy"]),
+    ("run add.onnx --input x=x.npy --input y=cut.npy", 4, ["'y'", "npy"]),
+    ("run add.onnx --input cut.npz", 4, ["cut.npz"]),
+    ("run add.onnx --input x=labels.txt", 2, ["labels.txt"]),
+    ("run add.onnx --fill random --shape x", 2, ["--shape"]),
+    ("run add.onnx --fill random --shape z:1x3", 4, ["'z'"]),
+    ("run add.onnx --fill sometimes", 2, ["--fill"]),
+    ("run add.onnx --fill ones --threads many", 2, ["--threads"]),
+    ("run add.onnx --fill ones --threads -1", 2, ["--threads"]),
+    ("run add.onnx --fill ones --device abacus", 5, ["abacus"]),
+    ("run add.onnx --fill ones --skip-pass nonsense", 4, ["nonsense"]),
+    ("run add.onnx --fill ones --shape x:2x3 --shape y:5x3", 4, ["'y'"]),
+    ("run missing.onnx --fill ones", 4, ["missing.onnx"]),
+    ("run truncated.onnx --fill ones", 3, ["truncated.onnx"]),
+    ("run text.onnx --fill ones", 3, ["text.onnx"]),
+    ("run empty.onnx --fill ones", 3, ["empty.onnx"]),
+    ("run lfs.onnx --fill ones", 3, ["lfs.onnx", "LFS"]),
+    ("run . --fill ones", 4, []),
+    ("run unknown.onnx --fill ones", 3, ["Frobnicate", "Defrob"]),
+    ("run gather.onnx --input index.npz", 4, ["Gather", "9"]),
+    ("run divide.onnx --input divide.npz --save-outputs q.npz", 0, []),
+    ("run loop.onnx --input three.npz --save-outputs loop.npz", 0, []),
+    ("run loop.onnx --input forever.npz --timeout 0.5", 6, ["0.5"]),
+    ("run shapes.onnx --input goodshape.npz", 0, ["float[3, 2]"]),
+    ("run shapes.onnx --input badshape.npz", 4, ["Reshape"]),
+    ("run shapes.onnx --input hugeshape.npz", 4, ["Reshape"]),
+    ("run picture.onnx --input broken.png", 4, ["broken.png"]),
+    ("run picture.onnx --input broken.jpg", 4, ["broken.jpg"]),
+    ("run add.onnx --input x=broken.png", 4, ["rank 4"]),
+    ("run picture.onnx --fill ones --topk 2 --labels labels.txt", 0, ["red"]),
+    ("run picture.onnx --fill ones --topk 2 --labels none.txt", 4, ["none.txt"]),
+    ("run add.onnx --test-data .", 4, ["output_N.pb"]),
+    ("bench add.onnx --duration 0.05", 0, ["min_ms", "peak_rss_mb"]),
+    ("profile add.onnx --iterations 2 --trace trace.json", 0, ["all steps"]),
+    ("inspect add.onnx", 0, ["float[N, 3]", "nodes"]),
+    ("inspect add.onnx --show placement", 0, ["cpu"]),
+    ("inspect add.onnx --show passes", 0, ["nodes"]),
+    ("inspect add.onnx --show memory", 0, ["arena"]),
+    ("inspect add.onnx --show colours", 2, ["colours"]),
+    ("inspect loop.onnx --show placement", 0, ["Loop", "shapes depend on data"]),
+    ("inspect add.onnx --dot add.dot", 0, []),
+    ("optimize add.onnx out.onnx", 0, ["nodes"]),
+    ("optimize add.onnx nowhere/out.onnx", 4, ["nowhere"]),
+    ("compare add.onnx out.onnx", 0, ["PASSED"]),
+    ("compare add.onnx --devices cpu,reference", 0, ["PASSED"]),
+    ("compare add.onnx --devices cpu", 2, ["--devices"]),
+    ("compare add.onnx", 2, ["--devices"]),
+    ("compare add.onnx gather.onnx", 4, []),
+    ("check add.onnx", 0, ["valid"]),
+    ("check truncated.onnx", 3, ["truncated.onnx"]),
+    ("ops", 0, ["Conv", "treadle.FusedConv"]),
+    ("ops Conv", 0, ["dilations"]),
+    ("ops Convv", 4, ["did you mean 'Conv'"]),
+    ("info", 0, ["threads"]),
+]
+JSON = ["run add.onnx --input xy.npz --json", "bench add.onnx --duration 0.05 --json", "inspect add.onnx --json",
+        "profile add.onnx --iterations 2 --json", "compare add.onnx --devices cpu,reference --json", "ops --json",
+        "info --json", "check add.onnx --json", "optimize add.onnx out2.onnx --json"]
+
+
+def call(line, folder):
+    return subprocess.run([TOOL, *line.split()], capture_output=True, text=True, cwd=folder, timeout=60)
+
+
+def main():
+    failures = 0
+
+    def fail(*what):
+        nonlocal failures
+        failures += 1
+        print("FAILED", *what)
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        prepare(folder)
+        for line, code, texts in CASES:
+            done = call(line, folder)
+            missing = [t for t in texts if t not in done.stdout + done.stderr]
+            if done.returncode != code or missing:
+                fail(f"`treadle {line}`: exit {done.returncode}, expected {code}; missing {missing}\n{done.stdout}"
+                     f"{done.stderr}")
+            if code in (3, 4, 5, 6) and (not done.stderr.startswith("treadle ") or done.stderr.count("\n") != 1):
+                fail(f"`treadle {line}`: an error is one line on stderr, got {done.stderr!r}")
+        for line in JSON:
+            done = call(line, folder)
+            try:
+                assert done.returncode == 0 and isinstance(json.loads(done.stdout), dict)
+            except (AssertionError, json.JSONDecodeError) as e:
+                fail(f"`treadle {line}`: {e!r}\n{done.stdout[:400]}{done.stderr}")
+        if (folder / "q.npz").exists():
+            q = np.load(folder / "q.npz")["q"]
+            if q.tolist() != [np.iinfo(np.int32).min, 0, -3]:
+                fail("integer division gave", q)
+        if (folder / "loop.npz").exists() and np.load(folder / "loop.npz")["y"].tolist() != [8, 8]:
+            fail("the loop gave", np.load(folder / "loop.npz")["y"])
+        if list(folder.glob("*.tmp.*")):
+            fail("temporary files were left:", list(folder.glob("*.tmp.*")))
+    print(f"{len(CASES) + len(JSON)} command lines, {failures} failures")
+    return 1 if failures else 0
+
+
+sys.exit(main())

@@ -1,0 +1,271 @@
+// Plans and sessions: views, gathering, in-place, shapes from data, control flow, threads, no
+// growth over runs.
+#include <gtest/gtest.h>
+#include <malloc.h>
+
+#include <thread>
+
+#include "graph/builder.h"
+#include "runtime/plan.h"
+#include "runtime/runtime.h"
+
+namespace treadle {
+namespace {
+
+Type floats(Shape shape) { return Type::tensor(DType::kFloat, std::move(shape)); }
+
+Tensor ramp(Dims dims) {
+  Tensor t(DType::kFloat, std::move(dims));
+  auto x = t.data<float>();
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 17) * 0.25f - 2;
+  return t;
+}
+
+ModelOptions raw() {
+  ModelOptions options;
+  options.optimize = false;
+  return options;
+}
+
+// The session's result equals the reference interpreter's.
+void expect_same(const Graph& graph, const std::vector<Value>& inputs, const ModelOptions& options,
+                 int threads) {
+  const std::vector<Value> want = evaluate(graph, inputs);
+  Session session(Model::create(graph.clone(), options), {threads});
+  for (int run = 0; run < 3; ++run) {
+    std::vector<Value> got(want.size());
+    session.run_into(inputs, got);
+    for (size_t i = 0; i < want.size(); ++i) {
+      const Tensor &a = got[i].tensor(), &b = want[i].tensor();
+      ASSERT_EQ(a.dims(), b.dims());
+      const std::vector<double> x = a.to_doubles(), y = b.to_doubles();
+      for (size_t k = 0; k < x.size(); ++k) {
+        ASSERT_NEAR(x[k], y[k], 1e-4 + 1e-4 * std::abs(y[k])) << "output " << i << " element " << k;
+      }
+    }
+  }
+}
+
+TEST(Placement, BuffersAliveTogetherDoNotOverlap) {
+  std::vector<Lifetime> buffers;
+  for (size_t i = 0; i < 200; ++i)
+    buffers.push_back({(i * 37) % 1000 + 1, i / 2, i / 2 + (i * 7) % 20, 0});
+  const size_t arena = place_buffers(buffers);
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    EXPECT_EQ(buffers[i].offset % 64, 0u);
+    EXPECT_LE(buffers[i].offset + buffers[i].bytes, arena);
+    for (size_t k = 0; k < i; ++k) {
+      const Lifetime &a = buffers[i], &b = buffers[k];
+      const bool together = a.first <= b.last && b.first <= a.last;
+      const bool apart = a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset;
+      EXPECT_TRUE(!together || apart) << i << " and " << k;
+    }
+  }
+}
+
+// DenseNet's pattern: every Concat holds the one before.
+Graph dense_chain(int64_t channels) {
+  Graph g;
+  Builder b(g);
+  ValueId x = g.add_input("x", floats({1, channels, 4, 4}));
+  ValueId all = b.op("Relu", {x});
+  for (int i = 0; i < 4; ++i) {
+    const ValueId fresh = b.op("Mul", {b.op("Relu", {all}), b.scalar(DType::kFloat, 0.5 + i)});
+    all = b.op("Concat", {all, fresh}, {{"axis", int64_t{1}}});
+  }
+  g.add_output("y", b.op("ReduceMean", {all, b.ints({2, 3})}));
+  return g;
+}
+
+TEST(Session, ConcatChainsAreGatheredInPlace) {
+  const Graph g = dense_chain(16);
+  expect_same(g, {ramp({1, 16, 4, 4})}, raw(), 1);
+  Session session(Model::create(g.clone(), raw()), {1});
+  for (const StepInfo& s : session.describe_plan({})) {
+    EXPECT_TRUE(s.op != "Concat" && s.op != "copy") << s.op << " " << s.kernel;
+  }
+}
+
+TEST(Session, ConcatOfOneValueTwiceIsRight) {
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("x", floats({1, 16, 2, 2}));
+  const ValueId y = b.op("Relu", {x});
+  g.add_output("two", b.op("Concat", {y, y, x}, {{"axis", int64_t{1}}}));
+  g.add_output("one", y);
+  expect_same(g, {ramp({1, 16, 2, 2})}, raw(), 1);
+}
+
+TEST(Session, OutputsThatAreInputsConstantsOrViewsAreCopied) {
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("x", floats({2, 8}));
+  const ValueId y = b.op("Relu", {x});
+  g.add_output("input", x);
+  g.add_output("constant", b.constant(ramp({3})));
+  g.add_output("value", y);
+  g.add_output("again", y);
+  g.add_output("view", b.op("Reshape", {y, b.ints({16})}));
+  g.add_output("row", b.op("Slice", {y, b.ints({1}), b.ints({2}), b.ints({0})}));
+  expect_same(g, {ramp({2, 8})}, raw(), 1);
+}
+
+TEST(Session, ValuesReadLaterAreNotOverwrittenInPlace) {
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("x", floats({64}));
+  const ValueId a = b.op("Neg", {x});
+  const ValueId c = b.op("Relu", {a});
+  const ValueId d = b.op("Sigmoid", {a});
+  g.add_output("y", b.op("Add", {b.op("Mul", {c, d}), a}));
+  expect_same(g, {ramp({64})}, raw(), 1);
+}
+
+TEST(Session, SplitsAreViews) {
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("x", floats({1, 32, 4, 4}));
+  const auto parts =
+      b.add("Split", {b.op("Relu", {x}), b.ints({16, 16})}, {{"axis", int64_t{1}}}, 2);
+  g.add_output("y", b.op("Sub", {parts[0], parts[1]}));
+  expect_same(g, {ramp({1, 32, 4, 4})}, raw(), 1);
+}
+
+// NonZero's output shape depends on data; what follows is planned at run time.
+Graph data_dependent() {
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("x", floats({Dim::symbol("N")}));
+  const ValueId doubled = b.op("Add", {x, x});
+  const ValueId where = b.op("NonZero", {b.op("Relu", {doubled})});
+  const ValueId index = b.op("Squeeze", {where, b.ints({0})});
+  const ValueId picked = b.op("Gather", {doubled, index});
+  g.add_output("picked", b.op("Neg", {picked}));
+  g.add_output("doubled", doubled);
+  return g;
+}
+
+TEST(Session, ShapesFromDataAreFollowed) {
+  const Graph g = data_dependent();
+  for (int64_t n : {0, 1, 5, 40}) expect_same(g, {ramp({n})}, raw(), 1);
+  Session session(Model::create(g.clone(), raw()), {1});
+  for (int64_t n : {7, 3, 7, 12, 3}) {
+    const std::vector<Value> in{ramp({n})};
+    std::vector<Value> got(2);
+    session.run_into(in, got);
+    EXPECT_EQ(got[0].tensor(), evaluate(g, in)[0].tensor());
+  }
+}
+
+TEST(Session, OnlyWhatIsWantedIsComputed) {
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("x", floats({4}));
+  g.add_output("a", b.op("Relu", {x}));
+  g.add_output("b", b.op("Neg", {x}));
+  Session session(Model::create(std::move(g), raw()), {1});
+  Profile profile;
+  RunOptions options;
+  options.outputs = {"b"};
+  options.profile = &profile;
+  const std::vector<NamedValue> in{{"x", ramp({4})}};
+  EXPECT_EQ(session.run(in, options).size(), 1u);
+  ASSERT_EQ(profile.steps.size(), 1u);
+  EXPECT_EQ(profile.steps[0].op, "Neg");
+}
+
+TEST(Session, MisusedInputsAreNamed) {
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("pixels", floats({Dim::symbol("N"), 3}));
+  const ValueId y = g.add_input("other", floats({Dim::symbol("N"), 3}));
+  g.add_output("sum", b.op("Add", {x, y}));
+  Session session(Model::create(std::move(g), raw()), {1});
+  auto message = [&](std::vector<NamedValue> in) -> std::string {
+    try {
+      session.run(in);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), Code::kInvalidArgument);
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_NE(message({{"pixel", ramp({1, 3})}}).find("did you mean 'pixels'"), std::string::npos);
+  EXPECT_NE(message({{"pixels", ramp({1, 3})}}).find("'other' is missing"), std::string::npos);
+  EXPECT_NE(message({{"pixels", ramp({1, 3})}, {"other", ramp({2, 3})}}).find("dimension 0"),
+            std::string::npos);
+  EXPECT_NE(message({{"pixels", ramp({1, 3})}, {"pixels", ramp({1, 3})}}).find("twice"),
+            std::string::npos);
+  EXPECT_NE(message({{"pixels", ramp({3})}, {"other", ramp({1, 3})}}).find("rank 2"),
+            std::string::npos);
+}
+
+TEST(Session, RepeatedRunsDoNotGrowTheHeap) {
+  const Graph g = dense_chain(16);
+  Session session(Model::create(g.clone(), raw()), {1});
+  const std::vector<Value> in{ramp({1, 16, 4, 4})};
+  std::vector<Value> out(1);
+  for (int i = 0; i < 3; ++i) session.run_into(in, out);
+  const size_t before = mallinfo2().uordblks;
+  for (int i = 0; i < 1000; ++i) {
+    session.run_into(in, out);
+    ASSERT_EQ(mallinfo2().uordblks, before) << "run " << i;
+  }
+}
+
+TEST(Session, ManySessionsShareAModelAtTheSameTime) {
+  const Graph g = dense_chain(32);
+  const auto model = Model::create(g.clone(), raw());
+  const std::vector<Value> in{ramp({1, 32, 4, 4})};
+  const Tensor want = evaluate(g, in)[0].tensor();
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      Session session(model, {1});
+      for (int i = 0; i < 50; ++i) {
+        std::vector<Value> out(1);
+        session.run_into(in, out);
+        for (size_t k = 0; k < static_cast<size_t>(want.count()); ++k) {
+          wrong += std::abs(out[0].tensor().data<float>()[k] - want.data<float>()[k]) > 1e-4f;
+        }
+      }
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(Session, FallbackIsRefusedOnRequest) {
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("x", Type::tensor(DType::kDouble, Shape{4, 4}));
+  g.add_output("y", b.op("Det", {x}));
+  ModelOptions options = raw();
+  options.fallback = false;
+  Session session(Model::create(std::move(g), options), {1});
+  try {
+    session.run(std::vector<NamedValue>{{"x", Tensor::zeros(DType::kDouble, {4, 4})}});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), Code::kUnsupported);
+    EXPECT_NE(std::string(e.what()).find("Det"), std::string::npos);
+  }
+}
+
+TEST(Session, TheLimitOfBuffersIsKept) {
+  ModelOptions options = raw();
+  options.max_bytes = 1000;
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("x", floats({Dim::symbol("N")}));
+  const ValueId y = b.op("Softmax", {b.op("Softmax", {x})});
+  g.add_output("y", b.op("Softmax", {y}));
+  Session session(Model::create(std::move(g), options), {1});
+  EXPECT_NO_THROW(session.run(std::vector<NamedValue>{{"x", ramp({10})}}));
+  EXPECT_THROW(session.run(std::vector<NamedValue>{{"x", ramp({100000})}}), Error);
+  EXPECT_NO_THROW(session.run(std::vector<NamedValue>{{"x", ramp({10})}}));
+}
+
+}  // namespace
+}  // namespace treadle
