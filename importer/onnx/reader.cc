@@ -39,6 +39,19 @@ std::string name_of(const pb::NodeProto& node, const Frame& frame) {
   return cat(frame.prefix, node.op_type(), "_", frame.order[frame.next - 1]);
 }
 
+// Shapes that do not fit are an argument's fault at run time, but the model's here.
+std::vector<Known> inferred(const Node& node, const std::vector<const Known*>& inputs,
+                            const std::vector<std::vector<Known>>& captures) {
+  try {
+    return infer_node(node, inputs, captures);
+  } catch (const Error& e) {
+    if (e.code() != Code::kInvalidArgument) throw;
+    Error same(Code::kInvalidModel, e.text());
+    for (const std::string& where : e.context()) same.add_context(where);
+    throw same;
+  }
+}
+
 class Reader {
  public:
   Reader(const pb::ModelProto& model, TensorReader& tensors, const ReadOptions& options)
@@ -327,7 +340,7 @@ class Reader {
       captures.emplace_back();
       for (ValueId v : s.captures) captures.back().push_back(build.known(v));
     }
-    std::vector<Known> outputs = infer_node(node, inputs, captures);
+    std::vector<Known> outputs = inferred(node, inputs, captures);
     const NodeId id = build.graph.add_node(std::move(node));
     for (size_t i = 0; i < old.outputs && i < outputs.size(); ++i) {
       const ValueId v = build.graph.node(id).outputs[i];
