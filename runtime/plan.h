@@ -102,7 +102,6 @@ class PlanCache {
 };
 
 // ---- memory.cc: from buffers and their lifetimes to offsets
-// ---------------------------------------------------
 
 struct Lifetime {
   size_t bytes = 0;

@@ -144,7 +144,6 @@ Compiled compile_conv(const NodeSpec& spec, const CompileContext& context) {
 }
 
 // ---- ConvTranspose
-// ------------------------------------------------------------------------------------------------
 
 Compiled compile_deconv(const NodeSpec& spec, const CompileContext& context) {
   const ThreadScope threads(context.threads);

@@ -184,7 +184,6 @@ bool is_slow(const std::string& implementation) {
 }
 
 // ---- Kernels
-// ------------------------------------------------------------------------------------------------------
 
 // Runs primitives in order. oneDNN's memory objects hold the pointers, so every run needs a set of
 // its own: a few sets wait in slots, taken by an exchange; a run that finds none makes one.

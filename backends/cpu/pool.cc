@@ -87,7 +87,6 @@ Compiled compile_pool(const NodeSpec& spec, const CompileContext& context) {
 }
 
 // ---- LRN
-// ----------------------------------------------------------------------------------------------------------
 
 Support supports_lrn(const NodeSpec& spec) {
   if (Support s = supports_f32(spec); !s.ok) return s;
@@ -116,7 +115,6 @@ Compiled compile_lrn(const NodeSpec& spec, const CompileContext& context) {
 }
 
 // ---- Softmax
-// ------------------------------------------------------------------------------------------------------
 
 Support supports_softmax(const NodeSpec& spec) {
   if (Support s = supports_f32(spec); !s.ok) return s;

@@ -18,7 +18,6 @@ bool is_less(C a, C b) {
 }
 
 // ---- ArgMax, ArgMin
-// ------------------------------------------------------------------------------------------
 
 template <bool Max>
 void eval_arg(EvalContext& c) {
@@ -60,7 +59,6 @@ void infer_arg(InferContext& c) {
 }
 
 // ---- TopK
-// ----------------------------------------------------------------------------------------------------
 
 void eval_top_k(EvalContext& c) {
   const Tensor& x = c.input(0);
@@ -112,7 +110,6 @@ void infer_top_k(InferContext& c) {
 }
 
 // ---- CumSum, CumProd
-// -----------------------------------------------------------------------------------------
 
 constexpr auto kAdd = [](auto a, auto b) { return add(a, b); };
 constexpr auto kMultiply = [](auto a, auto b) { return multiply(a, b); };

@@ -13,7 +13,6 @@ namespace treadle {
 namespace {
 
 // ---- Text
-// ----------------------------------------------------------------------------------------------------
 
 template <class T>
 std::string shortest(T x) {
@@ -86,7 +85,6 @@ T parse_as(const std::string& text) {
 }
 
 // ---- Numbers
-// -------------------------------------------------------------------------------------------------
 
 Tensor to_text(const Tensor& x) {
   Tensor y(DType::kString, x.dims());

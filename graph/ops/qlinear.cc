@@ -42,7 +42,6 @@ void store(const std::vector<double>& values, Tensor& y) {
 }
 
 // ---- Convolution
-// ---------------------------------------------------------------------------------------------
 
 // The value of a scalar (or one-element) input; `fallback` where absent.
 double single(const EvalContext& c, size_t input, double fallback) {
@@ -129,7 +128,6 @@ void eval_qlinear_conv(EvalContext& c) {
 }
 
 // ---- Matrix product
-// ------------------------------------------------------------------------------------------
 
 // A scale or zero point over the rows (or columns) of a batch of matrices: one value, a vector of
 // one a row (column), or a tensor [batch…, m, 1] ([batch…, 1, n]).

@@ -33,8 +33,7 @@
 extern "C" {
 #endif
 
-/* ---- Status and errors
- * ----------------------------------------------------------------------------------------- */
+/* ---- Status and errors ---- */
 
 typedef int32_t treadle_status;
 enum {
@@ -66,8 +65,7 @@ TREADLE_API const char* treadle_version(void);
 /* major*10000 + minor*100 + patch. */
 TREADLE_API int32_t treadle_version_number(void);
 
-/* ---- Element types: numbered as ONNX numbers them
- * ---------------------------------------------------------------- */
+/* ---- Element types: numbered as ONNX numbers them ---- */
 
 typedef int32_t treadle_dtype;
 enum {
@@ -104,8 +102,7 @@ TREADLE_API const char* treadle_dtype_name(treadle_dtype dtype);
 /* Bits of one element; 0 for strings and unknown types. */
 TREADLE_API int32_t treadle_dtype_bits(treadle_dtype dtype);
 
-/* ---- Options: keys and values, for loading and for sessions
- * ------------------------------------------------------- */
+/* ---- Options: keys and values, for loading and for sessions ---- */
 
 typedef struct treadle_options treadle_options;
 TREADLE_API treadle_status treadle_options_create(treadle_options** options);
@@ -121,9 +118,7 @@ TREADLE_API void treadle_options_release(treadle_options* options);
 TREADLE_API treadle_status treadle_options_set(treadle_options* options, const char* key,
                                                const char* value);
 
-/* ---- Models
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- Models ---- */
 
 typedef struct treadle_model treadle_model;
 /* Loads and optimizes. `options` may be null. External data is looked for in the model's folder
@@ -176,9 +171,7 @@ TREADLE_API const char* treadle_model_metadata_key(const treadle_model* model, s
 /* Null when there is no such key. */
 TREADLE_API const char* treadle_model_metadata(const treadle_model* model, const char* key);
 
-/* ---- Tensors
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- Tensors ---- */
 
 typedef struct treadle_tensor treadle_tensor;
 /* Owned bytes, uninitialised. */
@@ -203,9 +196,7 @@ TREADLE_API void* treadle_tensor_data(treadle_tensor* tensor);         /* null f
 /* Element `index` of a string tensor; null when it is out of range or not a string tensor. */
 TREADLE_API const char* treadle_tensor_string(const treadle_tensor* tensor, size_t index);
 
-/* ---- Cancelling
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- Cancelling ---- */
 
 typedef struct treadle_cancel treadle_cancel;
 TREADLE_API treadle_status treadle_cancel_create(treadle_cancel** cancel);
@@ -214,9 +205,7 @@ TREADLE_API treadle_status treadle_cancel_create(treadle_cancel** cancel);
 TREADLE_API void treadle_cancel_signal(treadle_cancel* cancel);
 TREADLE_API void treadle_cancel_release(treadle_cancel* cancel); /* after the runs that use it */
 
-/* ---- Sessions
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- Sessions ---- */
 
 typedef struct treadle_session treadle_session;
 /* `options` may be null. */
