@@ -22,6 +22,7 @@ Session::Session(std::shared_ptr<const Model> model, const SessionOptions& optio
     : model_(std::move(model)),
       threads_(options.threads > 0 ? options.threads : default_threads()) {
   TREADLE_CHECK(options.threads >= 0, kInvalidArgument, "threads is ", options.threads);
+  if (threads_ > 1) survive_fork();
   impl_ = std::make_unique<Impl>(*model_, threads_);
   // Aliases the model's graph: no copy, kept alive by the model.
   impl_->whole = std::shared_ptr<const Graph>(model_, &model_->graph());

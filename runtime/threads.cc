@@ -1,6 +1,7 @@
 #include "runtime/threads.h"
 
 #include <omp.h>
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -46,6 +47,12 @@ ThreadScope::ThreadScope(int threads) : saved_(omp_get_max_threads()), changed_(
 }
 ThreadScope::~ThreadScope() {
   if (changed_) omp_set_num_threads(saved_);
+}
+
+void survive_fork() {
+  static const int installed =
+      pthread_atfork([] { omp_pause_resource_all(omp_pause_soft); }, nullptr, nullptr);
+  (void)installed;
 }
 
 }  // namespace treadle

@@ -16,4 +16,8 @@ class ThreadScope {
   bool changed_;
 };
 
+// From now on fork() first ends OpenMP's pool, so that parent and child can both start a new one: a
+// child that inherits a pool hangs in libgomp. Installed once a process.
+void survive_fork();
+
 }  // namespace treadle

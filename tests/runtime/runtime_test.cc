@@ -2,6 +2,8 @@
 // growth over runs.
 #include <gtest/gtest.h>
 #include <malloc.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -234,6 +236,28 @@ TEST(Session, ManySessionsShareAModelAtTheSameTime) {
   }
   for (std::thread& t : threads) t.join();
   EXPECT_EQ(wrong, 0);
+}
+
+TEST(Session, AChildForkedAfterAParallelRunCanRun) {
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("x", floats({1, 64, 56, 56}));
+  g.add_output("y", b.op("Conv", {x, b.constant(ramp({64, 64, 3, 3}))}));
+  const auto model = Model::create(std::move(g), raw());
+  Session session(model, {2});
+  const std::vector<Value> in{ramp({1, 64, 56, 56})};
+  std::vector<Value> out(1);
+  session.run_into(in, out);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    session.run_into(in, out);
+    _exit(0);
+  }
+  session.run_into(in, out);
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(Session, FallbackIsRefusedOnRequest) {
