@@ -65,7 +65,8 @@ def main():
     check = "--check" in sys.argv
     path = [a for a in sys.argv[1:] if not a.startswith("--")][0]
     text = "".join(f"{line}\n" for line in
-                   ["// Made by scripts/opset_history.py from onnx " + onnx.__version__ + ": do not edit.",
+                   [f"// Made by scripts/opset_history.py from onnx {onnx.__version__}:"
+                    " do not edit.",
                     "#ifdef TREADLE_OPERATORS", *rows(), "#else  // {domain, opset, IR version}",
                     *ir_versions(), "#endif"])
     if check:
