@@ -9,6 +9,8 @@
 namespace treadle::cpu {
 namespace {
 
+bool allowed(DType dtype) { return dtype == DType::kFloat || dtype == DType::kBool; }
+
 using Values = std::vector<TapeValue>;
 using B = TapeBuilder;
 
@@ -156,10 +158,10 @@ std::optional<TapeValue> where(B& b, const Node&, const Values& in) {
   return b.ternary(TapeOp::kWhere, in[0], in[1], in[2]);
 }
 
-// The dtypes are checked by the caller: float or bool on both sides.
 std::optional<TapeValue> cast(B& b, const Node& node, const Values& in) {
-  const bool to_bool = node.attributes.i("to", 0) == static_cast<int64_t>(DType::kBool);
-  return to_bool ? b.binary(TapeOp::kOr, in[0], in[0]) : in[0];
+  const auto to = static_cast<DType>(node.attributes.i("to", 0));
+  if (!allowed(to)) return std::nullopt;
+  return to == DType::kBool ? b.binary(TapeOp::kOr, in[0], in[0]) : in[0];
 }
 
 constexpr Rule kRules[] = {
@@ -235,8 +237,6 @@ const Rule* find_rule(const Node& node) {
   return nullptr;
 }
 
-bool allowed(DType dtype) { return dtype == DType::kFloat || dtype == DType::kBool; }
-
 TapeValue absent() { return B::number(std::numeric_limits<float>::quiet_NaN()); }
 
 float scalar_value(const Tensor& t) {
@@ -288,8 +288,8 @@ std::optional<Values> lower_body(B& b, const Graph& body, const NodeSpec& spec, 
       }
       in.push_back(*value);
     }
-    if (node.outputs.size() != 1 || !allowed(body.value(node.output()).type.dtype)) {
-      *why = cat("the result of ", node.op->full_name(), " is neither float nor bool");
+    if (node.outputs.size() != 1) {
+      *why = cat(node.op->full_name(), " with several results");
       return std::nullopt;
     }
     known[node.output().index] = apply_rule(b, node, in, why);

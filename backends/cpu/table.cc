@@ -5,6 +5,7 @@
 #include "backends/cpu/matmul.h"
 #include "backends/cpu/native_elementwise.h"
 #include "backends/cpu/native_lower.h"
+#include "backends/cpu/native_move.h"
 #include "backends/cpu/pool.h"
 #include "backends/cpu/rnn.h"
 
@@ -28,10 +29,19 @@ constexpr Candidate kCandidates[] = {
     {"FusedElementwise", "treadle", &kNativeElementwise},
 };
 
-// The rows above, then every elementwise operator.
+constexpr Candidate kAfterElementwise[] = {
+    {"Cast", "", &kNativeCast},         {"Concat", "", &kNativeMove},
+    {"DepthToSpace", "", &kNativeMove}, {"Expand", "", &kNativeMove},
+    {"Gather", "", &kNativeGather},     {"Pad", "", &kNativeMove},
+    {"Slice", "", &kNativeMove},        {"SpaceToDepth", "", &kNativeMove},
+    {"Split", "", &kNativeMove},        {"Tile", "", &kNativeMove},
+    {"Transpose", "", &kNativeMove},
+};
+
 std::vector<Candidate> all_candidates() {
   std::vector<Candidate> all(std::begin(kCandidates), std::end(kCandidates));
   for (const char* kind : elementwise_kinds()) all.push_back({kind, "", &kNativeElementwise});
+  all.insert(all.end(), std::begin(kAfterElementwise), std::end(kAfterElementwise));
   return all;
 }
 

@@ -4,26 +4,16 @@
 #include "graph/ops/families.h"
 #include "graph/ops/move.h"
 #include "graph/ops/op.h"
+#include "graph/ops/slice.h"
 
 namespace treadle {
-namespace {
 
-// ---- Slice
-
-struct Range {
-  int64_t start = 0;
-  int64_t step = 1;
-  int64_t count = 0;
-};
-
-// Start and end clamped as ONNX says: to [0, dim] going up, to [0, dim - 1] and [-1, dim - 1] going
-// down.
-Range clamped_range(int64_t start, int64_t end, int64_t step, int64_t dim) {
+SliceRange clamped_range(int64_t start, int64_t end, int64_t step, int64_t dim) {
   TREADLE_CHECK(step != 0, kInvalidData, "a slice with step 0");
   const auto from_end = [dim](int64_t i) {
     return i < 0 ? i + dim : i;
   };  // cannot overflow: dim >= 0 > i
-  Range r{.start = 0, .step = std::max(step, -INT64_MAX), .count = 0};
+  SliceRange r{.start = 0, .step = std::max(step, -INT64_MAX), .count = 0};
   if (step > 0) {
     r.start = std::clamp<int64_t>(from_end(start), 0, dim);
     const int64_t last = std::clamp<int64_t>(from_end(end), 0, dim);
@@ -35,6 +25,10 @@ Range clamped_range(int64_t start, int64_t end, int64_t step, int64_t dim) {
   }
   return r;
 }
+
+namespace {
+
+// ---- Slice
 
 bool beyond_any_dim(int64_t i) { return i >= INT32_MAX; }
 
@@ -100,8 +94,8 @@ void slice_values(InferContext& c, const SliceInputs& in) {
   const auto* values = c.values(0);
   if (values == nullptr || in.starts.size() != 1 || !in.starts[0].known() || !in.ends[0].known())
     return;
-  const Range r = clamped_range(in.starts[0].value(), in.ends[0].value(), in.steps[0],
-                                static_cast<int64_t>(values->size()));
+  const SliceRange r = clamped_range(in.starts[0].value(), in.ends[0].value(), in.steps[0],
+                                     static_cast<int64_t>(values->size()));
   std::vector<Dim> out;
   for (int64_t i = 0; i < r.count; ++i)
     out.push_back((*values)[static_cast<size_t>(r.start + i * r.step)]);
@@ -142,7 +136,7 @@ void eval_slice(EvalContext& c) {
   int64_t start = 0;
   for (size_t i = 0; i < in.axes.size(); ++i) {
     const auto axis = static_cast<size_t>(in.axes[i]);
-    const Range r = clamped_range(starts[i], ends[i], in.steps[i], x.dim(axis));
+    const SliceRange r = clamped_range(starts[i], ends[i], in.steps[i], x.dim(axis));
     start += r.start * strides_of(x.dims())[axis];
     dims[axis] = r.count;
     strides[axis] =
