@@ -1,0 +1,232 @@
+#include "backends/cpu/native_gemm.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "backends/cpu/native_lower.h"
+#include "backends/cpu/onednn.h"
+#include "backends/cpu/parallel.h"
+#include "backends/cpu/simd_gemm.h"
+
+namespace treadle::cpu {
+namespace {
+
+constexpr size_t kA = 0, kB = 1, kBias = 2, kZ = 3;
+
+// y[m, n] = scale · a[m, k] · b + bias_scale · bias; b's element (k, n) lies at k · row + n ·
+// column.
+struct Product {
+  int64_t m = 1;
+  int64_t n = 1;
+  int64_t k = 1;
+  int64_t row = 1;
+  int64_t column = 1;
+  float scale = 1;
+  float bias_scale = 1;
+};
+
+bool is_conv(const Node& node) { return node.op->kind == "Conv" || node.op->kind == "FusedConv"; }
+bool is_gemm(const Node& node) { return node.op->kind == "Gemm" || node.op->kind == "FusedGemm"; }
+
+bool all_are(const std::vector<int64_t>& values, int64_t x) {
+  return std::all_of(values.begin(), values.end(), [x](int64_t v) { return v == x; });
+}
+
+// A convolution of one pixel by one.
+std::optional<Product> pixel_product(const NodeSpec& spec) {
+  const Dims& x = spec.inputs[kA].dims;
+  const Dims& w = spec.inputs[kB].dims;
+  const Attributes& attributes = spec.node->attributes;
+  if (x.size() < 3 || x.size() != w.size() || attributes.i("group", 1) != 1) return std::nullopt;
+  for (const Dims* dims : {&x, &w, &spec.outputs[0].dims}) {
+    if (!all_are(Dims(dims->begin() + 2, dims->end()), 1)) return std::nullopt;
+  }
+  if (!all_are(attributes.ints("pads"), 0)) return std::nullopt;
+  return Product{.m = x[0], .n = w[0], .k = x[1], .row = 1, .column = x[1]};
+}
+
+std::optional<Product> product_of(const NodeSpec& spec) {
+  if (is_conv(*spec.node)) return pixel_product(spec);
+  const Attributes& attributes = spec.node->attributes;
+  const Dims& a = spec.inputs[kA].dims;
+  const Dims& b = spec.inputs[kB].dims;
+  if (attributes.i("transA", 0) != 0 || a.empty() || b.size() != 2) return std::nullopt;
+  Product p;
+  p.k = a.back();
+  const bool transposed = attributes.i("transB", 0) != 0;
+  p.n = b[transposed ? 0 : 1];
+  p.m = p.n == 0 ? 0 : element_count(spec.outputs[0].dims) / p.n;
+  p.row = transposed ? 1 : p.n;
+  p.column = transposed ? p.k : 1;
+  p.scale = attributes.f("alpha", 1);
+  p.bias_scale = is_gemm(*spec.node) ? attributes.f("beta", 1) : 1;
+  return p;
+}
+
+std::shared_ptr<Buffer> packed_panels(const Product& p, const float* b) {
+  const auto panel = static_cast<int64_t>(gemm_functions().panel);
+  const int64_t panels = ceil_div(p.n, panel);
+  auto buffer = Buffer::allocate(
+      static_cast<size_t>(byte_size(DType::kFloat, checked_mul(checked_mul(panels, panel), p.k))));
+  auto* to = reinterpret_cast<float*>(buffer->data());
+  for (int64_t first = 0; first < p.n; first += panel) {
+    for (int64_t k = 0; k < p.k; ++k) {
+      for (int64_t c = first; c < first + panel; ++c) {
+        *to++ = c < p.n ? p.scale * b[k * p.row + c * p.column] : 0;
+      }
+    }
+  }
+  return buffer;
+}
+
+class GemmKernel : public Kernel {
+ public:
+  struct Parts {
+    Product product;
+    std::shared_ptr<Buffer> panels;
+    std::vector<float> bias;  // empty: input 2, or none
+    bool bias_input = false;
+    Tape epilogue;  // of y, then input 3; no code: none
+    int threads = 1;
+  };
+  explicit GemmKernel(Parts parts)
+      : parts_(std::move(parts)), functions_(gemm_functions()), tape_(tape_function()) {
+    const Product& p = parts_.product;
+    const auto panel = static_cast<int64_t>(functions_.panel);
+    // A piece is some rows by a stretch of columns; the epilogue runs over it while it is in L1.
+    columns_ = std::min(ceil_div(p.n, panel) * panel, static_cast<int64_t>(kTile));
+    rows_ = p.m <= 8 ? p.m : 6;
+    if (parts_.threads > 1 && p.m <= rows_) columns_ = std::min(columns_, 4 * panel);
+    grain_ =
+        std::max<int64_t>(1, 16 * kParallelGrain / std::max<int64_t>(1, rows_ * columns_ * p.k));
+  }
+
+  void run(const KernelArgs& args) const override {
+    const Product& p = parts_.product;
+    const int64_t across = ceil_div(p.n, columns_);
+    parallel_for(parts_.threads, ceil_div(p.m, rows_) * across, grain_,
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end; ++i) {
+                     run_piece(args, i / across * rows_, i % across * columns_);
+                   }
+                 });
+  }
+
+ private:
+  void run_piece(const KernelArgs& args, int64_t row, int64_t column) const {
+    const Product& p = parts_.product;
+    const float* bias = parts_.bias.empty() ? nullptr : parts_.bias.data();
+    if (parts_.bias_input) bias = static_cast<const float*>(args.inputs[kBias]);
+    const auto* panels = reinterpret_cast<const float*>(parts_.panels->data());
+    auto* y = static_cast<float*>(args.outputs[0]) + row * p.n + column;
+    GemmBlock block{.a = static_cast<const float*>(args.inputs[kA]) + row * p.k,
+                    .a_stride = static_cast<size_t>(p.k),
+                    .panels = panels + column * p.k,
+                    .k = static_cast<size_t>(p.k),
+                    .bias = bias == nullptr ? nullptr : bias + column,
+                    .y = y,
+                    .y_stride = static_cast<size_t>(p.n),
+                    .rows = static_cast<size_t>(std::min(rows_, p.m - row)),
+                    .columns = static_cast<size_t>(std::min(columns_, p.n - column))};
+    functions_.multiply(block);
+    if (parts_.epilogue.code.empty()) return;
+    for (size_t r = 0; r < block.rows; ++r) {
+      const auto at = (row + static_cast<int64_t>(r)) * p.n + column;
+      finish(args, at, block.columns);
+    }
+  }
+
+  void finish(const KernelArgs& args, int64_t at, size_t n) const {
+    const Tape& tape = parts_.epilogue;
+    alignas(64) float storage[kMaxRegisters][kTile];
+    std::array<float*, kMaxRegisters> registers;
+    for (size_t i = 0; i < tape.registers; ++i) registers[i] = storage[i];
+    for (size_t i = 0; i < tape.splats.size(); ++i) {
+      std::fill_n(storage[tape.sources.size() + i], n, tape.splats[i]);
+    }
+    auto* y = static_cast<float*>(args.outputs[0]) + at;
+    registers[0] = y;
+    if (tape.sources.size() > 1) {
+      registers[1] = const_cast<float*>(static_cast<const float*>(args.inputs[kZ])) + at;
+    }
+    registers[tape.result(0)] = y;
+    tape_(tape.code.data(), tape.code.size(), registers.data(), n);
+  }
+
+  Parts parts_;
+  const GemmFunctions& functions_;
+  TapeFn tape_;
+  int64_t rows_ = 6;
+  int64_t columns_ = 0;
+  int64_t grain_ = 1;
+};
+
+bool one_per_column(const NodeSpec& spec, int64_t n) {
+  const Dims& dims = spec.inputs[kBias].dims;
+  return element_count(dims) == n && !dims.empty() && (is_conv(*spec.node) || dims.back() == n);
+}
+
+// Beyond this many rows, or multiplications of a small product, oneDNN's kernels win.
+constexpr int64_t kFewRows = 8;
+constexpr int64_t kSmallWork = 1 << 16;
+
+Support supports_gemm(const NodeSpec& spec) {
+  for (const TensorSpec& in : spec.inputs) {
+    if (in.present() && in.dtype != DType::kFloat) return Support::no("not float");
+  }
+  if (spec.constant(kB) == nullptr) return Support::no("a right side that is not constant");
+  const std::optional<Product> p = product_of(spec);
+  if (!p || p->m == 0 || p->n == 0 || p->k == 0) return Support::no("shape");
+  if (p->m > kFewRows && p->m * p->k * p->n > kSmallWork) return Support::no("many rows");
+  if (spec.has(kBias) && !one_per_column(spec, p->n))
+    return Support::no("bias that is not one a column");
+  if (spec.has(kBias) && p->bias_scale != 1 && spec.constant(kBias) == nullptr) {
+    return Support::no("beta with a bias that is not constant");
+  }
+  if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
+    return Support::no("broadcast residual");
+  return lower_epilogue(*spec.node, spec.has(kZ)) ? Support{} : Support::no("activation");
+}
+
+Compiled compile_gemm(const NodeSpec& spec, const CompileContext& context) {
+  GemmKernel::Parts parts;
+  parts.product = *product_of(spec);
+  const Product& p = parts.product;
+  const Tensor& b = *spec.constant(kB);
+  const auto pack = [&] { return packed_panels(p, b.data<float>().data()); };
+  parts.panels =
+      context.packs == nullptr
+          ? pack()
+          : context.packs->get(
+                b, cat("panels", gemm_functions().panel, "/", p.n, "/", p.row, "/", p.scale), pack);
+  if (spec.has(kBias) && p.bias_scale == 0) {
+    parts.bias.assign(static_cast<size_t>(p.n), 0);
+  } else if (const Tensor* bias = spec.constant(kBias)) {
+    for (float x : bias->data<float>()) parts.bias.push_back(p.bias_scale * x);
+  } else {
+    parts.bias_input = spec.has(kBias);
+  }
+  parts.epilogue = *lower_epilogue(*spec.node, spec.has(kZ));
+  parts.threads = context.threads;
+  Compiled compiled;
+  compiled.name = "native gemm";
+  compiled.reads.assign(spec.inputs.size(), true);
+  compiled.reads[kB] = false;
+  if (spec.has(kBias)) compiled.reads[kBias] = parts.bias_input;
+  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
+  // A single pixel lies the same in every layout unless its channels are padded.
+  compiled.input_layouts[kA] = accept(spec.inputs[kA], kPlain);
+  if (spec.has(kZ)) {
+    compiled.in_place = {kZ};
+    compiled.input_layouts[kZ] = accept(spec.inputs[kZ], kPlain);
+  }
+  compiled.kernel = std::make_unique<GemmKernel>(std::move(parts));
+  return compiled;
+}
+
+}  // namespace
+
+const Family kNativeGemm{"native gemm", supports_gemm, compile_gemm};
+
+}  // namespace treadle::cpu

@@ -1,0 +1,11 @@
+// Matrix products with few rows, or few of everything, over a packed constant right side; with
+// bias, residual and activation. Convolutions of single pixels are such products too.
+#pragma once
+
+#include "backends/cpu/family.h"
+
+namespace treadle::cpu {
+
+extern const Family kNativeGemm;
+
+}  // namespace treadle::cpu

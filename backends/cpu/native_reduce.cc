@@ -1,0 +1,192 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "backends/cpu/native_rows.h"
+#include "backends/cpu/native_view.h"
+#include "backends/cpu/parallel.h"
+#include "backends/cpu/simd_rows.h"
+#include "graph/ops/axes.h"
+
+namespace treadle::cpu {
+namespace {
+
+enum class Finish : uint8_t { kNone, kMean, kRoot };
+
+struct ReduceRule {
+  const char* kind;
+  RowOp op;
+  Finish finish = Finish::kNone;
+};
+constexpr ReduceRule kRules[] = {
+    {"ReduceMean", RowOp::kSum, Finish::kMean},
+    {"ReduceSum", RowOp::kSum},
+    {"ReduceMax", RowOp::kMax},
+    {"ReduceMin", RowOp::kMin},
+    {"ReduceSumSquare", RowOp::kSumSquare},
+    {"ReduceL2", RowOp::kSumSquare, Finish::kRoot},
+    {"ReduceL1", RowOp::kSumAbs},
+    {"GlobalAveragePool", RowOp::kSum, Finish::kMean},
+};
+
+const ReduceRule* find_rule(const Node& node) {
+  for (const ReduceRule& rule : kRules) {
+    if (node.op->kind == rule.kind) return &rule;
+  }
+  return nullptr;
+}
+
+// The reduced dimension between kept ones.
+struct ReduceShape {
+  int64_t outer = 1;
+  int64_t n = 1;
+  int64_t inner = 1;
+};
+
+std::optional<std::vector<bool>> reduced_axes(const NodeSpec& spec) {
+  const auto rank = static_cast<int64_t>(spec.inputs[0].dims.size());
+  std::vector<bool> mask(static_cast<size_t>(rank), true);
+  if (spec.node->is("GlobalAveragePool")) {
+    mask[0] = mask[1] = false;
+    return mask;
+  }
+  std::vector<int64_t> axes;
+  if (spec.has(1)) {
+    const Tensor* t = spec.constant(1);
+    if (t == nullptr) return std::nullopt;
+    axes = t->to_ints();
+  }
+  if (!axes.empty()) return axis_mask(axes, rank);
+  if (spec.node->attributes.i("noop_with_empty_axes", 0) != 0) return std::nullopt;
+  return mask;
+}
+
+bool keeps_dims(const NodeSpec& spec) {
+  return spec.node->is("GlobalAveragePool") || spec.node->attributes.i("keepdims", 1) != 0;
+}
+
+// Which physical dimensions are reduced; nothing where the layout mixes kept and reduced elements.
+std::optional<std::vector<bool>> physical_mask(const NodeSpec& spec, const std::vector<bool>& mask,
+                                               Layout layout) {
+  if (layout == kPlain) return mask;
+  if (mask[0] || mask[1] || mask.size() < 3) return std::nullopt;
+  const bool spatial = std::all_of(mask.begin() + 2, mask.end(), [](bool m) { return m; });
+  if (!spatial) return std::nullopt;
+  const bool whole_blocks = spec.inputs[0].dims[1] % channel_block(layout) == 0;
+  if (!keeps_dims(spec) && !whole_blocks) return std::nullopt;
+  std::vector<bool> physical(physical_dims(spec.inputs[0].dims, layout).size(), true);
+  physical.front() = physical.back() = false;
+  if (channel_block(layout) > 1) physical[1] = false;
+  return physical;
+}
+
+std::optional<ReduceShape> reduce_shape(const Dims& dims, const std::vector<bool>& mask) {
+  ReduceShape shape;
+  bool reduced = false;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (dims[i] == 1) continue;
+    if (mask[i]) {
+      if (shape.inner != 1) return std::nullopt;
+      shape.n *= dims[i];
+      reduced = true;
+    } else {
+      (reduced ? shape.inner : shape.outer) *= dims[i];
+    }
+  }
+  return shape;
+}
+
+std::optional<ReduceShape> plan_reduce(const NodeSpec& spec, Layout layout) {
+  const auto mask = reduced_axes(spec);
+  if (!mask) return std::nullopt;
+  const auto physical = physical_mask(spec, *mask, layout);
+  if (!physical) return std::nullopt;
+  return reduce_shape(physical_dims(spec.inputs[0].dims, layout), *physical);
+}
+
+class ReduceKernel : public Kernel {
+ public:
+  ReduceKernel(const ReduceRule& rule, const ReduceShape& shape, int threads)
+      : rule_(rule), shape_(shape), rows_(row_functions()), threads_(threads) {}
+
+  void run(const KernelArgs& args) const override {
+    const auto* from = static_cast<const float*>(args.inputs[0]);
+    auto* to = static_cast<float*>(args.outputs[0]);
+    const ReduceShape& s = shape_;
+    if (s.inner == 1) {
+      const int64_t grain = std::max<int64_t>(1, kParallelGrain / std::max<int64_t>(s.n, 1));
+      parallel_for(threads_, s.outer, grain, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          to[i] = finished(rows_.reduce(rule_.op, from + i * s.n, static_cast<size_t>(s.n)));
+        }
+      });
+      return;
+    }
+    const int64_t pieces = ceil_div(s.inner, kPiece);
+    const int64_t grain =
+        std::max<int64_t>(1, kParallelGrain / (kPiece * std::max<int64_t>(s.n, 1)));
+    parallel_for(threads_, s.outer * pieces, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t at = i % pieces * kPiece;
+        const int64_t outer = i / pieces;
+        reduce_columns(from + outer * s.n * s.inner + at, to + outer * s.inner + at,
+                       static_cast<size_t>(std::min(kPiece, s.inner - at)));
+      }
+    });
+  }
+
+ private:
+  static constexpr int64_t kPiece = 512;  // columns whose sums stay in L1
+
+  void reduce_columns(const float* from, float* to, size_t columns) const {
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    const float zero = rule_.op == RowOp::kMax   ? -kInfinity
+                       : rule_.op == RowOp::kMin ? kInfinity
+                                                 : 0;
+    std::fill_n(to, columns, zero);
+    for (int64_t k = 0; k < shape_.n; ++k)
+      rows_.accumulate(rule_.op, from + k * shape_.inner, to, columns);
+    if (rule_.finish == Finish::kNone) return;
+    for (size_t i = 0; i < columns; ++i) to[i] = finished(to[i]);
+  }
+  float finished(float x) const {
+    if (rule_.finish == Finish::kMean) return x / static_cast<float>(shape_.n);
+    return rule_.finish == Finish::kRoot ? std::sqrt(x) : x;
+  }
+  ReduceRule rule_;
+  ReduceShape shape_;
+  const RowFunctions& rows_;
+  int threads_;
+};
+
+Support supports_reduce(const NodeSpec& spec) {
+  if (spec.inputs[0].dtype != DType::kFloat) return Support::no("not float");
+  if (element_count(spec.inputs[0].dims) == 0) return Support::no("nothing to reduce");
+  if (find_rule(*spec.node) == nullptr) return Support::no("no rule");
+  return plan_reduce(spec, kPlain) ? Support{} : Support::no("scattered or unknown axes");
+}
+
+Compiled compile_reduce(const NodeSpec& spec, const CompileContext& context) {
+  Layout layout = spec.inputs[0].layout;
+  std::optional<ReduceShape> shape = plan_reduce(spec, layout);
+  if (!shape) {
+    layout = kPlain;
+    shape = plan_reduce(spec, layout);
+  }
+  TREADLE_CHECK(shape.has_value(), kInternal, "no plan to reduce");
+  Compiled compiled;
+  compiled.name = "native reduce";
+  compiled.input_layouts = {layout, kPlain};
+  compiled.input_layouts.resize(spec.inputs.size());
+  compiled.output_layouts = {keeps_dims(spec) ? layout : kPlain};
+  compiled.reads.assign(spec.inputs.size(), false);
+  compiled.reads[0] = true;
+  compiled.kernel = std::make_unique<ReduceKernel>(*find_rule(*spec.node), *shape, context.threads);
+  return compiled;
+}
+
+}  // namespace
+
+const Family kNativeReduce{"native reduce", supports_reduce, compile_reduce};
+
+}  // namespace treadle::cpu

@@ -1,0 +1,12 @@
+// Reductions, softmax and layer normalization over dense rows of floats.
+#pragma once
+
+#include "backends/cpu/family.h"
+
+namespace treadle::cpu {
+
+extern const Family kNativeReduce;
+extern const Family kNativeSoftmax;
+extern const Family kNativeLayerNorm;
+
+}  // namespace treadle::cpu

@@ -1,0 +1,29 @@
+// Products with a packed right side: B in panels of `panel` columns, K rows of them one after
+// another.
+#pragma once
+
+#include <cstddef>
+
+namespace treadle::cpu {
+
+// y[rows, columns] = a[rows, k] . panels (+ bias, one a column). `panels` begins at the first
+// column; the columns beyond the last whole panel are there, padded.
+struct GemmBlock {
+  const float* a;
+  size_t a_stride;
+  const float* panels;
+  size_t k;
+  const float* bias;  // may be null
+  float* y;
+  size_t y_stride;
+  size_t rows;
+  size_t columns;
+};
+
+struct GemmFunctions {
+  size_t panel;
+  void (*multiply)(const GemmBlock& block);
+};
+const GemmFunctions& gemm_functions();
+
+}  // namespace treadle::cpu

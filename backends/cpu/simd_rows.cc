@@ -1,0 +1,173 @@
+#include "backends/cpu/simd_rows.h"
+
+#include <cmath>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/cpu/simd_rows.cc"
+#include <hwy/foreach_target.h>
+
+#include "backends/cpu/simd.h"
+#include "backends/cpu/simd_math.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace treadle::cpu::HWY_NAMESPACE {
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+constexpr D d;
+
+// The fold of f over the row in four chains; `f(accumulator, x)` and `join(a, b)` have the neutral
+// element `zero`.
+template <class F, class J>
+HWY_INLINE V fold(const float* x, size_t n, float zero, F f, J join) {
+  const size_t lanes = hn::Lanes(d);
+  V a0 = hn::Set(d, zero);
+  V a1 = a0;
+  V a2 = a0;
+  V a3 = a0;
+  size_t i = 0;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    a0 = f(a0, hn::LoadU(d, x + i));
+    a1 = f(a1, hn::LoadU(d, x + i + lanes));
+    a2 = f(a2, hn::LoadU(d, x + i + 2 * lanes));
+    a3 = f(a3, hn::LoadU(d, x + i + 3 * lanes));
+  }
+  for (; i + lanes <= n; i += lanes) a0 = f(a0, hn::LoadU(d, x + i));
+  a0 = join(join(a0, a1), join(a2, a3));
+  if (i < n) {
+    HWY_ALIGN float lane[hn::MaxLanes(d)];
+    HWY_ALIGN float rest[hn::MaxLanes(d)];
+    hn::Store(f(hn::Set(d, zero), load_part(d, x + i, n - i)), d, lane);
+    for (size_t k = 0; k < lanes; ++k) rest[k] = k < n - i ? lane[k] : zero;
+    a0 = join(a0, hn::Load(d, rest));
+  }
+  return a0;
+}
+
+template <class J>
+HWY_INLINE float across(V v, J join) {
+  HWY_ALIGN float lane[hn::MaxLanes(d)];
+  hn::Store(v, d, lane);
+  V all = hn::Set(d, lane[0]);
+  for (size_t k = 1; k < hn::Lanes(d); ++k) all = join(all, hn::Set(d, lane[k]));
+  return hn::GetLane(all);
+}
+
+template <class F>
+HWY_INLINE float sum_with(const float* x, size_t n, F f) {
+  const auto add = [](V a, V b) HWY_ATTR { return hn::Add(a, b); };
+  return across(fold(x, n, 0, f, add), add);
+}
+HWY_INLINE float max_in(const float* x, size_t n) {
+  const auto join = [](V a, V b) HWY_ATTR { return max_of(a, b); };
+  return across(fold(x, n, -kInf, join, join), join);
+}
+HWY_INLINE float min_in(const float* x, size_t n) {
+  const auto join = [](V a, V b) HWY_ATTR { return min_of(a, b); };
+  return across(fold(x, n, kInf, join, join), join);
+}
+
+float reduce_row(RowOp op, const float* x, size_t n) {
+  switch (op) {
+    case RowOp::kMax: return max_in(x, n);
+    case RowOp::kMin: return min_in(x, n);
+    case RowOp::kSumSquare:
+      return sum_with(x, n, [](V a, V b) HWY_ATTR { return hn::MulAdd(b, b, a); });
+    case RowOp::kSumAbs:
+      return sum_with(x, n, [](V a, V b) HWY_ATTR { return hn::Add(a, hn::Abs(b)); });
+    default: return sum_with(x, n, [](V a, V b) HWY_ATTR { return hn::Add(a, b); });
+  }
+}
+
+template <class F>
+HWY_INLINE void map_row(const float* x, float* y, size_t n, F f) {
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(f(hn::LoadU(d, x + i), i), d, y + i);
+  if (i < n) store_part(d, f(load_part(d, x + i, n - i), i), y + i, n - i);
+}
+
+template <class F>
+HWY_INLINE void accumulate_with(const float* x, float* to, size_t n, F f) {
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    hn::StoreU(f(hn::LoadU(d, to + i), hn::LoadU(d, x + i)), d, to + i);
+  if (i < n)
+    store_part(d, f(load_part(d, to + i, n - i), load_part(d, x + i, n - i)), to + i, n - i);
+}
+
+void accumulate_row(RowOp op, const float* x, float* to, size_t n) {
+  switch (op) {
+    case RowOp::kMax:
+      return accumulate_with(x, to, n, [](V a, V b) HWY_ATTR { return max_of(a, b); });
+    case RowOp::kMin:
+      return accumulate_with(x, to, n, [](V a, V b) HWY_ATTR { return min_of(a, b); });
+    case RowOp::kSumSquare:
+      return accumulate_with(x, to, n, [](V a, V b) HWY_ATTR { return hn::MulAdd(b, b, a); });
+    case RowOp::kSumAbs:
+      return accumulate_with(x, to, n, [](V a, V b) HWY_ATTR { return hn::Add(a, hn::Abs(b)); });
+    default: return accumulate_with(x, to, n, [](V a, V b) HWY_ATTR { return hn::Add(a, b); });
+  }
+}
+
+void softmax_row(const float* x, float* y, size_t n) {
+  const V top = hn::Set(d, max_in(x, n));
+  map_row(x, y, n, [=](V v, size_t) HWY_ATTR { return exp_of(d, hn::Sub(v, top)); });
+  const V factor =
+      hn::Set(d, 1.0f / sum_with(y, n, [](V a, V b) HWY_ATTR { return hn::Add(a, b); }));
+  map_row(y, y, n, [=](V v, size_t) HWY_ATTR { return hn::Mul(v, factor); });
+}
+
+void log_softmax_row(const float* x, float* y, size_t n) {
+  const float top = max_in(x, n);
+  const V shift = hn::Set(d, top);
+  const float sum =
+      sum_with(x, n, [=](V a, V b) HWY_ATTR { return hn::Add(a, exp_of(d, hn::Sub(b, shift))); });
+  const V all = hn::Set(d, top + std::log(sum));
+  map_row(x, y, n, [=](V v, size_t) HWY_ATTR { return hn::Sub(v, all); });
+}
+
+NormResult normalize_row(const NormRow& r) {
+  const auto count = static_cast<float>(r.n);
+  const float mean = r.centre ? reduce_row(RowOp::kSum, r.x, r.n) / count : 0;
+  const V centre = hn::Set(d, mean);
+  const float squares = sum_with(r.x, r.n, [=](V a, V b) HWY_ATTR {
+    const V away = hn::Sub(b, centre);
+    return hn::MulAdd(away, away, a);
+  });
+  const float inverse = 1.0f / std::sqrt(squares / count + r.epsilon);
+  const V factor = hn::Set(d, inverse);
+  const size_t whole = r.n - r.n % hn::Lanes(d);
+  map_row(r.x, r.y, r.n, [=](V v, size_t i) HWY_ATTR {
+    const V unit = hn::Mul(hn::Sub(v, centre), factor);
+    const size_t left = r.n - i;
+    const V scale = i < whole ? hn::LoadU(d, r.scale + i) : load_part(d, r.scale + i, left);
+    if (r.shift == nullptr) return hn::Mul(unit, scale);
+    return hn::MulAdd(unit, scale,
+                      i < whole ? hn::LoadU(d, r.shift + i) : load_part(d, r.shift + i, left));
+  });
+  return {mean, inverse};
+}
+
+const RowFunctions* row_table() {
+  static const RowFunctions table{softmax_row, log_softmax_row, normalize_row, reduce_row,
+                                  accumulate_row};
+  return &table;
+}
+
+}  // namespace treadle::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace treadle::cpu {
+
+HWY_EXPORT(row_table);
+
+const RowFunctions& row_functions() {
+  prepare_simd();
+  return *HWY_DYNAMIC_DISPATCH(row_table)();
+}
+
+}  // namespace treadle::cpu
+#endif
