@@ -217,10 +217,7 @@ Compiled compile_gemm(const NodeSpec& spec, const CompileContext& context) {
   compiled.input_layouts.assign(spec.inputs.size(), kPlain);
   // A single pixel lies the same in every layout unless its channels are padded.
   compiled.input_layouts[kA] = accept(spec.inputs[kA], kPlain);
-  if (spec.has(kZ)) {
-    compiled.in_place = {kZ};
-    compiled.input_layouts[kZ] = accept(spec.inputs[kZ], kPlain);
-  }
+  if (spec.has(kZ)) compiled.input_layouts[kZ] = accept(spec.inputs[kZ], kPlain);
   compiled.kernel = std::make_unique<GemmKernel>(std::move(parts));
   return compiled;
 }

@@ -4,13 +4,23 @@
 #include "backends/cpu/conv.h"
 #include "backends/cpu/matmul.h"
 #include "backends/cpu/native_elementwise.h"
+#include "backends/cpu/native_gemm.h"
 #include "backends/cpu/native_lower.h"
 #include "backends/cpu/native_move.h"
+#include "backends/cpu/native_rows.h"
 #include "backends/cpu/pool.h"
 #include "backends/cpu/rnn.h"
 
 namespace treadle::cpu {
 namespace {
+
+// Small products, which oneDNN's calls would dominate.
+constexpr Candidate kFirst[] = {
+    {"Conv", "", &kNativeGemm},       {"FusedConv", "treadle", &kNativeGemm},
+    {"Gemm", "", &kNativeGemm},       {"FusedGemm", "treadle", &kNativeGemm},
+    {"MatMul", "", &kNativeGemm},     {"FusedMatMul", "treadle", &kNativeGemm},
+    {"Softmax", "", &kNativeSoftmax}, {"LogSoftmax", "", &kNativeSoftmax},
+};
 
 constexpr Candidate kCandidates[] = {
     {"Conv", "", &kOnednnConv},
@@ -30,16 +40,32 @@ constexpr Candidate kCandidates[] = {
 };
 
 constexpr Candidate kAfterElementwise[] = {
-    {"Cast", "", &kNativeCast},         {"Concat", "", &kNativeMove},
-    {"DepthToSpace", "", &kNativeMove}, {"Expand", "", &kNativeMove},
-    {"Gather", "", &kNativeGather},     {"Pad", "", &kNativeMove},
-    {"Slice", "", &kNativeMove},        {"SpaceToDepth", "", &kNativeMove},
-    {"Split", "", &kNativeMove},        {"Tile", "", &kNativeMove},
+    {"Cast", "", &kNativeCast},
+    {"Concat", "", &kNativeMove},
+    {"DepthToSpace", "", &kNativeMove},
+    {"Expand", "", &kNativeMove},
+    {"Gather", "", &kNativeGather},
+    {"Pad", "", &kNativeMove},
+    {"Slice", "", &kNativeMove},
+    {"SpaceToDepth", "", &kNativeMove},
+    {"Split", "", &kNativeMove},
+    {"Tile", "", &kNativeMove},
     {"Transpose", "", &kNativeMove},
+    {"LayerNormalization", "", &kNativeLayerNorm},
+    {"RMSNormalization", "", &kNativeLayerNorm},
+    {"ReduceL1", "", &kNativeReduce},
+    {"ReduceL2", "", &kNativeReduce},
+    {"ReduceMax", "", &kNativeReduce},
+    {"ReduceMean", "", &kNativeReduce},
+    {"ReduceMin", "", &kNativeReduce},
+    {"ReduceSum", "", &kNativeReduce},
+    {"ReduceSumSquare", "", &kNativeReduce},
+    {"GlobalAveragePool", "", &kNativeReduce},
 };
 
 std::vector<Candidate> all_candidates() {
-  std::vector<Candidate> all(std::begin(kCandidates), std::end(kCandidates));
+  std::vector<Candidate> all(std::begin(kFirst), std::end(kFirst));
+  all.insert(all.end(), std::begin(kCandidates), std::end(kCandidates));
   for (const char* kind : elementwise_kinds()) all.push_back({kind, "", &kNativeElementwise});
   all.insert(all.end(), std::begin(kAfterElementwise), std::end(kAfterElementwise));
   return all;

@@ -1,0 +1,101 @@
+#include "backends/cpu/native_gemm.h"
+
+#include "backends/cpu/simd.h"
+#include "graph/ops/op.h"
+#include "tests/backends/kernel_check.h"
+
+namespace treadle::test {
+namespace {
+
+using cpu::kBlocked16;
+using cpu::kChannelsLast;
+
+Tensor numbers(Dims dims, uint64_t seed) {
+  return random_tensor(DType::kFloat, std::move(dims), seed);
+}
+
+void check_on_all_targets(const KernelCase& c) {
+  for (const std::string& target : cpu::simd_targets()) {
+    SCOPED_TRACE(target);
+    cpu::set_simd_target(target);
+    check_kernel(cpu::kNativeGemm, c);
+  }
+  cpu::set_simd_target("");
+}
+
+TEST(NativeGemm, RowsColumnsAndDepthsOfAllSizes) {
+  for (const int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 13}) {
+    for (const int64_t n : {1, 8, 16, 17, 100, 130, 515}) {
+      const int64_t k = m > 8 ? 9 : 37;
+      check_on_all_targets({.name = cat(m, "x", k, "x", n),
+                            .op = "MatMul",
+                            .inputs = {numbers({m, k}, 1), numbers({k, n}, 2)},
+                            .constants = {1}});
+    }
+  }
+}
+
+TEST(NativeGemm, GemmWithItsAttributes) {
+  for (const int64_t trans : {0, 1}) {
+    const Tensor b = trans != 0 ? numbers({20, 33}, 2) : numbers({33, 20}, 2);
+    for (const float alpha : {1.0f, 0.5f}) {
+      for (const float beta : {1.0f, 2.0f, 0.0f}) {
+        check_on_all_targets({.name = cat(trans, alpha, beta),
+                              .op = "Gemm",
+                              .attributes = {{"transB", trans}, {"alpha", alpha}, {"beta", beta}},
+                              .inputs = {numbers({3, 33}, 1), b, numbers({20}, 3)},
+                              .constants = {1, 2}});
+      }
+    }
+    check_on_all_targets({.name = "bias at run time",
+                          .op = "Gemm",
+                          .attributes = {{"transB", trans}},
+                          .inputs = {numbers({1, 33}, 1), b, numbers({1, 20}, 3)},
+                          .constants = {1}});
+  }
+}
+
+TEST(NativeGemm, EpiloguesOfFusedProducts) {
+  for (const char* activation : {"", "Relu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish",
+                                 "Swish", "Gelu", "GeluTanh", "LeakyRelu", "Elu"}) {
+    const Attributes attributes{{"activation", std::string(activation)},
+                                {"activation_alpha", 0.25f},
+                                {"activation_beta", 0.75f}};
+    for (const bool residual : {false, true}) {
+      std::vector<Value> inputs{numbers({4, 18}, 1), numbers({18, 50}, 2), numbers({50}, 3)};
+      if (residual) inputs.push_back(numbers({4, 50}, 4));
+      for (const char* op : {"FusedGemm", "FusedMatMul"}) {
+        check_on_all_targets({.name = cat(activation, residual),
+                              .op = op,
+                              .attributes = attributes,
+                              .inputs = inputs,
+                              .constants = {1, 2},
+                              .domain = "treadle"});
+      }
+    }
+  }
+}
+
+TEST(NativeGemm, ConvolutionsOfOnePixel) {
+  for (const Layout layout : {kPlain, kBlocked16, kChannelsLast}) {
+    for (const int64_t channels : {24, 32}) {
+      check_on_all_targets({.name = cat(layout, channels),
+                            .op = "Conv",
+                            .inputs = {numbers({2, channels, 1, 1}, 1),
+                                       numbers({40, channels, 1, 1}, 2), numbers({40}, 3)},
+                            .constants = {1, 2},
+                            .layouts = {layout}});
+    }
+  }
+}
+
+TEST(NativeGemm, LeavesLargeProductsAlone) {
+  EXPECT_EQ(reason(cpu::kNativeGemm, {.name = "large",
+                                      .op = "MatMul",
+                                      .inputs = {numbers({64, 100}, 1), numbers({100, 100}, 2)},
+                                      .constants = {1}}),
+            "many rows");
+}
+
+}  // namespace
+}  // namespace treadle::test

@@ -1,0 +1,104 @@
+#include "backends/cpu/native_rows.h"
+
+#include <limits>
+
+#include "backends/cpu/simd.h"
+#include "graph/ops/op.h"
+#include "tests/backends/kernel_check.h"
+
+namespace treadle::test {
+namespace {
+
+using cpu::kBlocked16;
+using cpu::kChannelsLast;
+
+void check_on_all_targets(const cpu::Family& family, const KernelCase& c) {
+  for (const std::string& target : cpu::simd_targets()) {
+    SCOPED_TRACE(target);
+    cpu::set_simd_target(target);
+    check_kernel(family, c);
+  }
+  cpu::set_simd_target("");
+}
+
+TEST(NativeRows, SoftmaxOverTheLastAxis) {
+  for (const char* op : {"Softmax", "LogSoftmax"}) {
+    for (const int64_t n : {1, 7, 8, 33, 197, 1000}) {
+      check_on_all_targets(cpu::kNativeSoftmax,
+                           {.name = cat(n),
+                            .op = op,
+                            .inputs = {random_tensor(DType::kFloat, {3, 2, n}, 1, -20, 20)},
+                            .rtol = 1e-5,
+                            .atol = 1e-6});
+    }
+  }
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  check_on_all_targets(
+      cpu::kNativeSoftmax,
+      {.name = "masked", .op = "Softmax", .inputs = {f32({2, 3}, {0, -kInf, 1, 200, 100, -kInf})}});
+  EXPECT_EQ(reason(cpu::kNativeSoftmax, {.name = "axis",
+                                         .op = "Softmax",
+                                         .attributes = {{"axis", int64_t{1}}},
+                                         .inputs = {random_tensor(DType::kFloat, {2, 3, 4}, 1)}}),
+            "an axis that is not the last");
+}
+
+TEST(NativeRows, Reductions) {
+  const std::vector<std::vector<int64_t>> all_axes = {{0},    {1},  {2, 3},      {0, 1},
+                                                      {1, 2}, {-1}, {0, 1, 2, 3}};
+  for (const char* op : {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceSumSquare",
+                         "ReduceL2", "ReduceL1"}) {
+    for (const auto& list : all_axes) {
+      for (const int64_t keep : {0, 1}) {
+        check_on_all_targets(cpu::kNativeReduce,
+                             {.name = cat(shape_text(list), keep),
+                              .op = op,
+                              .attributes = {{"keepdims", keep}},
+                              .inputs = {random_tensor(DType::kFloat, {3, 5, 7, 9}, 2), axes(list)},
+                              .constants = {1}});
+      }
+    }
+  }
+  check_on_all_targets(cpu::kNativeReduce,
+                       {.name = "wide",
+                        .op = "ReduceMean",
+                        .inputs = {random_tensor(DType::kFloat, {40, 1700}, 3), axes({0})}});
+  check_on_all_targets(
+      cpu::kNativeReduce,
+      {.name = "all", .op = "ReduceSum", .inputs = {random_tensor(DType::kFloat, {333}, 3)}});
+}
+
+TEST(NativeRows, PoolingOverChannelsInTheirLayout) {
+  for (const Layout layout : {kPlain, kBlocked16, kChannelsLast}) {
+    for (const int64_t channels : {16, 21, 64}) {
+      const Tensor x = random_tensor(DType::kFloat, {2, channels, 5, 7}, 4);
+      check_on_all_targets(cpu::kNativeReduce, {.name = cat(layout, channels),
+                                                .op = "GlobalAveragePool",
+                                                .inputs = {x},
+                                                .layouts = {layout}});
+      check_on_all_targets(cpu::kNativeReduce, {.name = cat(layout, channels),
+                                                .op = "ReduceMean",
+                                                .attributes = {{"keepdims", int64_t{0}}},
+                                                .inputs = {x, axes({2, 3})},
+                                                .layouts = {layout}});
+    }
+  }
+}
+
+TEST(NativeRows, LayerNormalization) {
+  if (find_op("LayerNormalization") == nullptr) GTEST_SKIP() << "it has no row yet";
+  for (const int64_t n : {1, 9, 16, 100, 768}) {
+    const Tensor x = random_tensor(DType::kFloat, {3, 4, n}, 5, -3, 5);
+    const Tensor scale = random_tensor(DType::kFloat, {n}, 6);
+    const Tensor shift = random_tensor(DType::kFloat, {n}, 7);
+    check_on_all_targets(
+        cpu::kNativeLayerNorm,
+        {.name = cat(n), .op = "LayerNormalization", .inputs = {x, scale, shift}, .outputs = 3});
+    check_on_all_targets(
+        cpu::kNativeLayerNorm,
+        {.name = cat("no bias", n), .op = "LayerNormalization", .inputs = {x, scale}});
+  }
+}
+
+}  // namespace
+}  // namespace treadle::test
