@@ -14,6 +14,11 @@ std::vector<ValueId> Builder::add(std::string_view kind, std::vector<ValueId> in
   node.origins = origins_;
   node.attributes = std::move(attributes);
   node.inputs = std::move(inputs);
+  node.outputs.resize(outputs);
+  return add(std::move(node));
+}
+
+std::vector<ValueId> Builder::add(Node node) {
   std::vector<Known> known;
   std::vector<const Known*> in;
   known.reserve(node.inputs.size());
@@ -29,9 +34,8 @@ std::vector<ValueId> Builder::add(std::string_view kind, std::vector<ValueId> in
     known.push_back(std::move(k));
     in.push_back(&known.back());
   }
-  node.outputs.resize(outputs);
-  for (ValueId& v : node.outputs) v = graph_.add_value(prefix_ + std::string(kind));
   const std::vector<Known> out = infer_node(node, in);
+  for (ValueId& v : node.outputs) v = graph_.add_value(prefix_ + node.op->kind);
   std::vector<ValueId> results = node.outputs;
   graph_.add_node(std::move(node));
   for (size_t i = 0; i < results.size(); ++i) graph_.value(results[i]).type = out[i].type;

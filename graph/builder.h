@@ -21,6 +21,8 @@ class Builder {
   std::vector<ValueId> add(std::string_view kind, std::vector<ValueId> inputs,
                            Attributes attributes = {}, size_t outputs = 1,
                            std::string_view domain = "");
+  // The node as given, with fresh values for its outputs; its subgraphs capture nothing.
+  std::vector<ValueId> add(Node node);
   // The usual case: one output.
   ValueId op(std::string_view kind, std::vector<ValueId> inputs, Attributes attributes = {},
              std::string_view domain = "") {

@@ -141,6 +141,12 @@ void Graph::set_capture(NodeId id, size_t subgraph, size_t index, ValueId to) {
   add_use(to, id);
 }
 
+void Graph::remove_capture(NodeId id, size_t subgraph, size_t index) {
+  std::vector<ValueId>& captures = nodes_[id.index].subgraphs[subgraph].captures;
+  drop_use(captures[index], id);
+  captures.erase(captures.begin() + static_cast<ptrdiff_t>(index));
+}
+
 void Graph::replace_uses(ValueId from, ValueId to) {
   if (from == to) return;
   for (NodeId user : std::vector<NodeId>(value(from).users)) {
@@ -179,6 +185,22 @@ void Graph::remove_input(size_t index) {
                 value(id).name, "'");
   inputs_.erase(inputs_.begin() + static_cast<ptrdiff_t>(index));
   names_.erase(value(id).name);
+}
+
+void Graph::remove_constant(ValueId id) {
+  ValueDef& def = value(id);
+  TREADLE_CHECK(def.users.empty() && !is_output(id), kInternal, "removing used constant '",
+                def.name, "'");
+  def.constant = Tensor();
+  names_.erase(def.name);
+}
+
+void Graph::rename_value(ValueId id, std::string_view wanted) {
+  std::string& current = value(id).name;
+  if (current == wanted) return;
+  names_.erase(current);
+  current = unique_name(wanted);
+  names_.emplace(current, id.index);
 }
 
 size_t Graph::remove_dead() {

@@ -94,6 +94,7 @@ class Graph {
   // Rewriting.
   void set_input(NodeId node, size_t index, ValueId value);
   void set_capture(NodeId node, size_t subgraph, size_t index, ValueId value);
+  void remove_capture(NodeId node, size_t subgraph, size_t index);  // not the body's input
   void replace_uses(ValueId from, ValueId to);  // in nodes, captures and outputs
   void set_output(size_t index, ValueId value) { outputs_[index].value = value; }
   void remove_node(NodeId id);      // its outputs must be unused
@@ -105,6 +106,8 @@ class Graph {
   // how many nodes.
   size_t remove_dead();
   void set_constant(ValueId id, Tensor tensor);  // turns a value without producer into a constant
+  void remove_constant(ValueId id);              // must be unused
+  void rename_value(ValueId id, std::string_view name);  // made unique where it is taken
 
   std::string unique_name(std::string_view base) const;
   // A deep copy: same ids, shared constant bytes, subgraphs copied.

@@ -179,7 +179,8 @@ class Printer {
 
  private:
   void node(const Node& node, const std::vector<std::string>& names);
-  std::vector<std::string> choose_names(const Graph& graph, const std::vector<std::string>& bound);
+  std::vector<std::string> choose_names(const Graph& graph, const std::vector<std::string>& bound,
+                                        std::vector<std::string>& outputs);
   std::string claim(const std::string& wanted);
   std::string declaration(const Type& type, const std::string& name) const;
   void constants(const Graph& graph, const std::vector<std::string>& names);
@@ -205,7 +206,8 @@ std::string Printer::declaration(const Type& type, const std::string& name) cons
 }
 
 std::vector<std::string> Printer::choose_names(const Graph& graph,
-                                               const std::vector<std::string>& bound) {
+                                               const std::vector<std::string>& bound,
+                                               std::vector<std::string>& outputs) {
   std::vector<std::string> names(graph.value_count());
   const size_t formal = graph.inputs().size() - bound.size();
   for (size_t i = 0; i < bound.size(); ++i) names[graph.inputs()[formal + i].index] = bound[i];
@@ -213,9 +215,17 @@ std::vector<std::string> Printer::choose_names(const Graph& graph,
     const ValueId v = graph.inputs()[i];
     names[v.index] = claim(graph.value(v).name);
   }
+  // The interface's names go before those of constants and intermediate values.
   for (const GraphOutput& o : graph.outputs()) {
     std::string& name = names[o.value.index];
-    if (name.empty() && graph.value(o.value).producer.valid()) name = claim(o.name);
+    const bool produced = graph.value(o.value).producer.valid();
+    if (name == o.name) {
+      outputs.push_back(name);
+    } else if (name.empty() && produced) {
+      outputs.push_back(name = claim(o.name));
+    } else {
+      outputs.push_back(claim(o.name));
+    }
   }
   for (uint32_t i = 0; i < graph.value_count(); ++i) {
     const ValueDef& def = graph.value(ValueId{i});
@@ -270,7 +280,8 @@ void Printer::constants(const Graph& graph, const std::vector<std::string>& name
 void Printer::graph(const Graph& graph, std::string_view name,
                     const std::vector<std::string>& bound) {
   const std::unordered_set<std::string> outer = taken_;
-  const std::vector<std::string> names = choose_names(graph, bound);
+  std::vector<std::string> outputs;
+  const std::vector<std::string> names = choose_names(graph, bound, outputs);
   out_ += std::string(name) + " (";
   for (size_t i = 0; i + bound.size() < graph.inputs().size(); ++i) {
     const ValueDef& def = graph.value(graph.inputs()[i]);
@@ -279,18 +290,10 @@ void Printer::graph(const Graph& graph, std::string_view name,
   }
   out_ += ") => (";
   std::vector<std::pair<std::string, std::string>> copies;
-  std::unordered_set<std::string> shown;
-  for (size_t i = 0; i < graph.outputs().size(); ++i) {
-    const GraphOutput& o = graph.outputs()[i];
-    std::string output = names[o.value.index];
-    // A body's outputs have no names of their own; the outermost graph's are its interface.
-    const bool renamed = output != o.name && taken_.count(o.name) == 0;
-    if (!graph.value(o.value).producer.valid() || renamed || shown.count(output) != 0) {
-      output = claim(o.name);
-      copies.emplace_back(output, names[o.value.index]);
-    }
-    shown.insert(output);
-    out_ += (i != 0 ? ", " : "") + declaration(graph.value(o.value).type, output);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const ValueId value = graph.outputs()[i].value;
+    if (outputs[i] != names[value.index]) copies.emplace_back(outputs[i], names[value.index]);
+    out_ += (i != 0 ? ", " : "") + declaration(graph.value(value).type, outputs[i]);
   }
   out_ += ")";
   constants(graph, names);

@@ -1,13 +1,108 @@
-// THE ordered list of passes.
-#include "optimizer/optimizer.h"
+// THE ordered list of passes, and the loop that runs it.
+#include <algorithm>
+#include <chrono>
+
+#include "optimizer/passes.h"
 
 namespace treadle {
+namespace {
 
-std::vector<std::string> pass_names() { return {}; }
+constexpr int kMaxDepth = 32;  // of subgraphs
 
-OptimizeReport optimize(Graph& graph, const OptimizeOptions&) {
+struct Entry {
+  const char* name;
+  void (*run)(Pass&);
+};
+
+constexpr Entry kPasses[] = {
+    // Simplify: what is known before the run, and what does nothing.
+    {"fold_constants", fold_constants},    // nodes of constants, and shapes that are known
+    {"inline_branches", inline_branches},  // If with a constant condition
+    {"eliminate", eliminate},              // nodes that pass their input on
+    {"merge_views", merge_views},          // chains of Reshape, Squeeze, Transpose…
+    {"merge_equal", merge_equal},          // equal nodes of equal inputs
+    {"dead_code", dead_code},              // what no output needs
+};
+
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+class Pipeline {
+ public:
+  Pipeline(const OptimizeOptions& options, OptimizeReport& report)
+      : options_(options), report_(report), budget_(options.stop_after) {
+    for (const Entry& entry : kPasses) report_.passes.push_back({entry.name, 0, 0, {}});
+  }
+
+  void run(Graph& graph, int depth) {
+    for (size_t i = 0; i < std::size(kPasses); ++i) {
+      if (options_.skip.count(kPasses[i].name) != 0 || budget_ == 0) continue;
+      const auto start = std::chrono::steady_clock::now();
+      Pass pass(graph, options_, report_.passes[i], budget_);
+      try {
+        kPasses[i].run(pass);
+        if (options_.verify) verify(graph);
+      } catch (Error& e) {
+        e.add_context(cat("pass '", kPasses[i].name, "'"));
+        throw;
+      }
+      report_.passes[i].milliseconds += milliseconds_since(start);
+    }
+    if (depth < kMaxDepth) run_bodies(graph, depth);
+  }
+
+ private:
+  void run_bodies(Graph& graph, int depth) {
+    for (NodeId id : graph.topological_order()) {
+      const Node& node = graph.node(id);
+      if (node.subgraphs.empty() || node.op->domain == "treadle") continue;
+      for (const Subgraph& s : node.subgraphs) {
+        prepare(graph, s);
+        run(*s.graph, depth + 1);
+      }
+    }
+  }
+
+  // A body's captures have the outer values' types; its other inputs may change from turn to turn.
+  static void prepare(const Graph& outer, const Subgraph& s) {
+    Graph& body = *s.graph;
+    for (size_t i = 0; i < body.inputs().size(); ++i) {
+      Type& type = body.value(body.inputs()[i]).type;
+      if (i < s.formal_count()) {
+        if (type.shape) std::fill(type.shape->begin(), type.shape->end(), Dim::unknown());
+      } else {
+        type = outer.value(s.captures[i - s.formal_count()]).type;
+      }
+    }
+  }
+
+  const OptimizeOptions& options_;
+  OptimizeReport& report_;
+  int64_t budget_;
+};
+
+}  // namespace
+
+std::vector<std::string> pass_names() {
+  std::vector<std::string> names;
+  for (const Entry& entry : kPasses) names.emplace_back(entry.name);
+  return names;
+}
+
+OptimizeReport optimize(Graph& graph, const OptimizeOptions& options) {
+  const std::vector<std::string> names = pass_names();
+  for (const std::string& name : options.skip) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    const std::string near = close_match(name, names);
+    fail(Code::kInvalidArgument, "there is no pass '", name, "' to skip",
+         near.empty() ? "" : " (did you mean '" + near + "'?)");
+  }
   OptimizeReport report;
-  report.nodes_before = report.nodes_after = graph.node_count();
+  report.nodes_before = graph.node_count();
+  Pipeline(options, report).run(graph, 0);
+  report.nodes_after = graph.node_count();
   return report;
 }
 

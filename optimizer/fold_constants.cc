@@ -1,0 +1,167 @@
+// Computes before the run what is known before it: nodes of constants by their reference kernels,
+// and small integers that follow from shapes by inference.
+#include <algorithm>
+
+#include "optimizer/passes.h"
+
+namespace treadle {
+namespace {
+
+int64_t bytes_of(const Type& type) {
+  if (!type.is_tensor() || !type.shape) return 0;
+  const auto dims = concrete(*type.shape);
+  return dims ? byte_size(type.dtype, element_count(*dims)) : 0;
+}
+
+// Bytes of constants that only this node reads.
+int64_t freed_bytes(const Graph& graph, const Node& node) {
+  int64_t bytes = 0;
+  for (ValueId v : node.inputs) {
+    if (v.valid() && graph.has_one_use(v))
+      bytes += static_cast<int64_t>(graph.value(v).constant.bytes());
+  }
+  return bytes;
+}
+
+class Folder {
+ public:
+  explicit Folder(Pass& pass) : pass_(pass), graph_(pass.graph) {}
+
+  void run() {
+    known_ = infer(graph_);
+    const auto& inputs = graph_.inputs();
+    // Inference takes an overridable input's default for its value: then only constants are folded.
+    values_known_ = std::none_of(inputs.begin(), inputs.end(),
+                                 [&](ValueId v) { return graph_.value(v).is_constant(); });
+    const std::vector<NodeId> order = graph_.topological_order();
+    for (NodeId id : order) {
+      for (ValueId v : graph_.node(id).outputs) {
+        const Type* type = v.valid() ? &known_[v.index].type : nullptr;
+        if (type != nullptr && values_known_ && (!type->is_tensor() || type->shape)) {
+          graph_.value(v).type = *type;
+        }
+      }
+    }
+    for (NodeId id : order) {
+      if (pass_.stopped()) return;
+      if (graph_.alive(id)) fold(id);
+    }
+  }
+
+ private:
+  void fold(NodeId id) {
+    const Node& node = graph_.node(id);
+    if (node.op->has(kRandom)) return;
+    const bool of_constants = std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId v) {
+      return !v.valid() || pass_.constant(v) != nullptr;
+    });
+    if (of_constants && node.is("Identity")) {
+      pass_.replace(id, node.output(), node.input(0));
+    } else if (values_known_ && inferred(node)) {
+      replace(id, [&](size_t i) { return known_[graph_.node(id).outputs[i].index].constant; });
+    } else if (of_constants && foldable(id)) {
+      evaluate(id);
+    } else if (node.is("Reshape")) {
+      fix_reshape(id);
+    }
+  }
+
+  bool inferred(const Node& node) const {
+    return std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) {
+      return !v.valid() || (v.index < known_.size() && known_[v.index].constant.defined());
+    });
+  }
+
+  bool foldable(NodeId id) {
+    const Node& node = graph_.node(id);
+    if (!node.subgraphs.empty() || node.outputs.empty()) return false;
+    if (feeds_quantized(node)) return false;
+    int64_t bytes = 0;
+    for (ValueId v : node.outputs) {
+      if (v.valid()) bytes = checked_add(bytes, bytes_of(pass_.type(v)));
+    }
+    return within_budget(id, bytes);
+  }
+
+  bool within_budget(NodeId id, int64_t bytes) {
+    const int64_t growth = bytes - freed_bytes(graph_, graph_.node(id));
+    if (growth <= pass_.options.fold_growth) return true;
+    pass_.refuse(id, cat("folding would add ", growth, " bytes of constants"));
+    return false;
+  }
+
+  // A weight of a quantized operator: its readers become integer kernels with it.
+  bool feeds_quantized(const Node& node) const {
+    if (!node.is("DequantizeLinear")) return false;
+    const auto& users = graph_.value(node.output()).users;
+    return std::any_of(users.begin(), users.end(), [&](NodeId user) {
+      const Node& reader = graph_.node(user);
+      const Node* data = graph_.producer(reader.input(0));
+      const bool linear = reader.is("Conv") || reader.is("MatMul") || reader.is("Gemm");
+      return linear && data != nullptr && data->is("DequantizeLinear");
+    });
+  }
+
+  void evaluate(NodeId id) {
+    const Node& node = graph_.node(id);
+    std::vector<Value> inputs(node.inputs.size());
+    std::vector<const Value*> given(node.inputs.size(), nullptr);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (!node.inputs[i].valid()) continue;
+      inputs[i] = graph_.value(node.inputs[i]).constant;
+      given[i] = &inputs[i];
+    }
+    std::vector<Value> results;
+    try {
+      results = evaluate_node(node, given);
+    } catch (const Error& e) {
+      if (e.code() == Code::kInternal) throw;
+      return pass_.refuse(id, cat("cannot be computed: ", e.what()));  // the run will say it too
+    }
+    int64_t bytes = 0;
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      if (!node.outputs[i].valid()) continue;
+      if (i >= results.size() || !results[i].is_tensor()) return;
+      bytes += static_cast<int64_t>(results[i].tensor().bytes());
+    }
+    if (within_budget(id, bytes)) {
+      replace(id, [&](size_t i) { return results[i].tensor(); });
+    }
+  }
+
+  template <class F>
+  void replace(NodeId id, F&& constant) {
+    Patch patch;
+    for (size_t i = 0; i < graph_.node(id).outputs.size(); ++i) {
+      const ValueId from = graph_.node(id).outputs[i];
+      if (from.valid()) patch.replace(from, patch.constant(constant(i)));
+    }
+    pass_.apply(id, std::move(patch));
+  }
+
+  // A target shape that is computed at run time, but whose result is known but for one dimension.
+  void fix_reshape(NodeId id) {
+    const Node& node = graph_.node(id);
+    if (pass_.constant(node.input(1)) != nullptr || graph_.producer(node.input(1)) == nullptr)
+      return;
+    const Type& from = pass_.type(node.input(0));
+    const Type& to = pass_.type(node.output());
+    if (!from.shape || !to.shape) return;
+    const auto spec = reshape_spec(*from.shape, *to.shape);
+    if (!spec) return;
+    Patch patch;
+    patch.replace(node.output(), patch.op("Reshape", {node.input(0), patch.ints(*spec)}));
+    pass_.apply(id, std::move(patch));
+  }
+
+  Pass& pass_;
+  Graph& graph_;
+  std::vector<Known> known_;
+  bool values_known_ = true;
+};
+
+}  // namespace
+
+void fold_constants(Pass& pass) { Folder(pass).run(); }
+
+}  // namespace treadle

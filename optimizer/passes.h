@@ -1,0 +1,58 @@
+// What a pass is given, and the passes. Private to this folder.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+#include "graph/ops/op.h"
+#include "graph/rewrite.h"
+#include "optimizer/optimizer.h"
+
+namespace treadle {
+
+// A graph under a pass: every change goes through `apply`, which counts, bounds and reports.
+class Pass {
+ public:
+  Pass(Graph& graph_under_pass, const OptimizeOptions& pass_options, PassReport& report,
+       int64_t& budget)
+      : graph(graph_under_pass), options(pass_options), report_(report), budget_(budget) {}
+
+  Graph& graph;
+  const OptimizeOptions& options;
+
+  bool stopped() const { return budget_ == 0; }
+  // False when the bound on rewrites is reached, or when `apply` (rewrite.h) refused: then `where`
+  // is reported with the reason. `where` may be gone afterwards.
+  bool apply(NodeId where, Patch patch);
+  bool replace(NodeId where, ValueId from, ValueId to);
+  void count(int64_t rewrites) { report_.fired += rewrites; }
+  void refuse(NodeId where, const std::string& reason);
+
+  // Null where the value is no constant, or is an input that a caller may override.
+  const Tensor* constant(ValueId id) const;
+  const Type& type(ValueId id) const { return graph.value(id).type; }
+  // The producer when it is of that kind; else null.
+  const Node* producer(ValueId id, std::string_view kind, std::string_view domain = "") const;
+
+ private:
+  PassReport& report_;
+  int64_t& budget_;
+};
+
+// Both have a rank and provably the same dimensions and dtype.
+bool same_type(const Type& a, const Type& b);
+// All elements are this number.
+bool is_uniform(const Tensor& tensor, double value);
+// A constant for Reshape that gives `to` from `from`, with 0 and one -1 for symbolic dimensions.
+std::optional<std::vector<int64_t>> reshape_spec(const Shape& from, const Shape& to);
+
+// In the order of pipeline.cc, one a file.
+void inline_branches(Pass&);
+void fold_constants(Pass&);
+void eliminate(Pass&);
+void merge_views(Pass&);
+void merge_equal(Pass&);
+void dead_code(Pass&);
+
+}  // namespace treadle
