@@ -218,10 +218,10 @@ std::vector<std::string> Printer::choose_names(const Graph& graph,
   // The interface's names go before those of constants and intermediate values.
   for (const GraphOutput& o : graph.outputs()) {
     std::string& name = names[o.value.index];
-    const bool produced = graph.value(o.value).producer.valid();
+    const ValueDef& def = graph.value(o.value);
     if (name == o.name) {
       outputs.push_back(name);
-    } else if (name.empty() && produced) {
+    } else if (name.empty() && (def.producer.valid() || def.name == o.name)) {
       outputs.push_back(name = claim(o.name));
     } else {
       outputs.push_back(claim(o.name));

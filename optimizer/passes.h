@@ -53,6 +53,12 @@ void fold_constants(Pass&);
 void eliminate(Pass&);
 void merge_views(Pass&);
 void merge_equal(Pass&);
+void recompose(Pass&);
+void fold_batchnorm(Pass&);
+void fold_pad(Pass&);
+void fuse_attention(Pass&);
+void fuse_epilogue(Pass&);
+void fuse_elementwise(Pass&);
 void dead_code(Pass&);
 
 }  // namespace treadle

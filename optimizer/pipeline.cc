@@ -21,7 +21,14 @@ constexpr Entry kPasses[] = {
     {"eliminate", eliminate},              // nodes that pass their input on
     {"merge_views", merge_views},          // chains of Reshape, Squeeze, Transpose…
     {"merge_equal", merge_equal},          // equal nodes of equal inputs
-    {"dead_code", dead_code},              // what no output needs
+    // Fold into weights; find what exporters took apart.
+    {"recompose", recompose},            // Gelu, Swish, HardSwish, LayerNormalization
+    {"fold_batchnorm", fold_batchnorm},  // and other per-channel arithmetic
+    {"fold_pad", fold_pad},              // into Conv and pools
+    // Fuse: fewer nodes, fewer tensors between them.
+    {"fuse_epilogue", fuse_epilogue},        // products with bias, residual, activation
+    {"fuse_elementwise", fuse_elementwise},  // what elementwise nodes are left
+    {"dead_code", dead_code},                // what no output needs
 };
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {

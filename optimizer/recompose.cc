@@ -1,0 +1,189 @@
+// Puts together again what exporters write in pieces: Gelu, Swish, HardSigmoid, HardSwish,
+// LayerNormalization. A table of patterns in the text form.
+#include <algorithm>
+#include <cmath>
+
+#include "optimizer/passes.h"
+
+namespace treadle {
+namespace {
+
+// Builds what the matched nodes equal; invalid, with a reason in `refused`, when they do not after
+// all.
+using Build = ValueId (*)(const Pass&, const Pattern::Match&, Patch&, std::string& refused);
+
+struct Recipe {
+  const char* pattern;
+  Build build;
+};
+
+ValueId gelu(const Pass&, const Pattern::Match& m, Patch& patch, std::string&) {
+  return patch.op("Gelu", {m["x"]});
+}
+ValueId gelu_tanh(const Pass&, const Pattern::Match& m, Patch& patch, std::string&) {
+  return patch.op("Gelu", {m["x"]}, {{"approximate", "tanh"}});
+}
+ValueId swish(const Pass&, const Pattern::Match& m, Patch& patch, std::string&) {
+  return patch.op("Swish", {m["x"]}, {{"alpha", 1.0f}});
+}
+ValueId scaled_swish(const Pass& pass, const Pattern::Match& m, Patch& patch, std::string&) {
+  const Tensor* alpha = pass.constant(m["alpha"]);
+  const auto value = alpha != nullptr ? scalar_value(*alpha) : std::nullopt;
+  if (!value) return {};
+  return patch.op("Swish", {m["x"]}, {{"alpha", static_cast<float>(*value)}});
+}
+ValueId hard_sigmoid(const Pass&, const Pattern::Match& m, Patch& patch, std::string&) {
+  return patch.op("HardSigmoid", {m["x"]}, {{"alpha", 1.0f / 6}, {"beta", 0.5f}});
+}
+ValueId hard_swish(const Pass&, const Pattern::Match& m, Patch& patch, std::string&) {
+  return patch.op("HardSwish", {m["x"]});
+}
+ValueId hard_swish_of_sigmoid(const Pass& pass, const Pattern::Match& m, Patch& patch,
+                              std::string& refused) {
+  const Attributes& a = pass.graph.node(pass.graph.value(m["h"]).producer).attributes;
+  const bool standard =
+      std::abs(a.f("alpha", 0.2f) - 1.0f / 6) < 1e-5f && a.f("beta", 0.5f) == 0.5f;
+  if (standard) return hard_swish(pass, m, patch, refused);
+  refused = "its HardSigmoid is not that of HardSwish";
+  return {};
+}
+
+// Whether a ReduceMean runs over exactly the last `count` dimensions and keeps them.
+bool reduces_last(const Pass& pass, ValueId mean, size_t rank, size_t count) {
+  const Node& node = *pass.graph.producer(mean);
+  const Tensor* axes = pass.constant(node.input(1));
+  if (node.attributes.i("keepdims", 1) != 1 || axes == nullptr) return false;
+  std::vector<int64_t> list = axes->to_ints();
+  for (int64_t& axis : list) axis += axis < 0 ? static_cast<int64_t>(rank) : 0;
+  std::sort(list.begin(), list.end());
+  if (list.size() != count) return false;
+  for (size_t i = 0; i < count; ++i) {
+    if (list[i] != static_cast<int64_t>(rank - count + i)) return false;
+  }
+  return true;
+}
+
+ValueId layer_norm(const Pass& pass, const Pattern::Match& m, Patch& patch, std::string& refused) {
+  const Type& x = pass.type(m["x"]);
+  const Tensor* gamma = pass.constant(m["gamma"]);
+  const Tensor* beta = pass.constant(m["beta"]);
+  const Tensor* epsilon = pass.constant(m["epsilon"]);
+  const auto eps = epsilon != nullptr ? scalar_value(*epsilon) : std::nullopt;
+  if (!x.shape || gamma == nullptr || beta == nullptr || !eps) return {};
+  const size_t rank = x.shape->size();
+  const Dims& dims = gamma->dims();
+  bool fits = !dims.empty() && dims.size() <= rank && beta->dims() == dims;
+  for (size_t i = 0; fits && i < dims.size(); ++i) {
+    fits = (*x.shape)[rank - dims.size() + i].is(dims[i]);
+  }
+  if (!fits || !reduces_last(pass, m["mean"], rank, dims.size()) ||
+      !reduces_last(pass, m["variance"], rank, dims.size())) {
+    refused = "its scale or means do not cover just the last dimensions";
+    return {};
+  }
+  return patch.op(
+      "LayerNormalization", {m["x"], m["gamma"], m["beta"]},
+      {{"axis", -static_cast<int64_t>(dims.size())}, {"epsilon", static_cast<float>(*eps)}});
+}
+
+constexpr const char* kErfParts[] = {"a = Div (x, r2)", "a = Mul (x, r)"};
+constexpr const char* kTanhParts[] = {"p = Pow (x, three)", "q = Mul (x, x) p = Mul (x, q)"};
+constexpr const char* kProducts[] = {"m = Mul (x, s) y = Mul (m, half)",
+                                     "m = Mul (x, half) y = Mul (m, s)",
+                                     "m = Mul (s, half) y = Mul (x, m)"};
+constexpr const char* kSquares[] = {"v = Pow (d, two)", "v = Mul (d, d)"};
+constexpr const char* kNormals[] = {"n = Div (d, t)", "u = Reciprocal (t) n = Mul (d, u)"};
+
+constexpr Recipe kSimple[] = {
+    {"p (x) => (y) { s = Sigmoid (x) y = Mul (x, s) }", swish},
+    {"p (x, alpha) => (y) { a = Mul (x, alpha) s = Sigmoid (a) y = Mul (x, s) }", scaled_swish},
+    {"p (x) => (y) { h = HardSigmoid (x) y = Mul (x, h) }", hard_swish_of_sigmoid},
+    {"p (x) => (y) <float z = {0}, float t = {3}, float six = {6}> {"
+     " a = Add (x, t) c = Clip (a, z, six) m = Mul (x, c) y = Div (m, six) }",
+     hard_swish},
+    {"p (x) => (y) <float z = {0}, float t = {3}, float six = {6}, float s = {0.16666667}> {"
+     " a = Add (x, t) c = Clip (a, z, six) m = Mul (x, c) y = Mul (m, s) }",
+     hard_swish},
+    {"p (x) => (y) <float z = {0}, float t = {3}, float six = {6}> {"
+     " a = Add (x, t) c = Clip (a, z, six) m = Div (c, six) y = Mul (x, m) }",
+     hard_swish},
+    {"p (x) => (y) <float z = {0}, float t = {3}, float six = {6}> {"
+     " a = Add (x, t) c = Clip (a, z, six) y = Div (c, six) }",
+     hard_sigmoid},
+};
+
+struct Recognizer {
+  Pattern pattern;
+  Build build;
+};
+
+std::vector<Recognizer> make_recognizers() {
+  std::vector<Recognizer> list;
+  for (const char* product : kProducts) {
+    for (const char* erf : kErfParts) {
+      list.push_back({Pattern(cat("p (x) => (y) <float r2 = {1.41421356}, float r = {0.70710678},"
+                                  " float one = {1}, float half = {0.5}> { ",
+                                  erf, " e = Erf (a) s = Add (e, one) ", product, " }")),
+                      gelu});
+    }
+    for (const char* cube : kTanhParts) {
+      list.push_back({Pattern(cat("p (x) => (y) <float three = {3}, float c = {0.044715}, float k ="
+                                  " {0.79788456}, float one = {1}, float half = {0.5}> { ",
+                                  cube, " w = Mul (p, c) i = Add (x, w) j = Mul (i, k)",
+                                  " t = Tanh (j) s = Add (t, one) ", product, " }")),
+                      gelu_tanh});
+    }
+  }
+  for (const char* square : kSquares) {
+    for (const char* normal : kNormals) {
+      list.push_back({Pattern(cat("p (x, axes, epsilon, gamma, beta) => (y) <float two = {2}> {"
+                                  " mean = ReduceMean (x, axes) d = Sub (x, mean) ",
+                                  square, " variance = ReduceMean (v, axes)",
+                                  " w = Add (variance, epsilon) t = Sqrt (w) ", normal,
+                                  " g = Mul (n, gamma) y = Add (g, beta) }")),
+                      layer_norm});
+    }
+  }
+  for (const Recipe& recipe : kSimple) list.push_back({Pattern(recipe.pattern), recipe.build});
+  return list;
+}
+
+// Read once: the patterns never change.
+const std::vector<Recognizer>& recognizers() {
+  static const std::vector<Recognizer> list = make_recognizers();
+  return list;
+}
+
+void recognize(Pass& pass, NodeId id) {
+  for (const Recognizer& r : recognizers()) {
+    const auto match = r.pattern.match(pass.graph, id);
+    if (!match) continue;
+    if (!match->refused.empty()) {
+      pass.refuse(id, match->refused);
+      continue;
+    }
+    Patch patch;
+    std::string refused;
+    const ValueId result = r.build(pass, *match, patch, refused);
+    if (result.valid()) {
+      patch.replace(pass.graph.node(id).output(), result);
+      pass.apply(id, std::move(patch));
+      return;
+    }
+    if (!refused.empty()) pass.refuse(id, refused);
+  }
+}
+
+}  // namespace
+
+void recompose(Pass& pass) {
+  for (NodeId id : pass.graph.topological_order()) {
+    if (pass.stopped()) return;
+    if (!pass.graph.alive(id)) continue;
+    const Node& node = pass.graph.node(id);
+    const bool root = node.is("Mul") || node.is("Div") || node.is("Add");
+    if (root && kFloats.has(pass.type(node.output()).dtype)) recognize(pass, id);
+  }
+}
+
+}  // namespace treadle
