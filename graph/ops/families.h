@@ -12,8 +12,14 @@ std::vector<std::span<const OpDef>> op_families();  // families.cc
 
 std::span<const OpDef> conv_ops();
 std::span<const OpDef> along_axis_ops();
+std::span<const OpDef> attention_ops();
 std::span<const OpDef> binary_ops();
+std::span<const OpDef> ml_ops();
+std::span<const OpDef> norm_ops();
+std::span<const OpDef> normalize_ops();
+std::span<const OpDef> random_ops();
 std::span<const OpDef> reduce_ops();
+std::span<const OpDef> rotary_ops();
 std::span<const OpDef> softmax_ops();
 std::span<const OpDef> cast_ops();
 std::span<const OpDef> fused_ops();
@@ -26,6 +32,7 @@ std::span<const OpDef> recurrent_ops();
 std::span<const OpDef> reshape_ops();
 std::span<const OpDef> transpose_ops();
 std::span<const OpDef> concat_ops();
+std::span<const OpDef> tree_ensemble_ops();
 std::span<const OpDef> unary_ops();
 std::span<const OpDef> variadic_ops();
 std::span<const OpDef> slice_ops();
