@@ -2,6 +2,7 @@
 #include "backends/cpu/table.h"
 
 #include "backends/cpu/conv.h"
+#include "backends/cpu/depthwise.h"
 #include "backends/cpu/matmul.h"
 #include "backends/cpu/native_elementwise.h"
 #include "backends/cpu/native_gemm.h"
@@ -23,6 +24,7 @@ constexpr Candidate kFirst[] = {
 };
 
 constexpr Candidate kCandidates[] = {
+    {"Conv", "", &kDepthwise},
     {"Conv", "", &kOnednnConv},
     {"ConvTranspose", "", &kOnednnDeconv},
     {"Gemm", "", &kOnednnMatMul},
@@ -33,6 +35,7 @@ constexpr Candidate kCandidates[] = {
     {"MaxPool", "", &kOnednnPool},
     {"GRU", "", &kOnednnRnn},
     {"LSTM", "", &kOnednnRnn},
+    {"FusedConv", "treadle", &kDepthwise},
     {"FusedConv", "treadle", &kOnednnConv},
     {"FusedGemm", "treadle", &kOnednnMatMul},
     {"FusedMatMul", "treadle", &kOnednnMatMul},

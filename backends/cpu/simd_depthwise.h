@@ -1,0 +1,36 @@
+// Depthwise convolution of channels-last rows, for the instruction set of the machine.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace treadle::cpu {
+
+struct DepthwiseEpilogue {
+  enum class Kind : uint8_t { kNone, kClamp, kHardSwish, kSwish };
+  Kind kind = Kind::kNone;
+  float low = 0;  // kClamp
+  float high = 0;
+};
+
+// One output row. Channels lie innermost everywhere; `channels` is at least a vector.
+struct DepthwiseRow {
+  const float* const* rows;  // the input row of each tap row, null where it is padding
+  const float* weights;      // [kernel, kernel, channels]
+  const float* bias;         // [channels]
+  const float* zeros;        // [channels]
+  float* out;
+  size_t channels;
+  int64_t width;  // of the input
+  int64_t out_width;
+  int64_t pad;  // columns before the input
+  DepthwiseEpilogue epilogue;
+};
+using DepthwiseFn = void (*)(const DepthwiseRow& row);
+
+// Null where there is none for this kernel size and stride.
+DepthwiseFn depthwise_function(int64_t kernel, int64_t stride);
+// Channels that a vector holds.
+size_t depthwise_lanes();
+
+}  // namespace treadle::cpu

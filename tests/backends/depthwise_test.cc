@@ -1,0 +1,73 @@
+// The native depthwise convolution against the reference.
+#include "backends/cpu/depthwise.h"
+
+#include "tests/backends/kernel_check.h"
+
+namespace treadle::test {
+namespace {
+
+Value rnd(Dims dims, uint64_t seed) {
+  return random_tensor(DType::kFloat, std::move(dims), seed, -3, 3);
+}
+
+struct Shape2d {
+  int64_t batch, channels, height, width, kernel, stride;
+};
+
+KernelCase depthwise(const Shape2d& s, const std::string& activation = "") {
+  const int64_t pad = s.kernel / 2;
+  return {.name = cat("c", s.channels, " ", s.height, "x", s.width, " k", s.kernel, "s", s.stride,
+                      activation),
+          .op = "FusedConv",
+          .attributes = {{"group", s.channels},
+                         {"strides", std::vector<int64_t>{s.stride, s.stride}},
+                         {"pads", std::vector<int64_t>{pad, pad, pad, pad}},
+                         {"activation", activation},
+                         {"activation_alpha", activation == "Clip" ? 0.0f : 1.0f},
+                         {"activation_beta", 6.0f}},
+          .inputs = {rnd({s.batch, s.channels, s.height, s.width}, 1),
+                     rnd({s.channels, 1, s.kernel, s.kernel}, 2), rnd({s.channels}, 3)},
+          .domain = "treadle"};
+}
+
+TEST(Depthwise, Shapes) {
+  for (const int64_t kernel : {3, 5}) {
+    for (const int64_t stride : {1, 2}) {
+      for (const int64_t channels : {16, 33}) {
+        for (const int64_t width : {1, 2, 7, 8, 14, 19, 29}) {
+          const KernelCase c = depthwise({2, channels, 9, width, kernel, stride});
+          if (const std::string r = reason(cpu::kDepthwise, c); r == "blocked layout")
+            GTEST_SKIP() << r;
+          check_kernel(cpu::kDepthwise, c);
+        }
+      }
+    }
+  }
+}
+
+TEST(Depthwise, Activations) {
+  for (const char* activation : {"Relu", "Clip", "HardSwish", "Swish"}) {
+    const KernelCase c = depthwise({1, 24, 10, 10, 3, 1}, activation);
+    if (const std::string r = reason(cpu::kDepthwise, c); r == "blocked layout") GTEST_SKIP() << r;
+    check_kernel(cpu::kDepthwise, c);
+  }
+}
+
+TEST(Depthwise, Pads) {
+  KernelCase c = depthwise({3, 17, 11, 12, 3, 2});
+  if (const std::string r = reason(cpu::kDepthwise, c); r == "blocked layout") GTEST_SKIP() << r;
+  c.attributes.set("pads", std::vector<int64_t>{0, 2, 3, 1});
+  check_kernel(cpu::kDepthwise, c);
+  c.inputs.pop_back();
+  check_kernel(cpu::kDepthwise, c);
+}
+
+TEST(Depthwise, Reasons) {
+  if (reason(cpu::kDepthwise, depthwise({1, 16, 9, 9, 3, 1})) == "blocked layout") GTEST_SKIP();
+  EXPECT_EQ(reason(cpu::kDepthwise, depthwise({1, 16, 9, 9, 3, 3})), "kernel size or stride");
+  EXPECT_EQ(reason(cpu::kDepthwise, depthwise({1, 2, 9, 9, 3, 1})), "few channels");
+  EXPECT_EQ(reason(cpu::kDepthwise, depthwise({1, 16, 9, 9, 3, 1}, "Tanh")), "activation");
+}
+
+}  // namespace
+}  // namespace treadle::test
