@@ -33,6 +33,8 @@ constexpr Candidate kCandidates[] = {
     {"GlobalAveragePool", "", &kOnednnPool},
     {"GlobalMaxPool", "", &kOnednnPool},
     {"MaxPool", "", &kOnednnPool},
+    {"Softmax", "", &kOnednnSoftmax},
+    {"LogSoftmax", "", &kOnednnSoftmax},
     {"GRU", "", &kOnednnRnn},
     {"LSTM", "", &kOnednnRnn},
     {"FusedConv", "treadle", &kDepthwise},
