@@ -38,6 +38,9 @@ std::vector<std::span<const OpDef>> op_families() {
       gather_ops(),
       scatter_ops(),
       select_ops(),
+      control_ops(),
+      sequence_ops(),
+      string_ops(),
       generate_ops(),
   };
 }

@@ -41,6 +41,9 @@ std::span<const OpDef> arrange_ops();
 std::span<const OpDef> gather_ops();
 std::span<const OpDef> scatter_ops();
 std::span<const OpDef> select_ops();
+std::span<const OpDef> control_ops();
+std::span<const OpDef> sequence_ops();
+std::span<const OpDef> string_ops();
 std::span<const OpDef> generate_ops();
 
 }  // namespace treadle

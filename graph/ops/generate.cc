@@ -109,10 +109,10 @@ void infer_range(InferContext& c) {
   }
   const auto* start = c.values(0);
   const auto* limit = c.values(1);
-  const auto delta = c.ints(2);
-  if (start == nullptr || limit == nullptr || !delta || start->size() != 1 || limit->size() != 1)
-    return;
-  if (delta->size() != 1 || delta->front() <= 0) return;
+  const auto* delta = c.values(2);
+  if (start == nullptr || limit == nullptr || delta == nullptr) return;
+  if (start->size() != 1 || limit->size() != 1 || delta->size() != 1) return;
+  if (!delta->front().known() || delta->front().value() <= 0) return;
   c.set_shape(0, {Dim::max(0, Dim::ceil_div(limit->front() - start->front(), delta->front()))});
 }
 
