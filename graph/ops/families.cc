@@ -26,6 +26,8 @@ std::vector<std::span<const OpDef>> op_families() {
       pool_ops(),
       qlinear_ops(),
       quantize_ops(),
+      quantized_lstm_ops(),
+      microsoft_ops(),
       recurrent_ops(),
       reshape_ops(),
       transpose_ops(),

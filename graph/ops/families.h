@@ -28,6 +28,8 @@ std::span<const OpDef> matmul_ops();
 std::span<const OpDef> pool_ops();
 std::span<const OpDef> qlinear_ops();
 std::span<const OpDef> quantize_ops();
+std::span<const OpDef> quantized_lstm_ops();
+std::span<const OpDef> microsoft_ops();
 std::span<const OpDef> recurrent_ops();
 std::span<const OpDef> reshape_ops();
 std::span<const OpDef> transpose_ops();

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "graph/builder.h"
+#include "graph/ops/composite.h"
 #include "graph/ops/families.h"
 #include "graph/ops/matmul_params.h"
 #include "graph/ops/op.h"
@@ -33,16 +34,6 @@ ValueId activate(Builder& b, const Attributes& a, ValueId x) {
   if (kind == "HardSigmoid") return b.op(kind, {x}, {{"alpha", alpha}, {"beta", beta}});
   const bool takes_alpha = kind == "LeakyRelu" || kind == "Swish" || kind == "Elu";
   return b.op(kind, {x}, takes_alpha ? Attributes{{"alpha", alpha}} : Attributes{});
-}
-
-// The product's own attributes: those that its row knows.
-Attributes attributes_for(std::string_view kind, const Attributes& a) {
-  const Op* op = find_op(kind);
-  Attributes own;
-  for (const auto& [name, value] : a) {
-    if (op->attribute(name) != nullptr) own.set(name, value);
-  }
-  return own;
 }
 
 ValueId add_present(Builder& b, ValueId x, ValueId addend) {

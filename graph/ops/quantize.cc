@@ -47,6 +47,13 @@ QuantRange quant_range(DType dtype) {
   return is_signed ? QuantRange{-count / 2, count / 2 - 1} : QuantRange{0, count - 1};
 }
 
+DynamicScale dynamic_scale(float low, float high) {
+  low = std::min(low, 0.0F);
+  high = std::max(high, 0.0F);
+  const float scale = high == low ? 1.0F : (high - low) / 255.0F;
+  return {scale, round_and_saturate(static_cast<double>(-low / scale), 0, {0, 255})};
+}
+
 std::vector<double> quant_values(const Tensor& t) {
   return is_lowbit(t.dtype()) ? widen(t).to_doubles() : t.to_doubles();
 }
@@ -206,8 +213,7 @@ void eval_dynamic_quantize(EvalContext& c) {
     low = std::min(low, v);
     high = std::max(high, v);
   }
-  const float scale = high == low ? 1.0F : (high - low) / 255.0F;
-  const double zero = round_and_saturate(static_cast<double>(-low / scale), 0, {0, 255});
+  const auto [scale, zero] = dynamic_scale(low, high);
   auto to = y.data<uint8_t>();
   for (size_t i = 0; i < x.size(); ++i) {
     to[i] =

@@ -48,6 +48,13 @@ inline double round_and_saturate(double scaled, double zero_point, const QuantRa
   return std::clamp(rounded + zero_point, range.low, range.high);
 }
 
+// uint8 quantization of values in [min(low, 0), max(high, 0)], as DynamicQuantizeLinear chooses it.
+struct DynamicScale {
+  float scale = 1;
+  double zero_point = 0;
+};
+DynamicScale dynamic_scale(float low, float high);
+
 // The elements of a scale or zero point, of any number type.
 std::vector<double> quant_values(const Tensor& t);
 
