@@ -20,7 +20,14 @@ constexpr std::array<std::string_view, 12> kActivations = {
     "",          "Relu",  "LeakyRelu", "Clip",     "Sigmoid", "Tanh", "HardSigmoid",
     "HardSwish", "Swish", "Gelu",      "GeluTanh", "Elu"};
 
+void check_activation(const Attributes& a) {
+  const std::string kind = a.s("activation", "");
+  TREADLE_CHECK(std::ranges::find(kActivations, kind) != kActivations.end(), kInvalidModel,
+                "unknown activation '", kind, "'");
+}
+
 ValueId activate(Builder& b, const Attributes& a, ValueId x) {
+  check_activation(a);
   const std::string kind = a.s("activation", "");
   const float alpha = a.f("activation_alpha", 0);
   const float beta = a.f("activation_beta", 0);
@@ -38,12 +45,6 @@ ValueId activate(Builder& b, const Attributes& a, ValueId x) {
 
 ValueId add_present(Builder& b, ValueId x, ValueId addend) {
   return addend.valid() ? b.op("Add", {x, addend}) : x;
-}
-
-void check_activation(const Attributes& a) {
-  const std::string kind = a.s("activation", "");
-  TREADLE_CHECK(std::ranges::find(kActivations, kind) != kActivations.end(), kInvalidModel,
-                "unknown activation '", kind, "'");
 }
 
 // ---- FusedConv, FusedGemm: the plain operator, then the epilogue

@@ -1,0 +1,110 @@
+#include <cmath>
+
+#include "graph/builder.h"
+#include "tests/ops/runner.h"
+
+namespace treadle::test {
+namespace {
+
+// out0 = Relu(a + b), out1 = a * b.
+OpBody relu_sum_and_product() {
+  auto graph = std::make_shared<Graph>();
+  Builder b(*graph);
+  const ValueId x = graph->add_input("a", Type::tensor(DType::kFloat));
+  const ValueId y = graph->add_input("b", Type::tensor(DType::kFloat));
+  graph->add_output("sum", b.op("Relu", {b.op("Add", {x, y})}));
+  graph->add_output("product", b.op("Mul", {x, y}));
+  return {"body", graph, {}};
+}
+
+OpCase activated(const std::string& activation, float alpha, float beta,
+                 const std::vector<float>& want) {
+  return {.name = activation,
+          .op = "FusedMatMul",
+          .domain = "treadle",
+          .attributes = {{"activation", activation},
+                         {"activation_alpha", alpha},
+                         {"activation_beta", beta}},
+          .inputs = {f32({3, 1}, {-2, 0.5f, 4}), f32({1, 1}, {1})},
+          .want = {f32({3, 1}, want)}};
+}
+
+std::vector<OpCase> cases() {
+  const Tensor a = f32({2, 2}, {1, -2, 3, 4});
+  const Tensor b = f32({2, 2}, {1, 2, -1, 1});
+  return {
+      {.name = "bias_residual_relu",
+       .op = "FusedConv",
+       .domain = "treadle",
+       .attributes = {{"activation", "Relu"}, {"pads", std::vector<int64_t>{1, 1}}},
+       .inputs = {f32({1, 1, 3}, {1, -2, 3}), f32({1, 1, 3}, {1, 0, 1}), f32({1}, {0.5f}),
+                  f32({1, 1, 3}, {1, -10, 0})},
+       .want = {f32({1, 1, 3}, {0, 0, 0})}},
+      {.name = "plain",
+       .op = "FusedConv",
+       .domain = "treadle",
+       .inputs = {f32({1, 1, 3}, {1, -2, 3}), f32({1, 1, 1}, {2})},
+       .want = {f32({1, 1, 3}, {2, -4, 6})}},
+      {.name = "residual_without_bias",
+       .op = "FusedConv",
+       .domain = "treadle",
+       .inputs = {f32({1, 1, 2}, {1, -2}), f32({1, 1, 1}, {2}), Value{}, f32({1, 1, 2}, {10, 20})},
+       .want = {f32({1, 1, 2}, {12, 16})}},
+      {.name = "unknown_activation",
+       .op = "FusedConv",
+       .domain = "treadle",
+       .attributes = {{"activation", "Nothing"}},
+       .inputs = {f32({1, 1, 1}, {1}), f32({1, 1, 1}, {2})},
+       .error = "unknown activation 'Nothing'"},
+      {.name = "clip",
+       .op = "FusedGemm",
+       .domain = "treadle",
+       .attributes = {{"alpha", 2.0f},
+                      {"transB", int64_t{1}},
+                      {"activation", "Clip"},
+                      {"activation_alpha", -5.0f},
+                      {"activation_beta", 6.0f}},
+       .inputs = {a, b, f32({2}, {1, 2}), f32({2, 2}, {0, 0, 100, 0})},
+       .want = {f32({2, 2}, {-5, -4, 6, 4})}},
+      {.name = "transposed_scaled",
+       .op = "FusedMatMul",
+       .domain = "treadle",
+       .attributes = {{"alpha", 0.5f}, {"transA", int64_t{1}}, {"transB", int64_t{1}}},
+       .inputs = {f32({1, 2, 2}, {1, -2, 3, 4}), f32({2, 1, 2}, {1, 2, -1, 1}), f32({1}, {1})},
+       .want = {f32({2, 2, 1}, {4.5f, 4, 2, 4})}},
+      {.name = "half",
+       .op = "FusedMatMul",
+       .domain = "treadle",
+       .attributes = {{"activation", "Relu"}},
+       .inputs = {f16({1, 2}, {1, 2}), f16({2, 2}, {1, -1, 2, -2})},
+       .want = {f16({1, 2}, {5, 0})}},
+      activated("Relu", 0, 0, {0, 0.5f, 4}),
+      activated("LeakyRelu", 0.1f, 0, {-0.2f, 0.5f, 4}),
+      activated("Clip", -1, 3, {-1, 0.5f, 3}),
+      activated("Sigmoid", 0, 0, {0.11920292f, 0.62245933f, 0.98201379f}),
+      activated("Tanh", 0, 0, {-0.96402758f, 0.46211716f, 0.9993293f}),
+      activated("HardSigmoid", 0.2f, 0.5f, {0.1f, 0.6f, 1}),
+      activated("HardSwish", 0, 0, {-1.0f / 3, 0.29166667f, 4}),
+      activated("Swish", 1, 0, {-0.23840584f, 0.31122967f, 3.92805516f}),
+      activated("Gelu", 0, 0, {-0.04550026f, 0.34573123f, 3.99987335f}),
+      activated("GeluTanh", 0, 0, {-0.04540231f, 0.34571401f, 3.99992975f}),
+      activated("Elu", 0.5f, 0, {-0.43233236f, 0.5f, 4}),
+      {.name = "broadcast",
+       .op = "FusedElementwise",
+       .domain = "treadle",
+       .inputs = {f32({2, 1}, {1, -5}), f32({3}, {1, 2, 3})},
+       .want = {f32({2, 3}, {2, 3, 4, 0, 0, 0}), f32({2, 3}, {1, 2, 3, -5, -10, -15})},
+       .bodies = {relu_sum_and_product()}},
+      {.name = "empty",
+       .op = "FusedElementwise",
+       .domain = "treadle",
+       .inputs = {f32({0, 3}, {}), f32({3}, {1, 2, 3})},
+       .want = {f32({0, 3}, {}), f32({0, 3}, {})},
+       .bodies = {relu_sum_and_product()}},
+  };
+}
+
+INSTANTIATE_TEST_SUITE_P(Fused, OpTest, testing::ValuesIn(cases()), case_name);
+
+}  // namespace
+}  // namespace treadle::test
