@@ -3,6 +3,7 @@
 
 #include "backends/cpu/conv.h"
 #include "backends/cpu/depthwise.h"
+#include "backends/cpu/lstm.h"
 #include "backends/cpu/matmul.h"
 #include "backends/cpu/native_elementwise.h"
 #include "backends/cpu/native_gemm.h"
@@ -36,6 +37,7 @@ constexpr Candidate kCandidates[] = {
     {"Softmax", "", &kOnednnSoftmax},
     {"LogSoftmax", "", &kOnednnSoftmax},
     {"GRU", "", &kOnednnRnn},
+    {"LSTM", "", &kLstm},
     {"LSTM", "", &kOnednnRnn},
     {"FusedConv", "treadle", &kDepthwise},
     {"FusedConv", "treadle", &kOnednnConv},

@@ -1,4 +1,5 @@
 // Recurrent layers through oneDNN against the reference.
+#include "backends/cpu/lstm.h"
 #include "backends/cpu/rnn.h"
 #include "tests/backends/kernel_check.h"
 
@@ -47,6 +48,29 @@ TEST(OnednnRnn, Layers) {
     }
     check_kernel(cpu::kOnednnRnn, layer_case({.op = op, .bias = false}));
   }
+}
+
+TEST(Lstm, Layers) {
+  for (const char* direction : {"forward", "reverse", "bidirectional"}) {
+    for (const int64_t batch : {1, 3}) {
+      for (const bool states : {false, true}) {
+        KernelCase c = layer_case({"LSTM", direction, batch, states, states});
+        check_kernel(cpu::kLstm, c);
+        c.outputs = 1;
+        check_kernel(cpu::kLstm, c);
+      }
+    }
+  }
+}
+
+// More steps than are projected at once.
+TEST(Lstm, Chunks) {
+  KernelCase c{.name = "long",
+               .op = "LSTM",
+               .attributes = {{"direction", "bidirectional"}, {"hidden_size", int64_t{256}}},
+               .inputs = {rnd({75, 1, 4}, 1), rnd({2, 1024, 4}, 2), rnd({2, 1024, 256}, 3)},
+               .outputs = 3};
+  check_kernel(cpu::kLstm, c);
 }
 
 TEST(OnednnRnn, LateReset) {
