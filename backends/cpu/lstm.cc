@@ -108,10 +108,10 @@ class LstmKernel : public Kernel {
         initial_(facts.initial),
         directions_(std::move(directions)),
         tape_(tape_function()),
-        gates_{instruction(TapeOp::kSigmoid, kI, kI)},
-        cell_{instruction(TapeOp::kTanh, kG, kG), instruction(TapeOp::kMul, kC, kC, kF),
-              instruction(TapeOp::kMulAdd, kC, kI, kG, kC), instruction(TapeOp::kTanh, kH, kC),
-              instruction(TapeOp::kMul, kH, kH, kO)} {}
+        cell_{instruction(TapeOp::kSigmoid, kI, kI), instruction(TapeOp::kSigmoid, kO, kO),
+              instruction(TapeOp::kSigmoid, kF, kF), instruction(TapeOp::kTanh, kG, kG),
+              instruction(TapeOp::kMul, kC, kC, kF), instruction(TapeOp::kMulAdd, kC, kI, kG, kC),
+              instruction(TapeOp::kTanh, kH, kC),    instruction(TapeOp::kMul, kH, kH, kO)} {}
 
   // Scratch: projected gates, state h and c, then that of the products.
   size_t gate_floats() const { return static_cast<size_t>(chunk_ * row_floats() * kGates); }
@@ -206,9 +206,12 @@ class LstmKernel : public Kernel {
 
   void run_cell(float* gates, float* c, float* h) const {
     const auto n = static_cast<size_t>(p_.hidden);
-    float* const registers[] = {gates, gates + n, gates + 2 * n, gates + 3 * n, c, h};
-    tape_(gates_, std::size(gates_), registers, 3 * n);
-    tape_(cell_, std::size(cell_), registers, n);
+    for (size_t at = 0; at < n; at += kTile) {
+      const size_t part = std::min(kTile, n - at);
+      float* const registers[] = {gates + at,         gates + n + at, gates + 2 * n + at,
+                                  gates + 3 * n + at, c + at,         h + at};
+      tape_(cell_, std::size(cell_), registers, part);
+    }
   }
 
   RecurrentParams p_;
@@ -217,8 +220,7 @@ class LstmKernel : public Kernel {
   bool initial_;
   std::vector<Direction> directions_;
   TapeFn tape_;
-  TapeInstr gates_[1];
-  TapeInstr cell_[5];
+  TapeInstr cell_[8];
 };
 
 Compiled compile_lstm(const NodeSpec& spec, const CompileContext& context) {

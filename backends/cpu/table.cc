@@ -33,6 +33,7 @@ constexpr Candidate kCandidates[] = {
     {"AveragePool", "", &kOnednnPool},
     {"GlobalAveragePool", "", &kOnednnPool},
     {"GlobalMaxPool", "", &kOnednnPool},
+    {"LRN", "", &kOnednnLrn},
     {"MaxPool", "", &kOnednnPool},
     {"Softmax", "", &kOnednnSoftmax},
     {"LogSoftmax", "", &kOnednnSoftmax},

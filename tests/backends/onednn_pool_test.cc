@@ -1,4 +1,4 @@
-// Pooling and softmax through oneDNN against the reference.
+// Pooling, normalization and softmax through oneDNN against the reference.
 #include "backends/cpu/pool.h"
 #include "tests/backends/kernel_check.h"
 
@@ -63,6 +63,19 @@ TEST(OnednnPool, Global) {
                                         .constants = {},
                                         .layouts = {layout}});
       }
+    }
+  }
+}
+
+TEST(OnednnLrn, Sizes) {
+  for (const int64_t size : {1, 3, 5}) {
+    for (const Layout layout : {kPlain, kBlocked16, kChannelsLast}) {
+      check_kernel(cpu::kOnednnLrn, {.name = cat("size ", size, " layout ", layout),
+                                     .op = "LRN",
+                                     .attributes = {{"size", size}, {"alpha", 0.5f}, {"beta", 0.6f}},
+                                     .inputs = {rnd({2, 17, 5, 6}, 1)},
+                                     .constants = {},
+                                     .layouts = {layout}});
     }
   }
 }
