@@ -16,7 +16,7 @@ using InnerProduct = dnnl::inner_product_forward;
 constexpr size_t kX = 0, kW = 1, kR = 2, kB = 3, kInitialH = 5, kInitialC = 6;
 constexpr size_t kY = 0, kYh = 1, kYc = 2;
 constexpr int64_t kGates = 4;              // i o f c
-constexpr int64_t kFewRows = 8;            // batches above are oneDNN's
+constexpr int64_t kFewRows = 4;            // batches above are oneDNN's
 constexpr int64_t kChunkFloats = 1 << 16;  // of projected gates: they stay in L2
 
 Support supports_lstm(const NodeSpec& spec) {
