@@ -146,7 +146,8 @@ const std::vector<Dim>* InferContext::values(size_t i) const {
 }
 
 std::optional<std::vector<int64_t>> InferContext::ints(size_t i) const {
-  if (const Tensor* t = constant(i)) return t->to_ints();
+  const Tensor* t = constant(i);
+  if (t != nullptr && (is_integer(t->dtype()) || t->dtype() == DType::kBool)) return t->to_ints();
   return std::nullopt;
 }
 

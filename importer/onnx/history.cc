@@ -59,6 +59,24 @@ bool has_positive_indices(const Graph& graph, const Node& node) {
   return std::ranges::all_of(indices.to_ints(), [](int64_t i) { return i >= 0; });
 }
 
+bool is_no_optional(const Graph& graph, const Node& node) {
+  return graph.value(node.inputs[0]).type.kind != Type::Kind::kOptional;
+}
+
+// Before opset 22 ceil_mode could yield a last window that lies in the padding alone.
+bool has_no_window_in_padding(const Graph&, const Node& node) {
+  const Attributes& a = node.attributes;
+  if (a.i("ceil_mode", 0) == 0 || a.s("auto_pad", "NOTSET") != "NOTSET") return true;
+  const auto kernel = a.ints("kernel_shape");
+  const auto strides = a.ints("strides", std::vector<int64_t>(kernel.size(), 1));
+  const auto pads = a.ints("pads", std::vector<int64_t>(2 * kernel.size(), 0));
+  if (strides.size() != kernel.size() || pads.size() != 2 * kernel.size()) return false;
+  for (size_t i = 0; i < kernel.size(); ++i) {
+    if (strides[i] + pads[kernel.size() + i] > kernel[i]) return false;
+  }
+  return true;
+}
+
 // Versions that changed what the same signature means: below them a node would mean something
 // else, unless `still` says that this one does not.
 struct Meaning {
@@ -70,6 +88,8 @@ constexpr Meaning kMeanings[] = {
     {"DFT", 20, nullptr},
     {"QuantizeLinear DequantizeLinear", 13, is_per_tensor},
     {"Gather", 11, has_positive_indices},
+    {"MaxPool AveragePool LpPool", 22, has_no_window_in_padding},
+    {"Identity", 16, is_no_optional},
     {"OneHot Resize", 11, nullptr},
     {"GridSample", 20, has_old_grid_mode},
     {"Softmax LogSoftmax Hardmax", 13, is_softmax_of_last},

@@ -162,16 +162,21 @@ class Reader {
     }
   }
 
+  // The declared element type must be right; the declared rank counts where inference has none.
   static void check_output(const pb::ValueInfoProto& output, Scope& scope) {
     const ValueId id = scope.find(output.name()).value_or(ValueId{});
     if (!id.valid() || !output.type().has_tensor_type() ||
         output.type().tensor_type().elem_type() == 0)
       return;
-    const Type& type = scope.build.graph.value(id).type;
+    Type& type = scope.build.graph.value(id).type;
     const DType declared = dtype_of_proto(output.type().tensor_type().elem_type());
     TREADLE_CHECK(!type.is_tensor() || type.dtype == DType::kUndefined || type.dtype == declared,
                   kInvalidModel, "output '", output.name(), "' is declared as ",
                   dtype_name(declared), ", but computed as ", type.text());
+    const Type said = type_of(output.type(), "");
+    if (type.is_tensor() && !type.shape && said.shape) {
+      type.shape.emplace(said.shape->size(), Dim::unknown());
+    }
   }
 
   // ---- Nodes: an explicit stack of frames, one for each function that is being inlined ----
