@@ -3,8 +3,8 @@
 
 usage: opset_history.py [--check] FILE    (needs the PyPI package onnx; --check compares, exit 1)
 A row is {kind, domain, since, inputs, outputs, attributes}: for each input and output a mask of
-element types in hexadecimal (bit = TensorProto.DataType, bit 0 = something other than a tensor),
-'?' where it may be absent, '*' where it repeats. No inputs, outputs and attributes: deprecated.
+element types in hexadecimal (bit = TensorProto.DataType; bit 31 = an optional, bit 0 = a sequence or
+map), '?' where it may be absent, '*' where it repeats. No inputs, outputs and attributes: deprecated.
 """
 import sys
 
@@ -20,7 +20,8 @@ def mask(types):
     for text in types:
         inner = text[7:-1] if text.startswith("tensor(") else ""
         name = {"float": "FLOAT", "double": "DOUBLE"}.get(inner, inner.upper())
-        bits |= 1 << (onnx.TensorProto.DataType.Value(name) if name else 0)
+        other = 31 if text.startswith("optional(") else 0
+        bits |= 1 << (onnx.TensorProto.DataType.Value(name) if name else other)
     return bits
 
 

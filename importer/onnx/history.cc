@@ -59,10 +59,6 @@ bool has_positive_indices(const Graph& graph, const Node& node) {
   return std::ranges::all_of(indices.to_ints(), [](int64_t i) { return i >= 0; });
 }
 
-bool is_no_optional(const Graph& graph, const Node& node) {
-  return graph.value(node.inputs[0]).type.kind != Type::Kind::kOptional;
-}
-
 // Before opset 22 ceil_mode could yield a last window that lies in the padding alone.
 bool has_no_window_in_padding(const Graph&, const Node& node) {
   const Attributes& a = node.attributes;
@@ -89,7 +85,6 @@ constexpr Meaning kMeanings[] = {
     {"QuantizeLinear DequantizeLinear", 13, is_per_tensor},
     {"Gather", 11, has_positive_indices},
     {"MaxPool AveragePool LpPool", 22, has_no_window_in_padding},
-    {"Identity", 16, is_no_optional},
     {"OneHot Resize", 11, nullptr},
     {"GridSample", 20, has_old_grid_mode},
     {"Softmax LogSoftmax Hardmax", 13, is_softmax_of_last},
@@ -100,7 +95,7 @@ constexpr Meaning kMeanings[] = {
 constexpr int64_t kNegativeAxes = 11;
 
 struct Formal {
-  uint32_t types = 0;  // bit 0: other than a tensor
+  uint32_t types = 0;  // as in history.inc
   bool optional = false;
   bool variadic = false;
 };
@@ -165,6 +160,12 @@ const Formal* formal_at(const std::vector<Formal>& list, size_t i) {
   return !list.empty() && list.back().variadic ? &list.back() : nullptr;
 }
 
+// The bit of a type in the table's masks.
+unsigned type_bit(const Type& type) {
+  if (type.is_tensor()) return static_cast<unsigned>(type.dtype);
+  return type.kind == Type::Kind::kOptional ? 31 : 0;
+}
+
 std::string why_wrong_values(const Graph& graph, const std::vector<ValueId>& values,
                              const std::vector<Formal>& formals_there,
                              const std::vector<Param>& params, std::string_view what) {
@@ -178,7 +179,7 @@ std::string why_wrong_values(const Graph& graph, const std::vector<ValueId>& val
     if (formal == nullptr) return cat("has no ", what, " '", name, "'");
     const Type& type = graph.value(values[i]).type;
     const bool known = !type.is_tensor() || type.dtype != DType::kUndefined;
-    const unsigned bit = type.is_tensor() ? static_cast<unsigned>(type.dtype) : 0;
+    const unsigned bit = type_bit(type);
     if (known && ((formal->types >> bit) & 1u) == 0) {
       return cat(what, " '", name, "' cannot be ", type.text());
     }

@@ -269,6 +269,20 @@ void group_norm_per_channel(Upgrade& u) {
   }
 }
 
+std::vector<Known> infer_alone(const Graph& graph, const Node& node) {
+  auto known = [&](const std::vector<ValueId>& values) {
+    std::vector<Known> list(values.size());
+    for (size_t i = 0; i < values.size(); ++i) list[i].type = graph.value(values[i]).type;
+    return list;
+  };
+  const std::vector<Known> inputs = known(node.inputs);
+  std::vector<const Known*> pointers;
+  for (const Known& k : inputs) pointers.push_back(&k);
+  std::vector<std::vector<Known>> captures;
+  for (const Subgraph& s : node.subgraphs) captures.push_back(known(s.captures));
+  return infer_node(node, pointers, captures);
+}
+
 // Scan of opset 8 ran over a batch, which later ones do not have.
 void scan_of_batch(Upgrade& u) {
   TREADLE_CHECK(!u.node.input(0).valid(), kUnsupported, "Scan of opset 8 with sequence_lens");
@@ -296,7 +310,9 @@ void scan_of_batch(Upgrade& u) {
   for (size_t i = 0; i < u.node.outputs; ++i)
     scan.outputs.push_back(graph.add_value(cat(u.node.name, "_out")));
   const std::vector<ValueId> outputs = scan.outputs;
+  const std::vector<Known> known = infer_alone(graph, scan);
   graph.add_node(std::move(scan));
+  for (size_t i = 0; i < outputs.size(); ++i) graph.value(outputs[i]).type = known[i].type;
   for (ValueId v : outputs)
     u.node.results.push_back(u.builder.op("Unsqueeze", {v, u.builder.ints({0})}));
 }

@@ -189,7 +189,11 @@ class Writer {
       const ValueId v = graph.outputs()[i].value;
       if (naming.names[v.index] != outputs[i])
         write_identity(naming.names[v.index], outputs[i], proto);
-      write_info(outputs[i], graph.value(v).type, *proto.add_output());
+      // A body's shapes depend on where it is run.
+      const Type& type = graph.value(v).type;
+      const bool is_body = naming.outer != nullptr;
+      write_info(outputs[i], is_body && type.is_tensor() ? Type::tensor(type.dtype) : type,
+                 *proto.add_output());
     }
   }
 
