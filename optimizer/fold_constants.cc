@@ -83,9 +83,11 @@ class Folder {
     return within_budget(id, bytes);
   }
 
+  // Unpacking a weight that is then needed no more (4 bits to 32) is bounded by the file's size.
   bool within_budget(NodeId id, int64_t bytes) {
-    const int64_t growth = bytes - freed_bytes(graph_, graph_.node(id));
-    if (growth <= pass_.options.fold_growth) return true;
+    const int64_t freed = freed_bytes(graph_, graph_.node(id));
+    const int64_t growth = bytes - freed;
+    if (growth <= pass_.options.fold_growth || growth / 7 <= freed) return true;
     pass_.refuse(id, cat("folding would add ", growth, " bytes of constants"));
     return false;
   }

@@ -4,25 +4,12 @@
 #include <numeric>
 
 #include "optimizer/passes.h"
+#include "optimizer/views.h"
 
 namespace treadle {
 namespace {
 
 constexpr int kMaxRounds = 16;
-
-bool is_view(const Node* node) {
-  return node != nullptr && (node->is("Reshape") || node->is("Squeeze") || node->is("Unsqueeze") ||
-                             node->is("Flatten"));
-}
-
-std::vector<int64_t> permutation(const Node& transpose, size_t rank) {
-  std::vector<int64_t> perm = transpose.attributes.ints("perm");
-  if (perm.empty()) {
-    perm.resize(rank);
-    std::iota(perm.rbegin(), perm.rend(), 0);
-  }
-  return perm;
-}
 
 class Views {
  public:
@@ -189,6 +176,20 @@ class Views {
 };
 
 }  // namespace
+
+bool is_view(const Node* node) {
+  return node != nullptr && (node->is("Reshape") || node->is("Squeeze") || node->is("Unsqueeze") ||
+                             node->is("Flatten"));
+}
+
+std::vector<int64_t> permutation(const Node& transpose, size_t rank) {
+  std::vector<int64_t> perm = transpose.attributes.ints("perm");
+  if (perm.empty()) {
+    perm.resize(rank);
+    std::iota(perm.rbegin(), perm.rend(), 0);
+  }
+  return perm;
+}
 
 void merge_views(Pass& pass) {
   Views views(pass);

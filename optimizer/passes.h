@@ -51,6 +51,7 @@ std::optional<std::vector<int64_t>> reshape_spec(const Shape& from, const Shape&
 void inline_branches(Pass&);
 void fold_constants(Pass&);
 void eliminate(Pass&);
+void slice_sources(Pass&);
 void merge_views(Pass&);
 void merge_equal(Pass&);
 void recompose(Pass&);

@@ -19,6 +19,7 @@ constexpr Entry kPasses[] = {
     {"fold_constants", fold_constants},    // nodes of constants, and shapes that are known
     {"inline_branches", inline_branches},  // If with a constant condition
     {"eliminate", eliminate},              // nodes that pass their input on
+    {"slice_sources", slice_sources},      // Gather of one index from views of something
     {"merge_views", merge_views},          // chains of Reshape, Squeeze, Transpose…
     {"merge_equal", merge_equal},          // equal nodes of equal inputs
     // Fold into weights; find what exporters took apart.
@@ -26,6 +27,7 @@ constexpr Entry kPasses[] = {
     {"fold_batchnorm", fold_batchnorm},  // and other per-channel arithmetic
     {"fold_pad", fold_pad},              // into Conv and pools
     // Fuse: fewer nodes, fewer tensors between them.
+    {"fuse_attention", fuse_attention},      // before fuse_epilogue takes the MatMuls
     {"fuse_epilogue", fuse_epilogue},        // products with bias, residual, activation
     {"fuse_elementwise", fuse_elementwise},  // what elementwise nodes are left
     {"dead_code", dead_code},                // what no output needs

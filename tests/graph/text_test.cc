@@ -82,6 +82,40 @@ TEST(Text, RoundTripsTypes) {
 )");
 }
 
+TEST(Text, SubgraphsNameOuterValues) {
+  const std::string text = R"(g (float[2] x, bool c, bool d) => (float[2] y)
+<float[2] w = {1, 2}>
+{
+  y = If <
+    then_branch = then_branch () => (float[2] a)
+    {
+      a = If <
+        then_branch = then_branch () => (float[2] p)
+        {
+          p = Add (x, w)
+        },
+        else_branch = else_branch () => (float[2] q)
+        {
+          q = Neg (w)
+        }> (d)
+    },
+    else_branch = else_branch () => (float[2] b)
+    {
+      b = Sub (x, w)
+    }> (c)
+}
+)";
+  expect_round_trip(text);
+  const Graph g = parse(text);
+  const Node& outer = g.node(g.topological_order()[0]);
+  EXPECT_EQ(outer.subgraphs[0].captures.size(),
+            3u);  // d, x and w, though the inner bodies read them
+  EXPECT_EQ(outer.subgraphs[1].captures.size(), 2u);
+  std::string deep = "g (bool c, float x) => (float y) { y = ";
+  for (int i = 0; i < 100; ++i) deep += "If <then_branch = t () => (float y) { y = ";
+  EXPECT_THAT(error_of(deep), HasSubstr("nested deeper than 32"));
+}
+
 TEST(Text, HeaderCarriesOpsetsAndMetadata) {
   PrintOptions options;
   options.header = true;
