@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <ranges>
 #include <vector>
 
 #include "graph/builder.h"
@@ -38,7 +39,9 @@ constexpr int kMaxRounds = 16;  // of decompositions within decompositions
 void expand_where(Graph& graph, const std::function<bool(const Place&)>& wanted) {
   for (int round = 0; round < kMaxRounds; ++round) {
     bool changed = false;
-    for (const Place& p : all_nodes(graph)) {
+    // Bodies first: expanding a node ends the graphs of its bodies.
+    const std::vector<Place> places = all_nodes(graph);
+    for (const Place& p : std::views::reverse(places)) {
       if (p.node().op->decompose != nullptr && wanted(p))
         changed = expand(*p.graph, p.id) || changed;
     }

@@ -73,6 +73,26 @@ TEST(Save, RoundTrip) {
   EXPECT_EQ(again.metadata, graph.metadata);
 }
 
+TEST(Save, FusedRegionsAreExpandedWithTheirBodies) {
+  Graph body;
+  Builder inner(body);
+  const ValueId in = body.add_input("in", matrix());
+  body.add_output("out", inner.op("Sigmoid", {inner.op("Neg", {inner.op("Neg", {in})})}));
+  Graph g;
+  Node node;
+  node.op = find_op("FusedElementwise", "treadle");
+  node.name = "region";
+  node.inputs = {g.add_input("x", matrix())};
+  node.outputs = {g.add_value("y", matrix())};
+  node.subgraphs = {{"body", std::make_shared<Graph>(std::move(body)), {}}};
+  const ValueId y = node.outputs[0];
+  g.add_node(std::move(node));
+  g.add_output("y", y);
+  const Graph back = loaded(written(g));
+  EXPECT_EQ(back.node_count(), 3u);
+  EXPECT_EQ(evaluate(back, {kX})[0].tensor(), evaluate(g, {kX})[0].tensor());
+}
+
 TEST(Save, OutputsThatNoNodeMakes) {
   Graph graph;
   Builder b(graph);
