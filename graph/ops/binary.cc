@@ -1,4 +1,5 @@
 // Operators on two tensors with broadcasting: arithmetic, comparison, logic, bits, PRelu.
+#include "graph/builder.h"
 #include "graph/ops/arithmetic.h"
 #include "graph/ops/cast.h"
 #include "graph/ops/families.h"
@@ -125,6 +126,12 @@ void eval_prelu(EvalContext& c) {
   eval_binary<kPRelu>(c);
 }
 
+// Swish(A) * B.
+std::vector<ValueId> decompose_swiglu(Builder& b, const Node& node) {
+  const ValueId gate = b.op("Swish", {node.input(0)}, {{"alpha", node.attributes.f("alpha", 1)}});
+  return {b.op("Mul", {gate, node.input(1)})};
+}
+
 #define TREADLE_BINARY(name, types_text, rule, function, more_traits)                        \
   {                                                                                          \
     .kind = name, .inputs = "A:T B:T", .outputs = "C:T", .types = types_text, .infer = rule, \
@@ -189,6 +196,14 @@ constexpr OpDef kRows[] = {
      .types = "T=floats,int32,int64 T1=numbers",
      .infer = infer_broadcast,
      .eval = eval_pow,
+     .traits = kElementwise},
+    {.kind = "SwiGLU",
+     .inputs = "A:T B:T",
+     .outputs = "Y:T",
+     .types = "T=floats",
+     .attributes = "alpha:f=1",
+     .infer = infer_same_shape,
+     .decompose = decompose_swiglu,
      .traits = kElementwise},
     {.kind = "PRelu",
      .inputs = "X:T slope:T",

@@ -22,6 +22,7 @@ std::vector<std::span<const OpDef>> op_families() {
       fused_ops(),
       identity_ops(),
       concat_ops(),
+      loss_ops(),
       matmul_ops(),
       pool_ops(),
       qlinear_ops(),

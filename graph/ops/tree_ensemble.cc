@@ -63,8 +63,7 @@ void add_base(std::vector<double>& scores, const std::vector<double>& base) {
   for (size_t i = 0; i < std::min(scores.size(), base.size()); ++i) scores[i] += base[i];
 }
 
-// ---- TreeEnsembleClassifier
-// ----------------------------------------------------------------------------------
+// ---- TreeEnsembleClassifier ---------------------------------------------------------------------
 
 struct Classifier {
   Forest forest;
@@ -94,15 +93,12 @@ Classifier read_classifier(const Attributes& a) {
 }
 
 // Two scores from the one of a binary model, as ONNX Runtime defines what the specification leaves
-// open.
+// open: only LOGISTIC transforms them.
 size_t finish_binary(const Classifier& m, double score, std::vector<double>& scores) {
-  if (m.all_positive) {
-    scores = {1 - score, score};
-    return score > 0.5 ? 1 : 0;
-  }
-  scores = {-score, score};
-  if (m.transform != "NONE") post_transform(scores, m.transform);
-  return score > 0 ? 1 : 0;
+  const bool logistic = m.transform == "LOGISTIC";
+  scores = {m.all_positive && !logistic ? 1 - score : -score, score};
+  if (logistic) post_transform(scores, m.transform);
+  return score > (m.all_positive ? 0.5 : 0) ? 1 : 0;
 }
 
 size_t classify(const Classifier& m, const double* row, std::vector<double>& scores) {
@@ -151,8 +147,7 @@ void infer_classifier(InferContext& c) {
   c.set_shape(1, {row_count(c), static_cast<int64_t>(labels.count())});
 }
 
-// ---- TreeEnsembleRegressor, TreeEnsemble
-// ---------------------------------------------------------------------
+// ---- TreeEnsembleRegressor, TreeEnsemble --------------------------------------------------------
 
 int64_t target_count(const Attributes& a) {
   const int64_t targets = a.i("n_targets", 1);
