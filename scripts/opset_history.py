@@ -3,8 +3,9 @@
 
 usage: opset_history.py [--check] FILE    (needs the PyPI package onnx; --check compares, exit 1)
 A row is {kind, domain, since, inputs, outputs, attributes}: for each input and output a mask of
-element types in hexadecimal (bit = TensorProto.DataType; bit 31 = an optional, bit 0 = a sequence or
-map), '?' where it may be absent, '*' where it repeats. No inputs, outputs and attributes: deprecated.
+element types in hexadecimal (bit = TensorProto.DataType; bit 31 = an optional, bit 0 = a sequence
+or map), '?' where it may be absent, '*' where it repeats. No inputs, outputs and attributes:
+deprecated.
 """
 import sys
 

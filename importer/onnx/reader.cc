@@ -5,39 +5,13 @@
 #include <unordered_set>
 
 #include "importer/onnx/attributes.h"
-#include "importer/onnx/opsets.h"
-#include "importer/onnx/order.h"
-#include "importer/onnx/scope.h"
+#include "importer/onnx/frame.h"
+#include "importer/onnx/metadata.h"
 #include "importer/onnx/types.h"
 #include "importer/onnx/upgrades.h"
 
 namespace treadle::onnx {
 namespace {
-
-using Bindings = std::map<std::string, const pb::AttributeProto*>;
-
-// A list of nodes that is being read: a graph's, or those of one call of a function.
-struct Frame {
-  const NodeList* nodes = nullptr;
-  std::vector<int> order;
-  size_t next = 0;
-  Scope* scope = nullptr;
-  std::shared_ptr<const Opsets> opsets;
-  Bindings attributes;  // of the function
-  std::string prefix;   // of names
-  std::string origin;   // the model's node that the call stands in; empty outside functions
-
-  // Of a function's call.
-  const pb::FunctionProto* function = nullptr;
-  const pb::NodeProto* call = nullptr;
-  std::unique_ptr<Scope> own_scope;
-};
-
-// A node's own name, or one made from its place.
-std::string name_of(const pb::NodeProto& node, const Frame& frame) {
-  if (!node.name().empty()) return frame.prefix + node.name();
-  return cat(frame.prefix, node.op_type(), "_", frame.order[frame.next - 1]);
-}
 
 // Shapes that do not fit are an argument's fault at run time, but the model's here.
 std::vector<Known> inferred(const Node& node, const std::vector<const Known*>& inputs,
@@ -72,7 +46,7 @@ class Reader {
     for (const auto& o : model_.graph().output()) {
       attempt([&] { check_output(o, scope); });
     }
-    read_metadata(graph);
+    read_metadata(model_, graph);
     return graph;
   }
 
@@ -88,19 +62,6 @@ class Reader {
       options_.problems->push_back(e);
       return false;
     }
-  }
-
-  void read_metadata(Graph& graph) const {
-    for (const auto& entry : model_.metadata_props()) graph.metadata[entry.key()] = entry.value();
-    auto set = [&](const char* key, bool present, const std::string& value) {
-      if (present && !value.empty()) graph.metadata[key] = value;
-    };
-    set("producer_name", model_.has_producer_name(), model_.producer_name());
-    set("producer_version", model_.has_producer_version(), model_.producer_version());
-    set("domain", model_.has_domain(), model_.domain());
-    set("model_version", model_.has_model_version(), std::to_string(model_.model_version()));
-    graph.name = model_.graph().name();
-    graph.doc = model_.doc_string();
   }
 
   void read_initializers(const pb::GraphProto& proto, Scope& scope,
@@ -210,7 +171,7 @@ class Reader {
   void read_node(const pb::NodeProto& node, std::vector<Frame>& stack) {
     Frame& frame = stack.back();
     const std::string domain = domain_of(node.domain());
-    const std::string here = cat("node '", name_of(node, frame), "' (", domain,
+    const std::string here = cat("node '", frame.name_of(node), "' (", domain,
                                  domain.empty() ? "" : ".", node.op_type(), ")");
     try {
       TREADLE_CHECK(++nodes_read_ <= options_.load.limits.max_nodes, kLimit,
@@ -230,19 +191,11 @@ class Reader {
     }
   }
 
-  // The attribute itself, or what a reference to the enclosing function's attribute stands for.
-  static const pb::AttributeProto* resolve(const pb::AttributeProto& attribute,
-                                           const Frame& frame) {
-    if (attribute.ref_attr_name().empty()) return &attribute;
-    const auto it = frame.attributes.find(attribute.ref_attr_name());
-    return it == frame.attributes.end() ? nullptr : it->second;
-  }
-
   void read_constant(const pb::NodeProto& node, Frame& frame) {
     const pb::AttributeProto* value = nullptr;
     int given = 0;
     for (const auto& a : node.attribute()) {
-      if (const auto* resolved = resolve(a, frame)) {
+      if (const auto* resolved = frame.resolve(a)) {
         value = resolved;
         ++given;
       }
@@ -279,7 +232,7 @@ class Reader {
     old.name = unique_node_name(node, frame);
     std::vector<std::pair<std::string, const pb::GraphProto*>> bodies;
     for (const auto& a : node.attribute()) {
-      const pb::AttributeProto* value = resolve(a, frame);
+      const pb::AttributeProto* value = frame.resolve(a);
       if (value == nullptr) continue;
       TREADLE_CHECK(!old.attributes.has(a.name()), kInvalidModel, "attribute '", a.name(),
                     "' is given twice");
@@ -356,7 +309,7 @@ class Reader {
   }
 
   std::string unique_node_name(const pb::NodeProto& node, const Frame& frame) {
-    const std::string stem = name_of(node, frame);
+    const std::string stem = frame.name_of(node);
     std::string name = stem;
     while (!node_names_.insert(name).second) name = cat(stem, "_", ++suffixes_[stem]);
     return name;
@@ -419,7 +372,7 @@ class Reader {
     }
     for (const auto& a : function.attribute_proto()) frame.attributes[a.name()] = &a;
     for (const auto& a : call.attribute()) {
-      if (const auto* value = resolve(a, caller)) frame.attributes[a.name()] = value;
+      if (const auto* value = caller.resolve(a)) frame.attributes[a.name()] = value;
     }
     frame.opsets = std::make_shared<const Opsets>(opsets_of(function, *caller.opsets));
     const std::string name = unique_node_name(call, caller);

@@ -27,49 +27,45 @@ struct Kind {
   }
 };
 
-template <class Parent, auto Child>
+template <class Parent, class Child>
+Parent parent_of(Child* (Parent::*)());  // only its type is used
+template <auto Member>
 MessageLite* child_of(MessageLite& parent) {
-  return (static_cast<Parent&>(parent).*Child)();
+  return (static_cast<decltype(parent_of(Member))&>(parent).*Member)();
 }
-#define CHILD(parent, accessor) \
-  child_of<pb::parent,          \
-           static_cast<decltype(accessor_type(&pb::parent::accessor))>(&pb::parent::accessor)>
-template <class P, class C>
-C* (P::*accessor_type(C* (P::*)()))();
-#define FIELD(number, kind, parent, accessor) \
-  { number, &kind, CHILD(parent, accessor) }
 
 extern const Kind kGraph;
 constexpr Field kTensorFields[] = {{9, nullptr, nullptr}};
 constexpr Kind kTensor{kTensorFields};
-const Field kSparseFields[] = {FIELD(1, kTensor, SparseTensorProto, mutable_values),
-                               FIELD(2, kTensor, SparseTensorProto, mutable_indices)};
+const Field kSparseFields[] = {{1, &kTensor, child_of<&pb::SparseTensorProto::mutable_values>},
+                               {2, &kTensor, child_of<&pb::SparseTensorProto::mutable_indices>}};
 const Kind kSparse{kSparseFields};
-const Field kAttributeFields[] = {FIELD(5, kTensor, AttributeProto, mutable_t),
-                                  FIELD(6, kGraph, AttributeProto, mutable_g),
-                                  FIELD(10, kTensor, AttributeProto, add_tensors),
-                                  FIELD(11, kGraph, AttributeProto, add_graphs),
-                                  FIELD(22, kSparse, AttributeProto, mutable_sparse_tensor),
-                                  FIELD(23, kSparse, AttributeProto, add_sparse_tensors)};
+const Field kAttributeFields[] = {
+    {5, &kTensor, child_of<&pb::AttributeProto::mutable_t>},
+    {6, &kGraph, child_of<&pb::AttributeProto::mutable_g>},
+    {10, &kTensor, child_of<&pb::AttributeProto::add_tensors>},
+    {11, &kGraph, child_of<&pb::AttributeProto::add_graphs>},
+    {22, &kSparse, child_of<&pb::AttributeProto::mutable_sparse_tensor>},
+    {23, &kSparse, child_of<&pb::AttributeProto::add_sparse_tensors>}};
 const Kind kAttribute{kAttributeFields};
-const Field kNodeFields[] = {FIELD(5, kAttribute, NodeProto, add_attribute)};
+const Field kNodeFields[] = {{5, &kAttribute, child_of<&pb::NodeProto::add_attribute>}};
 const Kind kNode{kNodeFields};
-const Field kGraphFields[] = {FIELD(1, kNode, GraphProto, add_node),
-                              FIELD(5, kTensor, GraphProto, add_initializer),
-                              FIELD(15, kSparse, GraphProto, add_sparse_initializer)};
+const Field kGraphFields[] = {{1, &kNode, child_of<&pb::GraphProto::add_node>},
+                              {5, &kTensor, child_of<&pb::GraphProto::add_initializer>},
+                              {15, &kSparse, child_of<&pb::GraphProto::add_sparse_initializer>}};
 const Kind kGraph{kGraphFields};
-const Field kFunctionFields[] = {FIELD(7, kNode, FunctionProto, add_node),
-                                 FIELD(11, kAttribute, FunctionProto, add_attribute_proto)};
+const Field kFunctionFields[] = {
+    {7, &kNode, child_of<&pb::FunctionProto::add_node>},
+    {11, &kAttribute, child_of<&pb::FunctionProto::add_attribute_proto>}};
 const Kind kFunction{kFunctionFields};
-const Field kTrainingFields[] = {FIELD(1, kGraph, TrainingInfoProto, mutable_initialization),
-                                 FIELD(2, kGraph, TrainingInfoProto, mutable_algorithm)};
+const Field kTrainingFields[] = {
+    {1, &kGraph, child_of<&pb::TrainingInfoProto::mutable_initialization>},
+    {2, &kGraph, child_of<&pb::TrainingInfoProto::mutable_algorithm>}};
 const Kind kTraining{kTrainingFields};
-const Field kModelFields[] = {FIELD(7, kGraph, ModelProto, mutable_graph),
-                              FIELD(20, kTraining, ModelProto, add_training_info),
-                              FIELD(25, kFunction, ModelProto, add_functions)};
+const Field kModelFields[] = {{7, &kGraph, child_of<&pb::ModelProto::mutable_graph>},
+                              {20, &kTraining, child_of<&pb::ModelProto::add_training_info>},
+                              {25, &kFunction, child_of<&pb::ModelProto::add_functions>}};
 const Kind kModel{kModelFields};
-#undef FIELD
-#undef CHILD
 
 constexpr size_t kMaxDepth = 100;  // protobuf's own limit
 

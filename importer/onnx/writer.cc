@@ -7,6 +7,7 @@
 #include "graph/ops/op.h"
 #include "importer/onnx/history.h"
 #include "importer/onnx/legalize.h"
+#include "importer/onnx/metadata.h"
 #include "importer/onnx/types.h"
 
 namespace treadle::onnx {
@@ -120,23 +121,7 @@ class Writer {
       ir = std::max(ir, ir_version_of(domain, version));
     }
     model.set_ir_version(ir);
-    model.set_producer_name("treadle");
-    if (!graph.doc.empty()) model.set_doc_string(graph.doc);
-    for (const auto& [key, value] : graph.metadata) {
-      if (key == "producer_name") {
-        model.set_producer_name(value);
-      } else if (key == "producer_version") {
-        model.set_producer_version(value);
-      } else if (key == "domain") {
-        model.set_domain(value);
-      } else if (key == "model_version") {
-        model.set_model_version(std::strtoll(value.c_str(), nullptr, 10));
-      } else {
-        auto& entry = *model.add_metadata_props();
-        entry.set_key(key);
-        entry.set_value(value);
-      }
-    }
+    write_metadata(graph, model);
   }
 
   std::string fresh_name(const std::string& stem) {
