@@ -81,8 +81,7 @@ class Fuser {
 
   bool add(Product& p, const Node& user) {
     const ValueId other = user.input(user.input(0) == p.value ? 1 : 0);
-    if (other == p.value || !same_type(pass_.type(user.output()), pass_.type(p.value)))
-      return false;
+    if (other == p.value) return false;
     if (!p.bias.valid() && !p.new_bias.defined() && !p.residual.valid()) {
       p.new_bias = as_bias(p, other);
       if (p.new_bias.defined()) {
@@ -91,7 +90,9 @@ class Fuser {
       }
     }
     if (p.residual.valid()) return false;
-    if (!same_type(pass_.type(other), pass_.type(p.value))) {
+    const bool same = same_type(pass_.type(other), pass_.type(p.value)) &&
+                      same_type(pass_.type(user.output()), pass_.type(p.value));
+    if (!same) {
       pass_.refuse(p.id, cat("cannot add ", pass_.type(other).text(), " to ",
                              pass_.type(p.value).text(), " in one step"));
       return false;

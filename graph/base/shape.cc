@@ -48,6 +48,15 @@ std::optional<Dims> concrete(const Shape& shape) {
 Shape symbolic(const Dims& dims) { return {dims.begin(), dims.end()}; }
 
 namespace {
+// a = min(integer, b). Beside b that is b, or the run is in error: a table of positions cut to the
+// length.
+bool is_capped(const Dim& a, const Dim& b) {
+  const std::string text = a.text(), end = ", " + b.text() + ")";
+  if (!text.starts_with("min(") || !text.ends_with(end) || b.is_unknown()) return false;
+  const std::string cap = text.substr(4, text.size() - 4 - end.size());
+  return !cap.empty() && cap.find_first_not_of("0123456789") == std::string::npos;
+}
+
 Dim broadcast_dim(const Dim& a, const Dim& b) {
   if (a.is(1)) return b;
   if (b.is(1)) return a;
@@ -57,6 +66,8 @@ Dim broadcast_dim(const Dim& a, const Dim& b) {
   if (a.known() && !b.known()) return a;
   if (b.known() && !a.known()) return b;
   if (a.known() && b.known()) fail(Code::kInvalidArgument, a.text(), " and ", b.text());
+  if (is_capped(a, b)) return b;
+  if (is_capped(b, a)) return a;
   return Dim::unknown();
 }
 }  // namespace

@@ -32,6 +32,11 @@ namespace {
 
 bool beyond_any_dim(int64_t i) { return i >= INT32_MAX; }
 
+// Sums and products of symbols, which stand for dimensions, are not negative.
+bool is_size(const Dim& value) {
+  return !value.is_unknown() && value.text().find('-') == std::string::npos;
+}
+
 // The length of a slice of a symbolic dim, as far as it can be told.
 Dim slice_length(const Dim& dim, const Dim& start, const Dim& end, int64_t step) {
   if (dim.known() && start.known() && end.known()) {
@@ -55,7 +60,7 @@ Dim slice_length(const Dim& dim, const Dim& start, const Dim& end, int64_t step)
     length = 0;
   } else if (end.known() && end.value() < 0 && s >= 0) {
     length = Dim::max(0, dim + Dim(bounded(end.value())) - Dim(s));
-  } else if (s == 0 && end.known()) {
+  } else if (s == 0 && (end.known() || is_size(end))) {
     length = Dim::min(dim, end);
   }
   return Dim::ceil_div(length, bounded(step));
