@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "backends/cpu/native_rows.h"
 #include "backends/cpu/native_view.h"
@@ -136,16 +135,15 @@ class ReduceKernel : public Kernel {
   }
 
  private:
-  static constexpr int64_t kPiece = 512;  // columns whose sums stay in L1
+  static constexpr int64_t kPiece = 512;  // columns that one thread takes at once
 
   void reduce_columns(const float* from, float* to, size_t columns) const {
-    constexpr float kInfinity = std::numeric_limits<float>::infinity();
-    const float zero = rule_.op == RowOp::kMax   ? -kInfinity
-                       : rule_.op == RowOp::kMin ? kInfinity
-                                                 : 0;
-    std::fill_n(to, columns, zero);
-    for (int64_t k = 0; k < shape_.n; ++k)
-      rows_.accumulate(rule_.op, from + k * shape_.inner, to, columns);
+    rows_.reduce_columns(rule_.op,
+                         {.x = from,
+                          .rows = static_cast<size_t>(shape_.n),
+                          .stride = static_cast<size_t>(shape_.inner),
+                          .count = columns},
+                         to);
     if (rule_.finish == Finish::kNone) return;
     for (size_t i = 0; i < columns; ++i) to[i] = finished(to[i]);
   }

@@ -87,27 +87,75 @@ HWY_INLINE void map_row(const float* x, float* y, size_t n, F f) {
   if (i < n) store_part(d, f(load_part(d, x + i, n - i), i), y + i, n - i);
 }
 
-template <class F>
-HWY_INLINE void accumulate_with(const float* x, float* to, size_t n, F f) {
+// One or two vectors of columns at a time, in four chains of rows.
+template <size_t kVectors, class L, class F, class J>
+HWY_INLINE void fold_columns(const Columns& c, size_t at, V zero, const L& load, const F& f,
+                             const J& join, V (&result)[kVectors]) {
+  constexpr size_t kChains = 4;
   const size_t lanes = hn::Lanes(d);
-  size_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    hn::StoreU(f(hn::LoadU(d, to + i), hn::LoadU(d, x + i)), d, to + i);
-  if (i < n)
-    store_part(d, f(load_part(d, to + i, n - i), load_part(d, x + i, n - i)), to + i, n - i);
+  V sum[kChains][kVectors];
+  for (auto& chain : sum) {
+    for (V& v : chain) v = zero;
+  }
+  const float* x = c.x + at;
+  size_t row = 0;
+  for (; row + kChains <= c.rows; row += kChains) {
+#pragma GCC unroll 4
+    for (size_t k = 0; k < kChains; ++k) {
+#pragma GCC unroll 2
+      for (size_t v = 0; v < kVectors; ++v)
+        sum[k][v] = f(sum[k][v], load(x + k * c.stride + v * lanes));
+    }
+    x += kChains * c.stride;
+  }
+  for (; row < c.rows; ++row, x += c.stride) {
+    for (size_t v = 0; v < kVectors; ++v) sum[0][v] = f(sum[0][v], load(x + v * lanes));
+  }
+  for (size_t v = 0; v < kVectors; ++v) {
+    result[v] = join(join(sum[0][v], sum[1][v]), join(sum[2][v], sum[3][v]));
+  }
 }
 
-void accumulate_row(RowOp op, const float* x, float* to, size_t n) {
+template <class F, class J>
+HWY_INLINE void columns_with(const Columns& c, float* to, float zero, const F& f, const J& join) {
+  const size_t lanes = hn::Lanes(d);
+  const V start = hn::Set(d, zero);
+  const auto whole = [](const float* x) HWY_ATTR { return hn::LoadU(d, x); };
+  size_t at = 0;
+  for (; at + 2 * lanes <= c.count; at += 2 * lanes) {
+    V pair[2];
+    fold_columns(c, at, start, whole, f, join, pair);
+    hn::StoreU(pair[0], d, to + at);
+    hn::StoreU(pair[1], d, to + at + lanes);
+  }
+  for (; at < c.count; at += lanes) {
+    V one[1];
+    const size_t left = c.count - at;
+    if (left >= lanes) {
+      fold_columns(c, at, start, whole, f, join, one);
+      hn::StoreU(one[0], d, to + at);
+    } else {
+      const auto part = [left](const float* x) HWY_ATTR { return load_part(d, x, left); };
+      fold_columns(c, at, start, part, f, join, one);
+      store_part(d, one[0], to + at, left);
+    }
+  }
+}
+
+void reduce_columns(RowOp op, const Columns& c, float* to) {
+  const auto add = [](V a, V b) HWY_ATTR { return hn::Add(a, b); };
+  const auto high = [](V a, V b) HWY_ATTR { return max_of(a, b); };
+  const auto low = [](V a, V b) HWY_ATTR { return min_of(a, b); };
   switch (op) {
-    case RowOp::kMax:
-      return accumulate_with(x, to, n, [](V a, V b) HWY_ATTR { return max_of(a, b); });
-    case RowOp::kMin:
-      return accumulate_with(x, to, n, [](V a, V b) HWY_ATTR { return min_of(a, b); });
+    case RowOp::kMax: return columns_with(c, to, -kInf, high, high);
+    case RowOp::kMin: return columns_with(c, to, kInf, low, low);
     case RowOp::kSumSquare:
-      return accumulate_with(x, to, n, [](V a, V b) HWY_ATTR { return hn::MulAdd(b, b, a); });
+      return columns_with(
+          c, to, 0, [](V a, V b) HWY_ATTR { return hn::MulAdd(b, b, a); }, add);
     case RowOp::kSumAbs:
-      return accumulate_with(x, to, n, [](V a, V b) HWY_ATTR { return hn::Add(a, hn::Abs(b)); });
-    default: return accumulate_with(x, to, n, [](V a, V b) HWY_ATTR { return hn::Add(a, b); });
+      return columns_with(
+          c, to, 0, [](V a, V b) HWY_ATTR { return hn::Add(a, hn::Abs(b)); }, add);
+    default: return columns_with(c, to, 0, add, add);
   }
 }
 
@@ -152,7 +200,7 @@ NormResult normalize_row(const NormRow& r) {
 
 const RowFunctions* row_table() {
   static const RowFunctions table{softmax_row, log_softmax_row, normalize_row, reduce_row,
-                                  accumulate_row};
+                                  reduce_columns};
   return &table;
 }
 

@@ -1,4 +1,5 @@
-// Functions over one dense row of floats: softmax, normalization, reduction.
+// Functions over one dense row of floats: softmax, normalization, reduction; and reduction of
+// columns.
 #pragma once
 
 #include <cstddef>
@@ -22,13 +23,20 @@ struct NormResult {
   float inverse_deviation;
 };
 
+struct Columns {
+  const float* x;
+  size_t rows;
+  size_t stride;
+  size_t count;
+};
+
 struct RowFunctions {
   void (*softmax)(const float* x, float* y, size_t n);
   void (*log_softmax)(const float* x, float* y, size_t n);
   NormResult (*normalize)(const NormRow& row);
   float (*reduce)(RowOp op, const float* x, size_t n);
-  // to[i] = op(to[i], x[i]).
-  void (*accumulate)(RowOp op, const float* x, float* to, size_t n);
+  // to[i] = the reduction of column i of `rows` rows that are `stride` apart.
+  void (*reduce_columns)(RowOp op, const Columns& columns, float* to);
 };
 const RowFunctions& row_functions();
 

@@ -31,6 +31,7 @@ constexpr Candidate kCandidates[] = {
     {"Gemm", "", &kOnednnMatMul},
     {"MatMul", "", &kOnednnMatMul},
     {"AveragePool", "", &kOnednnPool},
+    {"GlobalAveragePool", "", &kNativeReduce},
     {"GlobalAveragePool", "", &kOnednnPool},
     {"GlobalMaxPool", "", &kOnednnPool},
     {"LRN", "", &kOnednnLrn},
@@ -68,7 +69,6 @@ constexpr Candidate kAfterElementwise[] = {
     {"ReduceMin", "", &kNativeReduce},
     {"ReduceSum", "", &kNativeReduce},
     {"ReduceSumSquare", "", &kNativeReduce},
-    {"GlobalAveragePool", "", &kNativeReduce},
 };
 
 std::vector<Candidate> all_candidates() {
