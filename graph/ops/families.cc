@@ -31,6 +31,7 @@ std::vector<std::span<const OpDef>> op_families() {
       microsoft_ops(),
       recurrent_ops(),
       reshape_ops(),
+      resize_ops(),
       transpose_ops(),
       tree_ensemble_ops(),
       unary_ops(),

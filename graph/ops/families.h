@@ -33,6 +33,7 @@ std::span<const OpDef> quantized_lstm_ops();
 std::span<const OpDef> microsoft_ops();
 std::span<const OpDef> recurrent_ops();
 std::span<const OpDef> reshape_ops();
+std::span<const OpDef> resize_ops();
 std::span<const OpDef> transpose_ops();
 std::span<const OpDef> concat_ops();
 std::span<const OpDef> tree_ensemble_ops();
