@@ -1,0 +1,98 @@
+// The pipeline's own options and report: skipping, bounding, provenance, bodies.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "graph/ops/op.h"
+#include "graph/text.h"
+#include "optimizer/optimizer.h"
+
+namespace treadle {
+namespace {
+
+using testing::HasSubstr;
+
+Graph three_identities() {
+  return parse(R"(g (float[N] x) => (float[N] y) {
+  [a] p = Identity (x)
+  [b] q = Identity (p)
+  [c] r = Identity (q)
+  [d] y = Abs (r)
+})");
+}
+
+int64_t fired(const OptimizeReport& report) {
+  int64_t sum = 0;
+  for (const PassReport& pass : report.passes) sum += pass.fired;
+  return sum;
+}
+
+TEST(Pipeline, ReportsWhatFired) {
+  Graph g = three_identities();
+  const OptimizeReport report = optimize(g);
+  EXPECT_EQ(report.nodes_before, 4u);
+  EXPECT_EQ(report.nodes_after, 1u);
+  EXPECT_EQ(report.passes.size(), pass_names().size());
+  EXPECT_EQ(fired(report), 3);
+}
+
+TEST(Pipeline, StopsAfterSoManyRewrites) {
+  for (int64_t bound : {0, 1, 2}) {
+    Graph g = three_identities();
+    OptimizeOptions options;
+    options.stop_after = bound;
+    EXPECT_EQ(fired(optimize(g, options)), bound);
+    EXPECT_EQ(g.node_count(), static_cast<size_t>(4 - bound));
+  }
+}
+
+TEST(Pipeline, SkipsByName) {
+  Graph g = three_identities();
+  OptimizeOptions options;
+  for (const std::string& name : pass_names()) options.skip.insert(name);
+  EXPECT_EQ(fired(optimize(g, options)), 0);
+  options.skip = {"eliminat"};
+  try {
+    optimize(g, options);
+    FAIL() << "an unknown pass was taken";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), Code::kInvalidArgument);
+    EXPECT_THAT(e.what(), HasSubstr("did you mean 'eliminate'?"));
+  }
+}
+
+TEST(Pipeline, OriginsAreTheSourceNodes) {
+  Graph g = parse(R"(g (float[N, 2, 3, 3] x) => (float[N, 2, 3, 3] y)
+<float[2, 2, 1, 1] w = {1, 2, 3, 4}, float[2, 1, 1] k = {2, 3}> {
+  [conv] c = Conv (x, w)
+  [scale] d = Mul (c, k)
+  [sig] s = Sigmoid (d)
+  [mul] y = Mul (d, s)
+})");
+  optimize(g);
+  ASSERT_EQ(g.node_count(), 1u);
+  const Node& node = g.node(g.topological_order()[0]);
+  EXPECT_TRUE(node.is("FusedConv", "treadle"));
+  EXPECT_EQ(node.attributes.s("activation", ""), "Swish");
+  EXPECT_THAT(node.origins, testing::UnorderedElementsAre("conv", "scale", "sig", "mul"));
+}
+
+TEST(Pipeline, OptimizesBodies) {
+  Graph g = parse(R"(g (float[2] x, bool c) => (float[2] y) {
+  y = If <then_branch = t () => (float[2] a) {
+      p = Identity (x)
+      a = Neg (p)
+    }, else_branch = e () => (float[2] b) {
+      q = Neg (x)
+      b = Neg (q)
+    }> (c)
+})");
+  OptimizeOptions options;
+  options.verify = true;
+  optimize(g, options);
+  const Node& node = g.node(g.topological_order()[0]);
+  EXPECT_EQ(node.subgraphs[0].graph->node_count(), 1u);
+  EXPECT_EQ(node.subgraphs[1].graph->node_count(), 0u);
+}
+
+}  // namespace
+}  // namespace treadle
