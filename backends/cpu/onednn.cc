@@ -88,13 +88,9 @@ void check(dnnl_status_t status, const char* what) {
 }  // namespace
 
 const dnnl::engine& engine() { return process().engine; }
-bool has_avx512() { return includes(dnnl_cpu_isa_avx512_core); }
-bool has_int8_dot() {
-  constexpr unsigned kVnni = dnnl_cpu_isa_avx512_core_vnni & ~dnnl_cpu_isa_avx512_core;
-  constexpr unsigned kVnni2 = dnnl_cpu_isa_avx2_vnni & ~dnnl_cpu_isa_avx2;
-  return (process().effective & (kVnni | kVnni2)) != 0;
+Layout conv_layout() {
+  return includes(dnnl_cpu_isa_avx512_core) ? kBlocked16 : kChannelsLast;  // docs/adr/004
 }
-Layout conv_layout() { return has_avx512() ? kBlocked16 : kChannelsLast; }
 
 memory::data_type dnnl_type(DType dtype) {
   using type = memory::data_type;

@@ -17,15 +17,11 @@ namespace treadle::cpu {
 
 using DnnlDesc = dnnl::memory::desc;
 using DnnlTag = dnnl::memory::format_tag;
-using DnnlArgs = std::vector<std::pair<int, DnnlDesc>>;
 
 // The CPU engine of the process. The first call settles the instruction set: what oneDNN finds,
 // lowered by the environment variable TREADLE_ISA (oneDNN's names, or the native kernels' scalar
 // avx2 avx512), and never AMX where the processor does not describe its tiles.
 const dnnl::engine& engine();
-bool has_avx512();
-bool has_int8_dot();  // u8 x s8 products are summed in 32 bits; without it oneDNN may saturate at
-                      // 16
 // The layout in which float convolutions run best on this machine.
 Layout conv_layout();
 
