@@ -21,7 +21,8 @@ struct LoadLimits {
 };
 
 struct LoadOptions {
-  // Initializers that are also graph inputs are constants, unless named here.
+  // Initializers that are also graph inputs are constants, unless named here: then they are inputs
+  // like any other, and their value in the file is not used.
   std::set<std::string> overridable;
   // Map weights from the file instead of reading them. A file that shrinks while it is mapped kills
   // the process.
