@@ -8,6 +8,7 @@ namespace treadle {
 std::vector<std::span<const OpDef>> op_families() {
   return {
       conv_ops(),
+      einsum_ops(),
       along_axis_ops(),
       attention_ops(),
       binary_ops(),

@@ -11,6 +11,7 @@ struct OpDef;
 std::vector<std::span<const OpDef>> op_families();  // families.cc
 
 std::span<const OpDef> conv_ops();
+std::span<const OpDef> einsum_ops();
 std::span<const OpDef> along_axis_ops();
 std::span<const OpDef> attention_ops();
 std::span<const OpDef> binary_ops();
