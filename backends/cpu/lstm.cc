@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/cpu/native_panels.h"
 #include "backends/cpu/onednn.h"
+#include "backends/cpu/parallel.h"
 #include "backends/cpu/rnn.h"
+#include "backends/cpu/simd_gemm.h"
 #include "backends/cpu/simd_tape.h"
 #include "graph/ops/recurrent.h"
 
@@ -75,6 +78,56 @@ Compiled make_product(const NodeSpec& spec, const ProductSpec& s, const CompileC
   }
   builder.add(InnerProduct(pd), pd, std::move(arguments));
   return builder.finish(pd.impl_info_str());
+}
+
+// gates += h · weights[direction]ᵀ row by row, where oneDNN's matrix-vector products are slow.
+class StepKernel : public Kernel {
+ public:
+  StepKernel(const ProductSpec& s, std::shared_ptr<Buffer> panels, int threads)
+      : s_(s), panels_(std::move(panels)), gemm_(gemm_functions()), threads_(threads) {}
+  void run(const KernelArgs& args) const override {
+    const auto* h = static_cast<const float*>(args.inputs[0]);
+    auto* gates = static_cast<float*>(args.outputs[0]);
+    const auto* panels = reinterpret_cast<const float*>(panels_->data());
+    const int64_t unit = 8 * static_cast<int64_t>(gemm_.panel);
+    const int64_t grain = std::max<int64_t>(1, 4 * kParallelGrain / (unit * s_.columns));
+    parallel_for(threads_, ceil_div(s_.outputs, unit), grain, [&](int64_t begin, int64_t end) {
+      const int64_t at = begin * unit;
+      const int64_t count = std::min(s_.outputs, end * unit) - at;
+      for (int64_t row = 0; row < s_.rows; ++row) {
+        float* y = gates + row * s_.outputs + at;
+        gemm_.multiply({.a = h + row * s_.columns,
+                        .a_stride = static_cast<size_t>(s_.columns),
+                        .panels = panels + at * s_.columns,
+                        .k = static_cast<size_t>(s_.columns),
+                        .bias = y,
+                        .y = y,
+                        .y_stride = static_cast<size_t>(s_.outputs),
+                        .rows = 1,
+                        .columns = static_cast<size_t>(count)});
+      }
+    });
+  }
+
+ private:
+  ProductSpec s_;
+  std::shared_ptr<Buffer> panels_;
+  const GemmFunctions& gemm_;
+  int threads_;
+};
+
+constexpr int64_t kVectorRows = 2;
+
+Compiled make_step(const NodeSpec& spec, const ProductSpec& s, const CompileContext& context) {
+  if (s.rows > kVectorRows) return make_product(spec, s, context);
+  const auto at = static_cast<int64_t>(s.direction) * s.outputs * s.columns;
+  auto panels = packed_panels(
+      *spec.constant(s.weights),
+      {.n = s.outputs, .k = s.columns, .row = 1, .column = s.columns, .at = at}, context.packs);
+  Compiled compiled;
+  compiled.name = "native gemm";
+  compiled.kernel = std::make_unique<StepKernel>(s, std::move(panels), context.threads);
+  return compiled;
 }
 
 // The cell, over rows of `hidden`: registers i, o, f, g (the candidate), c, h.
@@ -239,7 +292,7 @@ Compiled compile_lstm(const NodeSpec& spec, const CompileContext& context) {
         direction.rest =
             make_product(spec, {rest * p.batch, p.input, outputs, d, kW, false}, context);
       }
-      direction.step = make_product(spec, {p.batch, p.hidden, outputs, d, kR, true}, context);
+      direction.step = make_step(spec, {p.batch, p.hidden, outputs, d, kR, true}, context);
       directions.push_back(std::move(direction));
     }
   });

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "backends/cpu/native_lower.h"
+#include "backends/cpu/native_panels.h"
 #include "backends/cpu/onednn.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/simd_gemm.h"
@@ -62,22 +63,6 @@ std::optional<Product> product_of(const NodeSpec& spec) {
   p.scale = attributes.f("alpha", 1);
   p.bias_scale = is_gemm(*spec.node) ? attributes.f("beta", 1) : 1;
   return p;
-}
-
-std::shared_ptr<Buffer> packed_panels(const Product& p, const float* b) {
-  const auto panel = static_cast<int64_t>(gemm_functions().panel);
-  const int64_t panels = ceil_div(p.n, panel);
-  auto buffer = Buffer::allocate(
-      static_cast<size_t>(byte_size(DType::kFloat, checked_mul(checked_mul(panels, panel), p.k))));
-  auto* to = reinterpret_cast<float*>(buffer->data());
-  for (int64_t first = 0; first < p.n; first += panel) {
-    for (int64_t k = 0; k < p.k; ++k) {
-      for (int64_t c = first; c < first + panel; ++c) {
-        *to++ = c < p.n ? p.scale * b[k * p.row + c * p.column] : 0;
-      }
-    }
-  }
-  return buffer;
 }
 
 class GemmKernel : public Kernel {
@@ -194,12 +179,8 @@ Compiled compile_gemm(const NodeSpec& spec, const CompileContext& context) {
   parts.product = *product_of(spec);
   const Product& p = parts.product;
   const Tensor& b = *spec.constant(kB);
-  const auto pack = [&] { return packed_panels(p, b.data<float>().data()); };
-  parts.panels =
-      context.packs == nullptr
-          ? pack()
-          : context.packs->get(
-                b, cat("panels", gemm_functions().panel, "/", p.n, "/", p.row, "/", p.scale), pack);
+  parts.panels = packed_panels(
+      b, {.n = p.n, .k = p.k, .row = p.row, .column = p.column, .scale = p.scale}, context.packs);
   if (spec.has(kBias) && p.bias_scale == 0) {
     parts.bias.assign(static_cast<size_t>(p.n), 0);
   } else if (const Tensor* bias = spec.constant(kBias)) {
