@@ -176,6 +176,7 @@ void fuse(Pass& pass, NodeId id) {
 }  // namespace
 
 void fuse_attention(Pass& pass) {
+  if (!pass.options.attention) return;
   for (NodeId id : pass.graph.topological_order()) {
     if (pass.stopped()) return;
     if (!pass.graph.alive(id)) continue;

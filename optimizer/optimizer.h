@@ -11,10 +11,13 @@
 namespace treadle {
 
 struct OptimizeOptions {
-  std::set<std::string> skip;     // names of passes
-  int64_t stop_after = -1;        // rewrites in all, to bisect a wrong one; -1 = no bound
-  int64_t fold_growth = 4 << 20;  // bytes that folding one node may add over what it frees
-  bool verify = false;  // check every invariant after each pass (on in tests and dev builds)
+  std::set<std::string> skip;  // names of passes
+  int64_t stop_after = -1;     // rewrites in all, to bisect a wrong one; -1 = no bound
+  // Bytes that folding one node may add over what it frees; unpacking a weight to 8 times its size
+  // is always allowed.
+  int64_t fold_growth = 4 << 20;
+  bool verify = false;     // check every invariant after each pass (on in tests and dev builds)
+  bool attention = false;  // make Attention nodes: where the backend has a kernel for them
 };
 
 struct PassReport {
