@@ -5,6 +5,7 @@
 #include "graph/ops/move.h"
 #include "graph/ops/op.h"
 #include "graph/ops/split.h"
+#include "graph/ops/stack.h"
 
 namespace treadle {
 
@@ -35,6 +36,38 @@ std::vector<Dim> split_sizes(const Dim& dim, const std::vector<Dim>* sizes, size
     left -= d.value();
   }
   return out;
+}
+
+Dims concat_dims(const std::vector<const Tensor*>& parts, int64_t axis) {
+  TREADLE_CHECK(!parts.empty(), kInvalidData, "nothing to concatenate");
+  const Tensor& first = *parts.front();
+  Dims dims = first.dims();
+  const auto at = static_cast<size_t>(resolve_axis(axis, first.rank()));
+  dims[at] = 0;
+  for (const Tensor* t : parts) {
+    Dims own = t->dims();
+    TREADLE_CHECK(own.size() == dims.size(), kInvalidData, "ranks ", dims.size(), " and ",
+                  own.size());
+    const int64_t size = std::exchange(own[at], dims[at]);
+    TREADLE_CHECK(own == dims && t->dtype() == first.dtype(), kInvalidData,
+                  dtype_name(first.dtype()), shape_text(first.dims()), " and ",
+                  dtype_name(t->dtype()), shape_text(t->dims()), " differ beside axis ", at);
+    dims[at] = checked_add(dims[at], size);
+  }
+  return dims;
+}
+
+void concat_tensors(const std::vector<const Tensor*>& parts, int64_t axis, Tensor& out) {
+  const AxisSplit split = split_axis(out.dims(), axis);
+  const auto at = static_cast<size_t>(resolve_axis(axis, out.rank()));
+  move_elements(parts, out, [&]<class T>(const std::vector<const T*>& from, T* to) {
+    for (int64_t o = 0; o < split.outer; ++o) {
+      for (size_t i = 0; i < from.size(); ++i) {
+        const int64_t run = parts[i]->dim(at) * split.inner;
+        to = std::copy_n(from[i] + o * run, run, to);
+      }
+    }
+  });
 }
 
 namespace {
@@ -79,32 +112,10 @@ void infer_concat(InferContext& c) {
 }
 
 void eval_concat(EvalContext& c) {
-  Dims dims = c.input(0).dims();
-  const auto axis =
-      static_cast<size_t>(resolve_axis(c.attributes().i("axis", 0), c.input(0).rank()));
   std::vector<const Tensor*> inputs;
-  dims[axis] = 0;
-  for (size_t i = 0; i < c.input_count(); ++i) {
-    Dims own = c.input(i).dims();
-    TREADLE_CHECK(own.size() == dims.size(), kInvalidData, "ranks ", dims.size(), " and ",
-                  own.size());
-    const int64_t size = std::exchange(own[axis], dims[axis]);
-    TREADLE_CHECK(own == dims, kInvalidData, "shapes ", shape_text(c.input(0).dims()), " and ",
-                  shape_text(c.input(i).dims()), " differ beside axis ", axis);
-    dims[axis] = checked_add(dims[axis], size);
-    inputs.push_back(&c.input(i));
-  }
-  Tensor& out = c.output(0, dims);
-  const int64_t outer = product(dims, 0, axis);
-  const int64_t inner = product(dims, axis + 1, dims.size());
-  move_elements(inputs, out, [&]<class T>(const std::vector<const T*>& from, T* to) {
-    for (int64_t o = 0; o < outer; ++o) {
-      for (size_t i = 0; i < from.size(); ++i) {
-        const int64_t run = inputs[i]->dim(axis) * inner;
-        to = std::copy_n(from[i] + o * run, run, to);
-      }
-    }
-  });
+  for (size_t i = 0; i < c.input_count(); ++i) inputs.push_back(&c.input(i));
+  const int64_t axis = c.attributes().i("axis", 0);
+  concat_tensors(inputs, axis, c.output(0, concat_dims(inputs, axis)));
 }
 
 // ---- Split

@@ -167,7 +167,9 @@ void infer_loop(InferContext& c) {
     TREADLE_CHECK(i + 1 < results.size(), kInvalidModel, "the body has no output for output ", i);
     const Type& body = results[i + 1].type;
     if (i < carried) {
-      c.set_type(i, merge_types(c.type(i + 2), body));
+      // A value that becomes another kind of value does so in the first iteration.
+      const Type& initial = c.type(i + 2);
+      c.set_type(i, initial.kind == body.kind ? merge_types(initial, body) : body);
     } else {
       Type scanned = Type::tensor(body.dtype, body.shape);
       if (scanned.shape) scanned.shape->insert(scanned.shape->begin(), Dim::unknown());

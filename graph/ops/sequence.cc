@@ -114,43 +114,16 @@ void infer_concat_from(InferContext& c) {
   c.set_type(0, out);
 }
 
-Tensor concatenate(const std::vector<Tensor>& parts, int64_t axis) {
-  Dims dims = parts.front().dims();
-  const auto at = static_cast<size_t>(resolve_axis(axis, parts.front().rank()));
-  dims[at] = 0;
-  std::vector<const Tensor*> sources;
-  for (const Tensor& t : parts) {
-    Dims own = t.dims();
-    TREADLE_CHECK(own.size() == dims.size() && t.dtype() == parts.front().dtype(), kInvalidData,
-                  "cannot concatenate ", shape_text(t.dims()), " and ",
-                  shape_text(parts.front().dims()));
-    const int64_t size = std::exchange(own[at], dims[at]);
-    TREADLE_CHECK(own == dims, kInvalidData, "shapes ", shape_text(parts.front().dims()), " and ",
-                  shape_text(t.dims()), " differ beside axis ", at);
-    dims[at] = checked_add(dims[at], size);
-    sources.push_back(&t);
-  }
-  Tensor out(parts.front().dtype(), dims);
-  const int64_t outer = product(dims, 0, at);
-  const int64_t inner = product(dims, at + 1, dims.size());
-  move_elements(sources, out, [&]<class T>(const std::vector<const T*>& from, T* to) {
-    for (int64_t o = 0; o < outer; ++o) {
-      for (size_t i = 0; i < from.size(); ++i) {
-        const int64_t run = parts[i].dim(at) * inner;
-        to = std::copy_n(from[i] + o * run, run, to);
-      }
-    }
-  });
-  return out;
-}
-
 void eval_concat_from(EvalContext& c) {
   std::vector<Tensor> parts;
   for (const Value& v : sequence_of(c, 0)) parts.push_back(v.tensor());
   TREADLE_CHECK(!parts.empty(), kInvalidData, "cannot concatenate an empty sequence");
   const int64_t axis = c.attributes().i("axis", 0);
-  const bool stacked = c.attributes().i("new_axis", 0) != 0;
-  c.set_output(0, stacked ? stack_tensors(parts, axis, false) : concatenate(parts, axis));
+  if (c.attributes().i("new_axis", 0) != 0)
+    return c.set_output(0, stack_tensors(parts, axis, false));
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& t : parts) pointers.push_back(&t);
+  concat_tensors(pointers, axis, c.output(0, parts.front().dtype(), concat_dims(pointers, axis)));
 }
 
 void infer_split_to(InferContext& c) {

@@ -4,6 +4,7 @@
 
 #include "graph/builder.h"
 #include "graph/ops/op.h"
+#include "tests/support/ways.h"
 
 namespace treadle::test {
 namespace {
@@ -64,15 +65,6 @@ OneNode one_node(const OpCase& c, bool small_constants) {
     if (results[i].valid()) made.graph.add_output(cat("out", i), results[i]);
   }
   return made;
-}
-
-void expect_same(const std::vector<Value>& got, const std::vector<Value>& want, const OpCase& c,
-                 const std::string& what) {
-  ASSERT_EQ(got.size(), want.size()) << what << ": number of outputs";
-  for (size_t i = 0; i < want.size(); ++i) {
-    const std::string d = difference(got[i], want[i], {c.rtol, c.atol});
-    EXPECT_TRUE(d.empty()) << what << ", output " << i << ": " << d;
-  }
 }
 
 // Reports an exception of one check and lets the others run.
@@ -151,7 +143,18 @@ void check_decomposition(const OpCase& c, const std::vector<Value>& reference) {
   if (op.decompose == nullptr) return;
   ASSERT_TRUE(expand(made.graph, made.node));
   verify(made.graph);
-  expect_same(evaluate(made.graph, made.inputs), reference, c, "decomposition");
+  expect_same(evaluate(made.graph, made.inputs), reference, {c.rtol, c.atol}, "decomposition");
+}
+
+// Twice: with every input given, and with the small ones constants, which more rules and kernels
+// can read.
+void check_ways(const OpCase& c, const std::vector<Value>& reference) {
+  for (const bool small_constants : {false, true}) {
+    OneNode made = one_node(c, small_constants);
+    if (made.graph.node(made.node).op->has(kRandom)) return;
+    annotate(made.graph);
+    expect_same_everywhere(made.graph, made.inputs, reference, {c.rtol, c.atol});
+  }
 }
 
 void check_error(const OpCase& c) {
@@ -169,6 +172,7 @@ using Check = void (*)(const OpCase&, const std::vector<Value>& reference);
 constexpr std::pair<const char*, Check> kChecks[] = {
     {"inference", check_inference},
     {"decomposition", check_decomposition},
+    {"ways", check_ways},
 };
 
 void run(const OpCase& c) {
@@ -179,7 +183,7 @@ void run(const OpCase& c) {
   if (!c.want.empty()) {
     std::vector<Value> want = c.want;
     std::erase_if(want, [](const Value& v) { return v.empty(); });
-    expect_same(reference, want, c, "reference");
+    expect_same(reference, want, {c.rtol, c.atol}, "reference");
   }
   for (const auto& [what, f] : kChecks) {
     check(what, [&] { f(c, reference); });
