@@ -202,6 +202,37 @@ void Execution::run(const std::shared_ptr<const Graph>& graph, std::span<const V
   if (late || !plan.dynamic.empty()) run_late(bound, inputs, outputs);
 }
 
+namespace {
+
+using Lent = std::vector<const Buffer*>;
+
+bool refers_to(const Value& value, const Lent& lent) {
+  if (const auto* t = std::get_if<Tensor>(&value)) {
+    return std::find(lent.begin(), lent.end(), t->buffer().get()) != lent.end();
+  }
+  if (const auto* s = std::get_if<std::shared_ptr<const Sequence>>(&value)) {
+    return std::any_of((*s)->begin(), (*s)->end(),
+                       [&](const Value& element) { return refers_to(element, lent); });
+  }
+  const auto* o = std::get_if<Optional>(&value);
+  return o != nullptr && o->value && refers_to(*o->value, lent);
+}
+
+// What outlives the run of its graph: bytes of the arena, in sequences and optionals too, are
+// copied. Values nest as deep as their types, which the importer bounds.
+Value kept(const Value& value, const Lent& lent) {
+  if (!refers_to(value, lent)) return value;
+  if (const auto* t = std::get_if<Tensor>(&value)) return t->clone();
+  if (const auto* s = std::get_if<std::shared_ptr<const Sequence>>(&value)) {
+    Sequence copy;
+    for (const Value& element : **s) copy.push_back(kept(element, lent));
+    return std::make_shared<const Sequence>(std::move(copy));
+  }
+  return Optional{std::make_shared<const Value>(kept(*std::get<Optional>(value).value, lent))};
+}
+
+}  // namespace
+
 // The nodes whose shapes follow from data, then what depends on them.
 void Execution::run_late(const Bound& bound, std::span<const Value> inputs,
                          std::span<Value> outputs) {
@@ -209,6 +240,7 @@ void Execution::run_late(const Bound& bound, std::span<const Value> inputs,
   const Graph& graph = *plan->graph;
   const DepthScope deeper(depth_);
   std::vector<Value> values(graph.value_count());
+  std::vector<const Buffer*> lent;
   for (size_t i = 0; i < inputs.size(); ++i) values[graph.inputs()[i].index] = inputs[i];
   for (const Exported& e : plan->exported) {
     void* data = nullptr;
@@ -230,7 +262,9 @@ void Execution::run_late(const Bound& bound, std::span<const Value> inputs,
       case Place::Kind::kNone: continue;
     }
     const auto bytes = static_cast<size_t>(byte_size(e.spec.dtype, element_count(e.spec.dims)));
-    values[e.value.index] = Tensor(e.spec.dtype, e.spec.dims, Buffer::borrow(data, bytes));
+    const std::shared_ptr<Buffer> bytes_lent = Buffer::borrow(data, bytes);
+    lent.push_back(bytes_lent.get());
+    values[e.value.index] = Tensor(e.spec.dtype, e.spec.dims, bytes_lent);
   }
   for (NodeId id : plan->dynamic) {
     std::vector<Value> results = run_dynamic(*plan, id, values);
@@ -263,7 +297,7 @@ void Execution::run_late(const Bound& bound, std::span<const Value> inputs,
                     shape_text(given->dims()));
       copy_elements(from, *given);
     } else {
-      outputs[i] = loose;
+      outputs[i] = kept(loose, lent);
     }
   }
 }

@@ -20,7 +20,9 @@ std::vector<size_t> permutation(const Attributes& attributes, size_t rank) {
   std::vector<size_t> perm;
   std::vector<bool> seen(rank, false);
   for (int64_t p : given) {
-    const auto axis = static_cast<size_t>(resolve_axis(p, static_cast<int64_t>(rank)));
+    TREADLE_CHECK(p >= 0 && p < static_cast<int64_t>(rank), kInvalidModel, "perm ",
+                  shape_text(given), " names axis ", p, " of ", rank);
+    const auto axis = static_cast<size_t>(p);
     TREADLE_CHECK(!seen[axis], kInvalidModel, "perm ", shape_text(given), " names axis ", axis,
                   " twice");
     seen[axis] = true;

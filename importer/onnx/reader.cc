@@ -26,6 +26,24 @@ std::vector<Known> inferred(const Node& node, const std::vector<const Known*>& i
   }
 }
 
+// In a body: a branch may be wrong for the shapes at hand, as it is the one that will not run
+// (exporters write "if the axis is 1, squeeze it"). Then only what follows from dtypes is told.
+std::vector<Known> inferred_in_body(const Node& node, const std::vector<const Known*>& inputs,
+                                    const std::vector<std::vector<Known>>& captures) {
+  try {
+    return infer_node(node, inputs, captures);
+  } catch (const Error&) {
+    std::vector<Known> vague(inputs.size());
+    std::vector<const Known*> pointers;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs[i] != nullptr) vague[i].type = inputs[i]->type;
+      vague[i].type.shape.reset();
+      pointers.push_back(inputs[i] != nullptr ? &vague[i] : nullptr);
+    }
+    return inferred(node, pointers, captures);
+  }
+}
+
 class Reader {
  public:
   Reader(const pb::ModelProto& model, TensorReader& tensors, const ReadOptions& options)
@@ -298,7 +316,8 @@ class Reader {
       captures.emplace_back();
       for (ValueId v : s.captures) captures.back().push_back(build.known(v));
     }
-    std::vector<Known> outputs = inferred(node, inputs, captures);
+    std::vector<Known> outputs =
+        depth_ > 0 ? inferred_in_body(node, inputs, captures) : inferred(node, inputs, captures);
     const NodeId id = build.graph.add_node(std::move(node));
     for (size_t i = 0; i < old.outputs && i < outputs.size(); ++i) {
       const ValueId v = build.graph.node(id).outputs[i];
