@@ -31,7 +31,11 @@ class Pass {
 
   // Null where the value is no constant, or is an input that a caller may override.
   const Tensor* constant(ValueId id) const;
-  const Type& type(ValueId id) const { return graph.value(id).type; }
+  // Nothing is known of an output that nobody wants (an invalid id).
+  const Type& type(ValueId id) const {
+    static const Type kUnknown;
+    return id.valid() ? graph.value(id).type : kUnknown;
+  }
   // The producer when it is of that kind; else null.
   const Node* producer(ValueId id, std::string_view kind, std::string_view domain = "") const;
 
