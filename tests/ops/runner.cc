@@ -146,17 +146,6 @@ void check_decomposition(const OpCase& c, const std::vector<Value>& reference) {
   expect_same(evaluate(made.graph, made.inputs), reference, {c.rtol, c.atol}, "decomposition");
 }
 
-// Twice: with every input given, and with the small ones constants, which more rules and kernels
-// can read.
-void check_ways(const OpCase& c, const std::vector<Value>& reference) {
-  for (const bool small_constants : {false, true}) {
-    OneNode made = one_node(c, small_constants);
-    if (made.graph.node(made.node).op->has(kRandom)) return;
-    annotate(made.graph);
-    expect_same_everywhere(made.graph, made.inputs, reference, {c.rtol, c.atol});
-  }
-}
-
 void check_error(const OpCase& c) {
   try {
     const OneNode made = one_node(c, false);
@@ -172,7 +161,6 @@ using Check = void (*)(const OpCase&, const std::vector<Value>& reference);
 constexpr std::pair<const char*, Check> kChecks[] = {
     {"inference", check_inference},
     {"decomposition", check_decomposition},
-    {"ways", check_ways},
 };
 
 void run(const OpCase& c) {

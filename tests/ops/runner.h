@@ -4,10 +4,9 @@
 //   {1})}, .want = {axes({})}}}; } INSTANTIATE_TEST_SUITE_P(Shape, OpTest,
 //   testing::ValuesIn(cases()), case_name);
 //
-// The checks: inferred types and shapes agree with the actual ones (with dims known, and with
-// symbols for them); the reference gives `want`; the decomposition, the optimized graph, every
-// backend and the graph saved and loaded again give what the reference gives. All failures of a
-// case are reported, not just the first.
+// The checks: inferred types and shapes agree with the actual ones (with dims known, with symbols
+// for them, with ranks unknown); the reference gives `want`; the decomposition gives what the
+// reference gives. All failures of a case are reported, not just the first.
 #pragma once
 
 #include <gtest/gtest.h>
