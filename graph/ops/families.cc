@@ -47,6 +47,7 @@ std::vector<std::span<const OpDef>> op_families() {
       sequence_ops(),
       string_ops(),
       generate_ops(),
+      grid_sample_ops(),
   };
 }
 

@@ -50,5 +50,6 @@ std::span<const OpDef> control_ops();
 std::span<const OpDef> sequence_ops();
 std::span<const OpDef> string_ops();
 std::span<const OpDef> generate_ops();
+std::span<const OpDef> grid_sample_ops();
 
 }  // namespace treadle
