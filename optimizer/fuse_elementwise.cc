@@ -132,6 +132,7 @@ class Regions {
       inside[from] = to;
     }
     std::vector<ValueId> outputs = outputs_of(members);
+    if (outputs.empty()) return;  // dead: nothing to fuse for
     if (inputs.size() > kMaxInputs || outputs.size() > kMaxOutputs) {
       return pass_.refuse(members[0], cat("its region has ", inputs.size(), " inputs and ",
                                           outputs.size(), " outputs"));

@@ -110,7 +110,10 @@ class Fuser {
         t->rank() > static_cast<int64_t>(shape->size())) {
       return {};
     }
-    const size_t axis = graph_.node(p.id).is("Conv") ? 1 : shape->size() - 1;
+    const Node& product = graph_.node(p.id);
+    // Of a matrix times a vector the last axis is rows, not columns.
+    if (product.is("MatMul") && pass_.type(product.input(1)).shape->size() < 2) return {};
+    const size_t axis = product.is("Conv") ? 1 : shape->size() - 1;
     const size_t offset = shape->size() - t->dims().size();
     for (size_t i = 0; i < t->dims().size(); ++i) {
       const bool channel = i + offset == axis;

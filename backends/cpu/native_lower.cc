@@ -143,8 +143,6 @@ std::optional<TapeValue> pow(B& b, const Node&, const Values& in) {
     if (e == -1) return b.unary(TapeOp::kReciprocal, in[0]);
     if (e == -2) return b.unary(TapeOp::kReciprocal, square);
     // The root differs from pow only at -0 (its sign) and at -∞ (NaN).
-    if (e == 0.5f) return b.unary(TapeOp::kSqrt, in[0]);
-    if (e == -0.5f) return b.unary(TapeOp::kReciprocal, b.unary(TapeOp::kSqrt, in[0]));
   }
   return b.call([](float x, float y) { return std::pow(x, y); }, in[0], in[1]);
 }

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cmath>
 #include <thread>
 
 #include "graph/builder.h"
@@ -174,6 +176,39 @@ TEST(Session, OnlyWhatIsWantedIsComputed) {
   EXPECT_EQ(session.run(in, options).size(), 1u);
   ASSERT_EQ(profile.steps.size(), 1u);
   EXPECT_EQ(profile.steps[0].op, "Neg");
+}
+
+TEST(Optimized, DeadChainsDoNoHarm) {
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("x", floats({8}));
+  b.op("Sigmoid", {b.op("Mul", {x, x})});
+  g.add_output("y", b.op("Neg", {x}));
+  expect_same(g, {ramp({8})}, {}, 1);
+}
+
+TEST(Optimized, AVectorAddedToAMatrixTimesAVectorGoesByRows) {
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("x", floats({4, 3}));
+  const ValueId y = b.op("MatMul", {x, b.constant(ramp({3}))});
+  g.add_output("y", b.op("Relu", {b.op("Add", {y, b.constant(ramp({4}))})}));
+  expect_same(g, {ramp({4, 3})}, {}, 1);
+}
+
+TEST(Optimized, RootsFollowPowAtItsEdges) {
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("x", floats({4}));
+  g.add_output("y", b.op("Pow", {x, b.scalar(DType::kFloat, 0.5)}));
+  Session session(Model::create(std::move(g)), {1});
+  const auto y = session.run(
+      std::vector<NamedValue>{{"x", Tensor::of<float>({4}, {-INFINITY, -0.0f, 9.0f, -1.0f})}});
+  const auto out = y[0].tensor().data<float>();
+  EXPECT_EQ(out[0], INFINITY);
+  EXPECT_FALSE(std::signbit(out[1]));
+  EXPECT_FLOAT_EQ(out[2], 3);
+  EXPECT_TRUE(std::isnan(out[3]));
 }
 
 TEST(Session, MisusedInputsAreNamed) {
