@@ -137,6 +137,7 @@ CASES = [
     ("compare add.onnx gather.onnx", 4, []),
     ("check add.onnx", 0, ["valid"]),
     ("check truncated.onnx", 3, ["truncated.onnx"]),
+    ("check nosuch.onnx", 4, ["nosuch.onnx"]),
     ("ops", 0, ["Conv", "treadle.FusedConv"]),
     ("ops Conv", 0, ["dilations"]),
     ("ops Convv", 4, ["did you mean 'Conv'"]),

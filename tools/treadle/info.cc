@@ -55,6 +55,18 @@ void print_op(const Op& op) {
   }
 }
 
+// Every problem on a line of stderr; in JSON, a list.
+int report_problems(const std::vector<Error>& problems, const Args& args) {
+  Json list = Json::array();
+  for (const Error& e : problems) {
+    list.push_back({{"code", std::string(code_name(e.code()))}, {"problem", e.what()}});
+    std::fprintf(stderr, "treadle check: %s: %s\n", std::string(code_name(e.code())).c_str(),
+                 e.what());
+  }
+  if (args.has("json")) print_json({{"valid", false}, {"problems", list}});
+  return exit_code(problems.front().code());
+}
+
 }  // namespace
 
 int run_info(const Args& args) {
@@ -107,6 +119,8 @@ int run_ops(const Args& args) {
 }
 
 int run_check(const Args& args) {
+  const std::vector<Error> problems = check(args.positional[0]);
+  if (!problems.empty()) return report_problems(problems, args);
   const Graph graph = load(args.positional[0]);
   std::vector<std::string> notes;
   for (NodeId id : graph.topological_order()) {
