@@ -79,7 +79,12 @@ void check_slice(SliceInputs& in, int64_t rank, bool axes_given, bool steps_give
   TREADLE_CHECK(in.ends.size() == count && in.axes.size() == count && in.steps.size() == count,
                 kInvalidModel, "starts, ends, axes and steps have ", count, ", ", in.ends.size(),
                 ", ", in.axes.size(), " and ", in.steps.size(), " entries");
-  for (int64_t& a : in.axes) a = resolve_axis(a, rank);
+  for (size_t i = 0; i < in.axes.size(); ++i) {
+    in.axes[i] = resolve_axis(in.axes[i], rank);
+    const auto end = in.axes.begin() + static_cast<ptrdiff_t>(i);
+    TREADLE_CHECK(std::find(in.axes.begin(), end, in.axes[i]) == end, kInvalidModel, "axis ",
+                  in.axes[i], " is given twice");
+  }
   for (int64_t s : in.steps) TREADLE_CHECK(s != 0, kInvalidData, "a slice with step 0");
 }
 
