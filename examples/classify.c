@@ -86,7 +86,7 @@ static void print_best(float* scores, size_t count, const char* labels) {
 }
 
 static treadle_status make_input(const treadle_model* model, const picture* p,
-                                 treadle_tensor** input) {
+                                 treadle_value** input) {
   treadle_type type = {.struct_size = sizeof type};
   treadle_status status = treadle_model_input_type(model, 0, &type);
   if (status != TREADLE_OK) return status;
@@ -101,20 +101,20 @@ static treadle_status make_input(const treadle_model* model, const picture* p,
 static treadle_status classify(const char* path, const picture* p, const char* labels) {
   treadle_model* model = NULL;
   treadle_session* session = NULL;
-  treadle_tensor *input = NULL, *output = NULL;
+  treadle_value *input = NULL, *output = NULL;
   treadle_status status = treadle_model_load(path, NULL, &model);
   if (status == TREADLE_OK) status = make_input(model, p, &input);
   if (status == TREADLE_OK) status = treadle_session_create(model, NULL, &session);
   if (status == TREADLE_OK) {
     const char* input_name = treadle_model_input_name(model, 0);
     const char* output_name = treadle_model_output_name(model, 0);
-    const treadle_tensor* inputs[1] = {input};
+    const treadle_value* inputs[1] = {input};
     status = treadle_session_run(session, &input_name, inputs, 1, &output_name, &output, 1, NULL);
   }
   if (status == TREADLE_OK && treadle_tensor_dtype(output) == TREADLE_FLOAT)
     print_best(treadle_tensor_data(output), treadle_tensor_count(output), labels);
-  treadle_tensor_release(output);
-  treadle_tensor_release(input);
+  treadle_value_release(output);
+  treadle_value_release(input);
   treadle_session_release(session);
   treadle_model_release(model);
   return status;

@@ -2,18 +2,18 @@
  *
  * Conventions
  *  1. Every function that can fail returns a treadle_status; TREADLE_OK is 0. The message of the
- * last failure of the calling thread is treadle_last_error(); results are written through pointers,
- * and only on success.
+ *     last failure of the calling thread is treadle_last_error(); results are written through
+ *     pointers, and only on success.
  *  2. Handles are opaque. treadle_*_release(NULL) does nothing. A handle keeps alive what it needs:
- * a session its model, so handles may be released in any order.
+ *     a session its model, so handles may be released in any order.
  *  3. A treadle_model is immutable and may be used from any number of threads. A treadle_session
- * runs one call at a time (another gets TREADLE_BUSY): make one a thread, they share the model's
- * weights. A treadle_options and a treadle_tensor belong to one thread at a time.
+ *     runs one call at a time (another gets TREADLE_BUSY): make one a thread, they share the
+ *     model's weights. A treadle_options and a treadle_value belong to one thread at a time.
  *  4. Strings that are returned are UTF-8, end in 0 and live as long as the handle they came from,
- * unless said otherwise. Strings and arrays that are passed in are copied, but for a tensor's data
- * (treadle_tensor_wrap).
+ *     unless said otherwise. Strings and arrays that are passed in are copied, but for a tensor's
+ *     data (treadle_tensor_wrap).
  *  5. Tensors are row-major and dense, outermost dimension first. Counts are elements, sizes are
- * bytes.
+ *     bytes.
  *  6. Structs that the caller fills begin with struct_size: set it to sizeof the struct.
  *  7. The library never prints, aborts or exits, and keeps the caller's OpenMP settings.
  */
@@ -107,16 +107,34 @@ TREADLE_API int32_t treadle_dtype_bits(treadle_dtype dtype);
 typedef struct treadle_options treadle_options;
 TREADLE_API treadle_status treadle_options_create(treadle_options** options);
 TREADLE_API void treadle_options_release(treadle_options* options);
-/* Keys (values are text; an unknown key or a bad value is TREADLE_INVALID_ARGUMENT):
- *   model    device       "cpu" (default), "reference"
- *            fallback     "1" (default): nodes that the device lacks run on the reference; "0":
- * TREADLE_UNSUPPORTED optimize     "1" (default), "0" skip_pass    comma-separated names of
- * optimizer passes overridable  comma-separated initializers that stay inputs mmap         "0"
- * (default); "1": map the weights. A file that shrinks while mapped kills the process max_bytes
- * limit of one session's buffers max_nodes    limit of nodes in the file session  threads      "0"
- * (default): the processors that this process may use; "1": no other thread is used */
+/* Values are text; an unknown key or a bad value is TREADLE_INVALID_ARGUMENT.
+ *
+ * Of a model:
+ *   device       "cpu" (default), "reference"
+ *   fallback     "1" (default): nodes that the device lacks run on the reference;
+ *                "0": they are TREADLE_UNSUPPORTED
+ *   optimize     "1" (default), "0"
+ *   skip_pass    comma-separated names of optimizer passes
+ *   overridable  comma-separated initializers that stay inputs
+ *   mmap         "0" (default); "1": map the weights. A file that shrinks while mapped kills the
+ *                process
+ *   max_bytes    limit of one session's buffers
+ *   max_nodes    limit of nodes in the file
+ * Of a session:
+ *   threads      "0" (default): the processors that this process may use; "1": no other thread */
 TREADLE_API treadle_status treadle_options_set(treadle_options* options, const char* key,
                                                const char* value);
+
+/* ---- Kinds of values ---- */
+
+typedef int32_t treadle_kind;
+enum {
+  TREADLE_NONE = 0, /* a null handle */
+  TREADLE_TENSOR = 1,
+  TREADLE_SEQUENCE = 2,
+  TREADLE_MAP = 3,
+  TREADLE_OPTIONAL = 4
+};
 
 /* ---- Models ---- */
 
@@ -150,9 +168,11 @@ TREADLE_API treadle_status treadle_model_find_output(const treadle_model* model,
 #define TREADLE_MAX_RANK 32
 typedef struct treadle_type {
   size_t struct_size;
+  treadle_kind kind;
   treadle_dtype dtype;            /* TREADLE_UNDEFINED: not a tensor, or not known */
   int32_t rank;                   /* -1: not known, or not a tensor */
   int64_t dims[TREADLE_MAX_RANK]; /* -1: symbolic, see treadle_model_*_dim */
+  const char* text;               /* "tensor(float)", "seq(tensor(int64))", "map(int64,float)" */
 } treadle_type;
 TREADLE_API treadle_status treadle_model_input_type(const treadle_model* model, size_t index,
                                                     treadle_type* type);
@@ -171,30 +191,53 @@ TREADLE_API const char* treadle_model_metadata_key(const treadle_model* model, s
 /* Null when there is no such key. */
 TREADLE_API const char* treadle_model_metadata(const treadle_model* model, const char* key);
 
-/* ---- Tensors ---- */
+/* ---- Values: tensors, and what holds tensors ---- */
 
-typedef struct treadle_tensor treadle_tensor;
+typedef struct treadle_value treadle_value;
+TREADLE_API void treadle_value_release(treadle_value* value);
+TREADLE_API treadle_kind treadle_value_kind(const treadle_value* value);
+
 /* Owned bytes, uninitialised. */
 TREADLE_API treadle_status treadle_tensor_create(treadle_dtype dtype, const int64_t* dims,
-                                                 size_t rank, treadle_tensor** tensor);
+                                                 size_t rank, treadle_value** tensor);
 /* The caller's bytes, without a copy; they must outlive the tensor. `size` is checked against dtype
  * and dims. Any alignment that suits the element type is accepted; 64 bytes is fastest. */
 TREADLE_API treadle_status treadle_tensor_wrap(treadle_dtype dtype, const int64_t* dims,
                                                size_t rank, void* data, size_t size,
-                                               treadle_tensor** tensor);
-/* A string tensor; `strings` (rank-1 to n elements, row-major) are copied. */
+                                               treadle_value** tensor);
+/* A string tensor; `strings` (one an element, row-major) are copied. `lengths` in bytes; null: each
+ * ends at its first 0. */
 TREADLE_API treadle_status treadle_tensor_create_strings(const int64_t* dims, size_t rank,
                                                          const char* const* strings,
-                                                         treadle_tensor** tensor);
-TREADLE_API void treadle_tensor_release(treadle_tensor* tensor);
-TREADLE_API treadle_dtype treadle_tensor_dtype(const treadle_tensor* tensor);
-TREADLE_API size_t treadle_tensor_rank(const treadle_tensor* tensor);
-TREADLE_API const int64_t* treadle_tensor_dims(const treadle_tensor* tensor);
-TREADLE_API size_t treadle_tensor_count(const treadle_tensor* tensor); /* elements */
-TREADLE_API size_t treadle_tensor_size(const treadle_tensor* tensor);  /* bytes; 0 for strings */
-TREADLE_API void* treadle_tensor_data(treadle_tensor* tensor);         /* null for strings */
-/* Element `index` of a string tensor; null when it is out of range or not a string tensor. */
-TREADLE_API const char* treadle_tensor_string(const treadle_tensor* tensor, size_t index);
+                                                         const size_t* lengths,
+                                                         treadle_value** tensor);
+/* Of a value that is no tensor: TREADLE_UNDEFINED, 0, null. */
+TREADLE_API treadle_dtype treadle_tensor_dtype(const treadle_value* tensor);
+TREADLE_API size_t treadle_tensor_rank(const treadle_value* tensor);
+TREADLE_API const int64_t* treadle_tensor_dims(const treadle_value* tensor);
+TREADLE_API size_t treadle_tensor_count(const treadle_value* tensor); /* elements */
+TREADLE_API size_t treadle_tensor_size(const treadle_value* tensor);  /* bytes; 0 for strings */
+TREADLE_API void* treadle_tensor_data(treadle_value* tensor);         /* null for strings */
+/* Element `index` of a string tensor, ended by 0; null when it is out of range or not a string
+ * tensor. `length`, when not null, gets its bytes. */
+TREADLE_API const char* treadle_tensor_string(const treadle_value* tensor, size_t index,
+                                              size_t* length);
+
+/* Values that share the bytes of the given elements, which the caller may release. */
+TREADLE_API treadle_status treadle_sequence_create(const treadle_value* const* elements,
+                                                   size_t count, treadle_value** sequence);
+/* `element` null: the optional is empty. */
+TREADLE_API treadle_status treadle_optional_create(const treadle_value* element,
+                                                   treadle_value** optional);
+/* `keys`: a tensor [N] of int64 or strings; `values`: a tensor [N]. */
+TREADLE_API treadle_status treadle_map_create(const treadle_value* keys,
+                                              const treadle_value* values, treadle_value** map);
+/* What a value holds: a sequence its elements, an optional none or one, a map two (the tensor of
+ * its keys and the tensor of its values), a tensor nothing. */
+TREADLE_API size_t treadle_value_count(const treadle_value* value);
+/* A new handle, which shares the element's bytes and which the caller releases. */
+TREADLE_API treadle_status treadle_value_element(const treadle_value* value, size_t index,
+                                                 treadle_value** element);
 
 /* ---- Cancelling ---- */
 
@@ -221,15 +264,14 @@ typedef struct treadle_run_options {
 } treadle_run_options;
 
 /* Runs by name. Inputs in any order; every input of the model is needed. For each wanted output:
- * *outputs[i] null on entry gets a new tensor, which the caller releases; else the tensor given is
+ * outputs[i] null on entry gets a new value, which the caller releases; else the tensor given is
  * filled in place and must have the output's dtype and dims. Only what the wanted outputs need is
- * computed. `options` may be null. Outputs that are sequences or maps are TREADLE_UNSUPPORTED here.
- */
+ * computed. `options` may be null. */
 TREADLE_API treadle_status treadle_session_run(treadle_session* session,
                                                const char* const* input_names,
-                                               const treadle_tensor* const* inputs,
+                                               const treadle_value* const* inputs,
                                                size_t input_count, const char* const* output_names,
-                                               treadle_tensor** outputs, size_t output_count,
+                                               treadle_value** outputs, size_t output_count,
                                                const treadle_run_options* options);
 /* A report as JSON: "placement" (every step: node, operator, backend, kernel, why not the device),
  * "passes" (what the optimizer did), "memory", "profile" (times since treadle_session_profile).

@@ -3,7 +3,7 @@
 //   treadle::Model model("model.onnx");
 //   treadle::Session session(model);
 //   std::vector<float> pixels(1 * 3 * 224 * 224);
-//   auto outputs = session.run({{"x", treadle::Tensor::wrap(pixels.data(), {1, 3, 224, 224})}});
+//   auto outputs = session.run({{"x", treadle::Value::wrap(pixels.data(), {1, 3, 224, 224})}});
 //   const float* logits = outputs[0].data<float>();
 #ifndef TREADLE_TREADLE_HPP
 #define TREADLE_TREADLE_HPP
@@ -90,24 +90,45 @@ template <class T, void (*Release)(T*)>
 using Handle = std::unique_ptr<T, Releaser<T, Release>>;
 }  // namespace detail
 
-// Movable; see treadle_tensor_create and treadle_tensor_wrap for who owns the bytes.
-class Tensor {
+// A tensor, or what holds tensors. Movable; see treadle_tensor_create and treadle_tensor_wrap for
+// who owns the bytes.
+class Value {
  public:
-  explicit Tensor(treadle_tensor* handle = nullptr) : handle_(handle) {}
-  Tensor(treadle_dtype dtype, const std::vector<int64_t>& dims) {
-    treadle_tensor* made = nullptr;
+  explicit Value(treadle_value* handle = nullptr) : handle_(handle) {}
+  // An uninitialised tensor.
+  Value(treadle_dtype dtype, const std::vector<int64_t>& dims) {
+    treadle_value* made = nullptr;
     check(treadle_tensor_create(dtype, dims.data(), dims.size(), &made));
     handle_.reset(made);
   }
-  // Elements of the caller, without a copy.
+  // A tensor of the caller's elements, without a copy.
   template <class T>
-  static Tensor wrap(T* data, const std::vector<int64_t>& dims) {
+  static Value wrap(T* data, const std::vector<int64_t>& dims) {
     size_t size = sizeof(T);
     for (int64_t d : dims) size *= static_cast<size_t>(d);
-    treadle_tensor* made = nullptr;
+    treadle_value* made = nullptr;
     check(treadle_tensor_wrap(dtype_of<T>::value, dims.data(), dims.size(), data, size, &made));
-    return Tensor(made);
+    return Value(made);
   }
+  static Value strings(const std::vector<std::string>& elements, const std::vector<int64_t>& dims) {
+    int64_t count = 1;
+    for (int64_t d : dims) count *= d;
+    if (count != static_cast<int64_t>(elements.size())) {
+      throw std::invalid_argument("as many strings as the dims say are needed");
+    }
+    std::vector<const char*> texts;
+    std::vector<size_t> lengths;
+    for (const std::string& e : elements) {
+      texts.push_back(e.data());
+      lengths.push_back(e.size());
+    }
+    treadle_value* made = nullptr;
+    check(treadle_tensor_create_strings(dims.data(), dims.size(), texts.data(), lengths.data(),
+                                        &made));
+    return Value(made);
+  }
+
+  treadle_kind kind() const { return treadle_value_kind(handle_.get()); }
   treadle_dtype dtype() const { return treadle_tensor_dtype(handle_.get()); }
   std::vector<int64_t> dims() const {
     const int64_t* first = treadle_tensor_dims(handle_.get());
@@ -122,10 +143,26 @@ class Tensor {
     }
     return static_cast<T*>(treadle_tensor_data(handle_.get()));
   }
-  treadle_tensor* handle() const { return handle_.get(); }
+  std::string string(size_t index) const {
+    size_t length = 0;
+    const char* text = treadle_tensor_string(handle_.get(), index, &length);
+    if (text == nullptr) throw std::out_of_range("no such string");
+    return {text, length};
+  }
+  // What a sequence, map or optional holds: see treadle_value_element.
+  std::vector<Value> elements() const {
+    std::vector<Value> out;
+    for (size_t i = 0; i < treadle_value_count(handle_.get()); ++i) {
+      treadle_value* made = nullptr;
+      check(treadle_value_element(handle_.get(), i, &made));
+      out.emplace_back(made);
+    }
+    return out;
+  }
+  treadle_value* handle() const { return handle_.get(); }
 
  private:
-  detail::Handle<treadle_tensor, treadle_tensor_release> handle_;
+  detail::Handle<treadle_value, treadle_value_release> handle_;
 };
 
 // Key and value pairs, as treadle_options_set lists them.
@@ -188,6 +225,8 @@ class Model {
 // One run at a time; make one a thread.
 class Session {
  public:
+  using Named = std::vector<std::pair<std::string, const Value&>>;
+
   explicit Session(const Model& model, const Options& options = {})
       : outputs_(model.output_names()) {
     treadle_session* made = nullptr;
@@ -195,26 +234,51 @@ class Session {
     handle_.reset(made);
   }
   // All outputs of the model, in its order; or those named.
-  std::vector<Tensor> run(const std::vector<std::pair<std::string, const Tensor&>>& inputs,
-                          std::vector<std::string> wanted = {}) {
+  std::vector<Value> run(const Named& inputs, std::vector<std::string> wanted = {},
+                         const treadle_run_options* options = nullptr) {
     if (wanted.empty()) wanted = outputs_;
-    std::vector<const char*> input_names, output_names;
-    std::vector<const treadle_tensor*> given;
-    for (const auto& [name, tensor] : inputs) {
-      input_names.push_back(name.c_str());
-      given.push_back(tensor.handle());
-    }
-    for (const std::string& name : wanted) output_names.push_back(name.c_str());
-    std::vector<treadle_tensor*> made(wanted.size(), nullptr);
-    check(treadle_session_run(handle_.get(), input_names.data(), given.data(), given.size(),
-                              output_names.data(), made.data(), made.size(), nullptr));
-    std::vector<Tensor> outputs;
-    for (treadle_tensor* t : made) outputs.emplace_back(t);
+    std::vector<const char*> names;
+    for (const std::string& name : wanted) names.push_back(name.c_str());
+    std::vector<treadle_value*> made(wanted.size(), nullptr);
+    call(inputs, names, made, options);
+    std::vector<Value> outputs;
+    for (treadle_value* t : made) outputs.emplace_back(t);
     return outputs;
   }
+  // Into tensors of the caller, which have the outputs' dtypes and dims.
+  void run_into(const Named& inputs, const Named& outputs,
+                const treadle_run_options* options = nullptr) {
+    std::vector<const char*> names;
+    std::vector<treadle_value*> places;
+    for (const auto& [name, tensor] : outputs) {
+      names.push_back(name.c_str());
+      places.push_back(tensor.handle());
+    }
+    call(inputs, names, places, options);
+  }
+  // JSON, as treadle_session_report lists.
+  std::string report(const char* what) {
+    char* json = nullptr;
+    check(treadle_session_report(handle_.get(), what, &json));
+    const std::unique_ptr<char, void (*)(char*)> owned(json, treadle_string_free);
+    return json;
+  }
+  void profile(bool on) { check(treadle_session_profile(handle_.get(), on ? 1 : 0)); }
   treadle_session* handle() const { return handle_.get(); }
 
  private:
+  void call(const Named& inputs, const std::vector<const char*>& output_names,
+            std::vector<treadle_value*>& outputs, const treadle_run_options* options) {
+    std::vector<const char*> names;
+    std::vector<const treadle_value*> given;
+    for (const auto& [name, tensor] : inputs) {
+      names.push_back(name.c_str());
+      given.push_back(tensor.handle());
+    }
+    check(treadle_session_run(handle_.get(), names.data(), given.data(), given.size(),
+                              output_names.data(), outputs.data(), outputs.size(), options));
+  }
+
   std::vector<std::string> outputs_;
   detail::Handle<treadle_session, treadle_session_release> handle_;
 };

@@ -18,12 +18,14 @@ struct treadle_options {
 
 struct treadle_model {
   std::shared_ptr<const treadle::Model> model;
-  std::vector<std::vector<std::string>> input_dims, output_dims;  // texts that the caller is lent
+  // Texts that the caller is lent.
+  std::vector<std::vector<std::string>> input_dims, output_dims;
+  std::vector<std::string> input_types, output_types;
   std::vector<std::string> metadata_keys;
 };
 
-struct treadle_tensor {
-  treadle::Tensor tensor;
+struct treadle_value {
+  treadle::Value value;
 };
 
 struct treadle_cancel {

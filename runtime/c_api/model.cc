@@ -5,6 +5,7 @@
 #include "runtime/c_api/handles.h"
 
 using treadle::Code;
+using treadle::Type;
 using treadle::c_api::guarded;
 using treadle::c_api::require;
 
@@ -66,11 +67,27 @@ constexpr OptionRow kOptions[] = {
      }},
 };
 
-std::vector<std::string> dim_texts(const treadle::Type& type) {
+std::vector<std::string> dim_texts(const Type& type) {
   std::vector<std::string> texts;
   if (!type.is_tensor() || !type.shape) return texts;
   for (const treadle::Dim& d : *type.shape) texts.push_back(d.text());
   return texts;
+}
+
+// As onnxruntime spells it: "tensor(float16)", "seq(tensor(string))", "map(int64,tensor(float))".
+std::string type_text(const Type& type) {
+  std::string close;
+  std::string text;
+  const Type* t = &type;
+  for (; t->kind == Type::Kind::kSequence || t->kind == Type::Kind::kOptional;
+       t = t->element.get()) {
+    text += t->kind == Type::Kind::kSequence ? "seq(" : "optional(";
+    close += ')';
+    if (t->element == nullptr) return text + close;
+  }
+  const std::string tensor = treadle::cat("tensor(", treadle::dtype_name(t->dtype), ")");
+  if (t->kind == Type::Kind::kTensor) return text + tensor + close;
+  return treadle::cat(text, "map(", treadle::dtype_name(t->key), ",", tensor, ")", close);
 }
 
 treadle_model* wrap(treadle::Graph graph, const treadle_options* options) {
@@ -78,19 +95,27 @@ treadle_model* wrap(treadle::Graph graph, const treadle_options* options) {
   handle->model = treadle::Model::create(
       std::move(graph), options != nullptr ? options->model : treadle::ModelOptions{});
   const treadle::Model& model = *handle->model;
-  for (size_t i = 0; i < model.input_count(); ++i)
+  for (size_t i = 0; i < model.input_count(); ++i) {
     handle->input_dims.push_back(dim_texts(model.input(i).type));
-  for (size_t i = 0; i < model.output_count(); ++i)
+    handle->input_types.push_back(type_text(model.input(i).type));
+  }
+  for (size_t i = 0; i < model.output_count(); ++i) {
     handle->output_dims.push_back(dim_texts(model.output_type(i)));
+    handle->output_types.push_back(type_text(model.output_type(i)));
+  }
   for (const auto& [key, value] : model.graph().metadata) handle->metadata_keys.push_back(key);
   return handle.release();
 }
 
-void fill(const treadle::Type& from, treadle_type* to) {
+void fill(const Type& from, const std::string& text, treadle_type* to) {
   require(to, "type");
   TREADLE_CHECK(to->struct_size >= sizeof(treadle_type), kInvalidArgument,
                 "treadle_type.struct_size is ", to->struct_size, ", expected at least ",
                 sizeof(treadle_type));
+  constexpr treadle_kind kKinds[] = {TREADLE_TENSOR, TREADLE_SEQUENCE, TREADLE_OPTIONAL,
+                                     TREADLE_MAP};
+  to->kind = kKinds[static_cast<size_t>(from.kind)];
+  to->text = text.c_str();
   to->dtype = from.is_tensor() ? static_cast<treadle_dtype>(from.dtype) : TREADLE_UNDEFINED;
   to->rank = -1;
   if (!from.is_tensor() || !from.shape) return;
@@ -206,7 +231,7 @@ treadle_status treadle_model_input_type(const treadle_model* model, size_t index
     require(model, "model");
     TREADLE_CHECK(index < model->model->input_count(), kInvalidArgument, "input ", index, " of ",
                   model->model->input_count());
-    fill(model->model->input(index).type, type);
+    fill(model->model->input(index).type, model->input_types[index], type);
   });
 }
 treadle_status treadle_model_output_type(const treadle_model* model, size_t index,
@@ -215,7 +240,7 @@ treadle_status treadle_model_output_type(const treadle_model* model, size_t inde
     require(model, "model");
     TREADLE_CHECK(index < model->model->output_count(), kInvalidArgument, "output ", index, " of ",
                   model->model->output_count());
-    fill(model->model->output_type(index), type);
+    fill(model->model->output_type(index), model->output_types[index], type);
   });
 }
 

@@ -23,25 +23,23 @@ treadle::RunOptions run_options(const treadle_run_options* given) {
 }
 
 std::vector<Value> inputs_by_position(const treadle::Model& model, const char* const* names,
-                                      const treadle_tensor* const* tensors, size_t count) {
+                                      const treadle_value* const* tensors, size_t count) {
   std::vector<Value> values(model.input_count());
   for (size_t i = 0; i < count; ++i) {
     require(names[i], "input_names[i]");
     require(tensors[i], "inputs[i]");
     Value& slot = values[model.find_input(names[i])];
     TREADLE_CHECK(slot.empty(), kInvalidArgument, "input '", names[i], "' is given twice");
-    slot = tensors[i]->tensor;
+    slot = tensors[i]->value;
   }
   return values;
 }
 
-void hand_out(std::vector<Value>& results, treadle_tensor** outputs) {
-  std::vector<std::unique_ptr<treadle_tensor>> made(results.size());
+void hand_out(std::vector<Value>& results, treadle_value** outputs) {
+  std::vector<std::unique_ptr<treadle_value>> made(results.size());
   for (size_t i = 0; i < results.size(); ++i) {
     if (outputs[i] != nullptr) continue;
-    const auto* t = std::get_if<treadle::Tensor>(&results[i]);
-    TREADLE_CHECK(t != nullptr, kUnsupported, "output ", i, " is a sequence, map or optional");
-    made[i] = std::make_unique<treadle_tensor>(treadle_tensor{*t});
+    made[i] = std::make_unique<treadle_value>(treadle_value{std::move(results[i])});
   }
   for (size_t i = 0; i < results.size(); ++i) {
     if (made[i]) outputs[i] = made[i].release();
@@ -68,8 +66,8 @@ treadle_status treadle_session_create(const treadle_model* model, const treadle_
 void treadle_session_release(treadle_session* session) { delete session; }
 
 treadle_status treadle_session_run(treadle_session* session, const char* const* input_names,
-                                   const treadle_tensor* const* inputs, size_t input_count,
-                                   const char* const* output_names, treadle_tensor** outputs,
+                                   const treadle_value* const* inputs, size_t input_count,
+                                   const char* const* output_names, treadle_value** outputs,
                                    size_t output_count, const treadle_run_options* options) {
   return guarded([&] {
     require(session, "session");
@@ -92,7 +90,7 @@ treadle_status treadle_session_run(treadle_session* session, const char* const* 
     const std::vector<Value> values = inputs_by_position(model, input_names, inputs, input_count);
     std::vector<Value> results(output_count);
     for (size_t i = 0; i < output_count; ++i) {
-      if (outputs[i] != nullptr) results[i] = outputs[i]->tensor;
+      if (outputs[i] != nullptr) results[i] = outputs[i]->value;
     }
     session->session->run_into(values, results, run);
     hand_out(results, outputs);

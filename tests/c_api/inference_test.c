@@ -111,7 +111,7 @@ static void test_errors(const treadle_model* model) {
   CHECK(strcmp(treadle_status_name(TREADLE_DEVICE), "device") == 0);
   treadle_model_release(NULL);
   treadle_session_release(NULL);
-  treadle_tensor_release(NULL);
+  treadle_value_release(NULL);
   treadle_string_free(NULL);
 }
 
@@ -123,6 +123,7 @@ static void test_model(const treadle_model* model) {
   type.struct_size = sizeof type;
   CHECK(treadle_model_input_type(model, 0, &type) == TREADLE_OK);
   CHECK(type.dtype == TREADLE_FLOAT && type.rank == 2 && type.dims[0] == -1 && type.dims[1] == 3);
+  CHECK(type.kind == TREADLE_TENSOR && strcmp(type.text, "tensor(float)") == 0);
   CHECK(strcmp(treadle_model_output_dim(model, 0, 0), "N") == 0);
   type.struct_size = 4;
   CHECK(treadle_model_input_type(model, 0, &type) == TREADLE_INVALID_ARGUMENT);
@@ -135,13 +136,13 @@ static void test_run(treadle_session* session, int64_t rows) {
   const size_t count = (size_t)rows * 3;
   float* x = malloc(count * sizeof(float));
   float* y = malloc(count * sizeof(float));
-  treadle_tensor *input = NULL, *placed = NULL, *owned = NULL;
+  treadle_value *input = NULL, *placed = NULL, *owned = NULL;
   for (size_t i = 0; i < count; ++i) x[i] = (float)i - 2;
   CHECK(treadle_tensor_wrap(TREADLE_FLOAT, dims, 2, x, count * sizeof(float), &input) ==
         TREADLE_OK);
   CHECK(treadle_tensor_wrap(TREADLE_FLOAT, dims, 2, y, count * sizeof(float), &placed) ==
         TREADLE_OK);
-  const treadle_tensor* inputs[] = {input};
+  const treadle_value* inputs[] = {input};
   CHECK(treadle_session_run(session, in, inputs, 1, out, &placed, 1, NULL) == TREADLE_OK);
   CHECK(treadle_session_run(session, in, inputs, 1, out, &owned, 1, NULL) == TREADLE_OK);
   CHECK(owned != NULL && treadle_tensor_count(owned) == count &&
@@ -151,9 +152,9 @@ static void test_run(treadle_session* session, int64_t rows) {
     const float want = fmaxf(0, x[i] + c[i % 3]);
     CHECK(y[i] == want && ((const float*)treadle_tensor_data(owned))[i] == want);
   }
-  treadle_tensor_release(input);
-  treadle_tensor_release(placed);
-  treadle_tensor_release(owned);
+  treadle_value_release(input);
+  treadle_value_release(placed);
+  treadle_value_release(owned);
   free(x);
   free(y);
 }
@@ -163,11 +164,11 @@ static void test_misuse(treadle_session* session) {
   const char* wrong[] = {"z"};
   const char* out[] = {"y"};
   const int64_t bad[2] = {2, 4};
-  treadle_tensor *input = NULL, *output = NULL;
+  treadle_value *input = NULL, *output = NULL;
   float data[8] = {0};
   CHECK(treadle_tensor_wrap(TREADLE_FLOAT, bad, 2, data, 4, &input) == TREADLE_INVALID_ARGUMENT);
   CHECK(treadle_tensor_wrap(TREADLE_FLOAT, bad, 2, data, sizeof data, &input) == TREADLE_OK);
-  const treadle_tensor* inputs[] = {input};
+  const treadle_value* inputs[] = {input};
   CHECK(treadle_session_run(session, in, inputs, 1, out, &output, 1, NULL) ==
         TREADLE_INVALID_ARGUMENT);
   CHECK(strstr(treadle_last_error(), "[2, 4]") != NULL &&
@@ -181,27 +182,61 @@ static void test_misuse(treadle_session* session) {
   CHECK(treadle_session_run(NULL, in, inputs, 1, out, &output, 1, NULL) ==
         TREADLE_INVALID_ARGUMENT);
   CHECK(output == NULL);
-  treadle_tensor_release(input);
+  treadle_value_release(input);
 }
 
 static void test_cancel(treadle_session* session) {
   const char* in[] = {"x"};
   const char* out[] = {"y"};
   const int64_t dims[2] = {1, 3};
-  treadle_tensor *input = NULL, *output = NULL;
+  treadle_value *input = NULL, *output = NULL;
   treadle_cancel* cancel = NULL;
   CHECK(treadle_tensor_create(TREADLE_FLOAT, dims, 2, &input) == TREADLE_OK);
   memset(treadle_tensor_data(input), 0, treadle_tensor_size(input));
   CHECK(treadle_cancel_create(&cancel) == TREADLE_OK);
   treadle_cancel_signal(cancel);
   const treadle_run_options options = {sizeof options, 0, cancel};
-  const treadle_tensor* inputs[] = {input};
+  const treadle_value* inputs[] = {input};
   CHECK(treadle_session_run(session, in, inputs, 1, out, &output, 1, &options) ==
         TREADLE_CANCELLED);
   CHECK(treadle_session_run(session, in, inputs, 1, out, &output, 1, NULL) == TREADLE_OK);
   treadle_cancel_release(cancel);
-  treadle_tensor_release(input);
-  treadle_tensor_release(output);
+  treadle_value_release(input);
+  treadle_value_release(output);
+}
+
+/* What goes in through a constructor comes out through the accessors. */
+static void test_values(void) {
+  const int64_t two[1] = {2};
+  const char* words[2] = {"a\0b", "c"};
+  const size_t lengths[2] = {3, 1};
+  int64_t keys[2] = {7, 8};
+  size_t length = 0;
+  treadle_value *strings = NULL, *numbers = NULL, *map = NULL, *sequence = NULL, *optional = NULL;
+  treadle_value* element = NULL;
+  CHECK(treadle_tensor_create_strings(two, 1, words, lengths, &strings) == TREADLE_OK);
+  CHECK(memcmp(treadle_tensor_string(strings, 0, &length), "a\0b", 4) == 0 && length == 3);
+  CHECK(treadle_tensor_string(strings, 2, NULL) == NULL);
+  CHECK(treadle_tensor_wrap(TREADLE_INT64, two, 1, keys, sizeof keys, &numbers) == TREADLE_OK);
+  CHECK(treadle_map_create(numbers, strings, &map) == TREADLE_OK);
+  CHECK(treadle_value_kind(map) == TREADLE_MAP && treadle_value_count(map) == 2);
+  CHECK(treadle_tensor_data(map) == NULL && treadle_tensor_dtype(map) == TREADLE_UNDEFINED);
+  const treadle_value* both[2] = {numbers, strings};
+  CHECK(treadle_sequence_create(both, 2, &sequence) == TREADLE_OK);
+  CHECK(treadle_optional_create(sequence, &optional) == TREADLE_OK);
+  treadle_value_release(sequence);
+  CHECK(treadle_value_element(optional, 1, &element) == TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_value_element(optional, 0, &sequence) == TREADLE_OK);
+  CHECK(treadle_value_kind(sequence) == TREADLE_SEQUENCE && treadle_value_count(sequence) == 2);
+  CHECK(treadle_value_element(sequence, 0, &element) == TREADLE_OK);
+  CHECK(treadle_tensor_data(element) == keys);
+  treadle_value* const all[] = {strings, numbers, map, sequence, optional, element};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) treadle_value_release(all[i]);
+  CHECK(treadle_optional_create(NULL, &optional) == TREADLE_OK);
+  CHECK(treadle_value_count(optional) == 0);
+  CHECK(treadle_map_create(optional, optional, &map) != TREADLE_OK);
+  treadle_value_release(optional);
+  CHECK(treadle_value_kind(NULL) == TREADLE_NONE);
 }
 
 static void test_reports(treadle_session* session) {
@@ -234,6 +269,7 @@ int main(void) {
   for (int64_t rows = 0; rows < 5; ++rows) test_run(session, rows);
   test_misuse(session);
   test_cancel(session);
+  test_values();
   test_reports(session);
   test_run(session, 3);
   treadle_session_release(session);
