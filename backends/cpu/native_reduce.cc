@@ -26,7 +26,10 @@ constexpr ReduceRule kRules[] = {
     {"ReduceL2", RowOp::kSumSquare, Finish::kRoot},
     {"ReduceL1", RowOp::kSumAbs},
     {"GlobalAveragePool", RowOp::kSum, Finish::kMean},
+    {"GlobalMaxPool", RowOp::kMax},
 };
+
+bool is_global_pool(const Node& node) { return node.op->kind.starts_with("Global"); }
 
 const ReduceRule* find_rule(const Node& node) {
   for (const ReduceRule& rule : kRules) {
@@ -45,7 +48,7 @@ struct ReduceShape {
 std::optional<std::vector<bool>> reduced_axes(const NodeSpec& spec) {
   const auto rank = static_cast<int64_t>(spec.inputs[0].dims.size());
   std::vector<bool> mask(static_cast<size_t>(rank), true);
-  if (spec.node->is("GlobalAveragePool")) {
+  if (is_global_pool(*spec.node)) {
     mask[0] = mask[1] = false;
     return mask;
   }
@@ -61,7 +64,7 @@ std::optional<std::vector<bool>> reduced_axes(const NodeSpec& spec) {
 }
 
 bool keeps_dims(const NodeSpec& spec) {
-  return spec.node->is("GlobalAveragePool") || spec.node->attributes.i("keepdims", 1) != 0;
+  return is_global_pool(*spec.node) || spec.node->attributes.i("keepdims", 1) != 0;
 }
 
 // Which physical dimensions are reduced; nothing where the layout mixes kept and reduced elements.

@@ -13,7 +13,6 @@ using dnnl::algorithm;
 constexpr auto kInference = dnnl::prop_kind::forward_inference;
 
 bool is_global(const Node& node) { return node.op->kind.starts_with("Global"); }
-bool is_max(const Node& node) { return node.op->kind.ends_with("MaxPool"); }
 
 PoolParams params_of(const NodeSpec& spec) {
   const Dims& x = spec.inputs[0].dims;
@@ -26,31 +25,26 @@ int64_t pad_end(const PoolParams& p, size_t axis) {
 }
 
 Support supports_pool(const NodeSpec& spec) {
-  if (spec.outputs.size() > 1 && spec.outputs[1].present()) return Support::no("Indices");
   if (Support s = supports_f32(spec); !s.ok) return s;
   const size_t rank = spec.inputs[0].dims.size();
   if (rank < 3 || rank > 5) return Support::no(cat("rank ", rank));
   const PoolParams p = params_of(spec);
+  if (!windows_meet_input(p)) return Support::no("window within the padding");
   for (size_t i = 0; i < p.rank(); ++i) {
-    if (p.pads_begin[i] >= p.extent(i) || pad_end(p, i) >= p.extent(i))
-      return Support::no("window within the padding");
     if (p.count_include_pad && p.reach_end(i) > p.pads_end[i])
       return Support::no("ceil_mode with count_include_pad");
-    if (!is_max(*spec.node) && p.dilations[i] != 1) return Support::no("dilations");
+    if (p.dilations[i] != 1) return Support::no("dilations");
   }
   return {};
 }
 
 dnnl::pooling_forward::primitive_desc describe_pool(const NodeSpec& spec, const PoolParams& p,
                                                     Layout layout) {
-  const auto kind = is_max(*spec.node)    ? algorithm::pooling_max
-                    : p.count_include_pad ? algorithm::pooling_avg_include_padding
-                                          : algorithm::pooling_avg_exclude_padding;
-  Dims dilations = p.dilations, ends = p.pads_end;
-  for (size_t i = 0; i < p.rank(); ++i) {
-    dilations[i] -= 1;
-    ends[i] = pad_end(p, i);
-  }
+  const auto kind = p.count_include_pad ? algorithm::pooling_avg_include_padding
+                                        : algorithm::pooling_avg_exclude_padding;
+  const Dims dilations(p.rank(), 0);
+  Dims ends = p.pads_end;
+  for (size_t i = 0; i < p.rank(); ++i) ends[i] = pad_end(p, i);
   const auto in = [&](const TensorSpec& t) { return describe({t.dtype, t.dims, layout}); };
   return dnnl::pooling_forward::primitive_desc(engine(), kInference, kind, in(spec.inputs[0]),
                                                in(spec.outputs[0]), p.strides, p.kernel, dilations,
@@ -147,6 +141,14 @@ Compiled compile_softmax(const NodeSpec& spec, const CompileContext& context) {
 }
 
 }  // namespace
+
+bool windows_meet_input(const PoolParams& p) {
+  for (size_t i = 0; i < p.rank(); ++i) {
+    if (p.pads_begin[i] >= p.extent(i) || pad_end(p, i) >= p.extent(i)) return false;
+    if (p.input[i] < p.dilations[i]) return false;  // cells of a window may lie on both sides
+  }
+  return true;
+}
 
 const Family kOnednnPool = {"onednn pool", supports_pool, compile_pool};
 const Family kOnednnLrn = {"onednn lrn", supports_lrn, compile_lrn};

@@ -1,9 +1,16 @@
-// Pooling, local response normalization and softmax through oneDNN.
+// Average pooling, local response normalization and softmax through oneDNN.
 #pragma once
 
 #include "backends/cpu/family.h"
 
+namespace treadle {
+struct PoolParams;
+}
+
 namespace treadle::cpu {
+
+// Every window holds an element of the input.
+bool windows_meet_input(const PoolParams& p);
 
 extern const Family kOnednnPool;
 extern const Family kOnednnLrn;

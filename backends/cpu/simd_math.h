@@ -39,11 +39,19 @@ HWY_INLINE void store_part(D d, V v, float* to, size_t n) {
 // The greater and the smaller, NaN where either is.
 template <class V>
 HWY_INLINE V max_of(V a, V b) {
+#if HWY_TARGET == HWY_SCALAR
   return hn::IfThenElse(hn::Or(hn::Gt(a, b), hn::IsNaN(a)), a, b);
+#else
+  return hn::IfThenElse(hn::IsNaN(a), a, hn::Max(a, b));  // x86 gives the second where one is NaN
+#endif
 }
 template <class V>
 HWY_INLINE V min_of(V a, V b) {
+#if HWY_TARGET == HWY_SCALAR
   return hn::IfThenElse(hn::Or(hn::Lt(a, b), hn::IsNaN(a)), a, b);
+#else
+  return hn::IfThenElse(hn::IsNaN(a), a, hn::Min(a, b));
+#endif
 }
 // x within [low, high], which are not NaN.
 template <class V>

@@ -159,6 +159,41 @@ void reduce_columns(RowOp op, const Columns& c, float* to) {
   }
 }
 
+// One or two vectors of each row.
+template <size_t kVectors, class L>
+HWY_INLINE void maximum_at(const float* const* rows, size_t count, const L& load,
+                           V (&best)[kVectors]) {
+  for (size_t v = 0; v < kVectors; ++v) best[v] = load(rows[0], v);
+  for (size_t r = 1; r < count; ++r) {
+#pragma GCC unroll 2
+    for (size_t v = 0; v < kVectors; ++v) best[v] = max_of(best[v], load(rows[r], v));
+  }
+}
+
+void maximum(const float* const* rows, size_t count, size_t n, float* to) {
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  V best[2];
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    maximum_at(
+        rows, count,
+        [=](const float* x, size_t v) HWY_ATTR { return hn::LoadU(d, x + i + v * lanes); }, best);
+    hn::StoreU(best[0], d, to + i);
+    hn::StoreU(best[1], d, to + i + lanes);
+  }
+  V one[1];
+  for (; i + lanes <= n; i += lanes) {
+    maximum_at(
+        rows, count, [=](const float* x, size_t) HWY_ATTR { return hn::LoadU(d, x + i); }, one);
+    hn::StoreU(one[0], d, to + i);
+  }
+  if (i == n) return;
+  maximum_at(
+      rows, count, [=](const float* x, size_t) HWY_ATTR { return load_part(d, x + i, n - i); },
+      one);
+  store_part(d, one[0], to + i, n - i);
+}
+
 void softmax_row(const float* x, float* y, size_t n) {
   const V top = hn::Set(d, max_in(x, n));
   map_row(x, y, n, [=](V v, size_t) HWY_ATTR { return exp_of(d, hn::Sub(v, top)); });
@@ -172,8 +207,8 @@ void log_softmax_row(const float* x, float* y, size_t n) {
   const V shift = hn::Set(d, top);
   const float sum =
       sum_with(x, n, [=](V a, V b) HWY_ATTR { return hn::Add(a, exp_of(d, hn::Sub(b, shift))); });
-  const V all = hn::Set(d, top + std::log(sum));
-  map_row(x, y, n, [=](V v, size_t) HWY_ATTR { return hn::Sub(v, all); });
+  const V all = hn::Set(d, std::log(sum));
+  map_row(x, y, n, [=](V v, size_t) HWY_ATTR { return hn::Sub(hn::Sub(v, shift), all); });
 }
 
 NormResult normalize_row(const NormRow& r) {
@@ -199,8 +234,8 @@ NormResult normalize_row(const NormRow& r) {
 }
 
 const RowFunctions* row_table() {
-  static const RowFunctions table{softmax_row, log_softmax_row, normalize_row, reduce_row,
-                                  reduce_columns};
+  static const RowFunctions table{softmax_row, log_softmax_row, normalize_row,
+                                  reduce_row,  reduce_columns,  maximum};
   return &table;
 }
 

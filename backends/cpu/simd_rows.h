@@ -37,6 +37,8 @@ struct RowFunctions {
   float (*reduce)(RowOp op, const float* x, size_t n);
   // to[i] = the reduction of column i of `rows` rows that are `stride` apart.
   void (*reduce_columns)(RowOp op, const Columns& columns, float* to);
+  // to[i] = the greatest x[i] of `count` rows of n floats (at least one; `to` may be among them).
+  void (*maximum)(const float* const* rows, size_t count, size_t n, float* to);
 };
 const RowFunctions& row_functions();
 

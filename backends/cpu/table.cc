@@ -9,6 +9,7 @@
 #include "backends/cpu/native_gemm.h"
 #include "backends/cpu/native_lower.h"
 #include "backends/cpu/native_move.h"
+#include "backends/cpu/native_pool.h"
 #include "backends/cpu/native_rows.h"
 #include "backends/cpu/pool.h"
 #include "backends/cpu/rnn.h"
@@ -33,9 +34,9 @@ constexpr Candidate kCandidates[] = {
     {"AveragePool", "", &kOnednnPool},
     {"GlobalAveragePool", "", &kNativeReduce},
     {"GlobalAveragePool", "", &kOnednnPool},
-    {"GlobalMaxPool", "", &kOnednnPool},
+    {"GlobalMaxPool", "", &kNativeReduce},
     {"LRN", "", &kOnednnLrn},
-    {"MaxPool", "", &kOnednnPool},
+    {"MaxPool", "", &kNativeMaxPool},
     {"Softmax", "", &kOnednnSoftmax},
     {"LogSoftmax", "", &kOnednnSoftmax},
     {"GRU", "", &kOnednnRnn},

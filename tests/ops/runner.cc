@@ -23,15 +23,23 @@ Type type_of(const Value& v) {
   return {};
 }
 
-// The case's node in a graph of its own. Inputs whose index is in `constants` are constants, the
-// rest graph inputs.
+// The case's node in a graph of its own.
 struct OneNode {
   Graph graph;
   std::vector<Value> inputs;
   NodeId node;
 };
 
-OneNode one_node(const OpCase& c, bool small_constants) {
+// Which inputs are constants of the graph: integers are axes, shapes and sizes, which kernels want
+// to know when they are made.
+enum class Constants { kNone, kIntegers, kAll };
+
+bool is_constant(const Value& v, size_t i, Constants constants) {
+  if (!v.is_tensor() || constants == Constants::kNone) return false;
+  return constants == Constants::kAll || (i > 0 && is_integer(v.tensor().dtype()));
+}
+
+OneNode one_node(const OpCase& c, Constants constants) {
   OneNode made;
   Node node;
   node.op = find_op(c.op, c.domain);
@@ -45,9 +53,8 @@ OneNode one_node(const OpCase& c, bool small_constants) {
   };
   for (size_t i = 0; i < c.inputs.size(); ++i) {
     const Value& v = c.inputs[i];
-    const bool constant =
-        small_constants && i > 0 && v.is_tensor() && is_integer(v.tensor().dtype());
-    node.inputs.push_back(v.empty() ? ValueId{} : add(v, cat("in", i), constant));
+    node.inputs.push_back(v.empty() ? ValueId{}
+                                    : add(v, cat("in", i), is_constant(v, i, constants)));
   }
   for (const OpBody& b : c.bodies) {
     Subgraph s{b.attribute, std::make_shared<Graph>(b.graph->clone()), {}};
@@ -116,7 +123,7 @@ void expect_type(const Type& inferred, const Value& actual, bool exact, const st
 }
 
 void check_inference(const OpCase& c, const std::vector<Value>& actual) {
-  const OneNode made = one_node(c, true);
+  const OneNode made = one_node(c, Constants::kIntegers);
   const bool data_dependent = made.graph.node(made.node).op->has(kDataDependent);
   const std::pair<Given, const char*> levels[] = {
       {Given::kDims, "inference"},
@@ -137,7 +144,7 @@ void check_inference(const OpCase& c, const std::vector<Value>& actual) {
 // ---- The same result by other ways
 
 void check_decomposition(const OpCase& c, const std::vector<Value>& reference) {
-  OneNode made = one_node(c, true);
+  OneNode made = one_node(c, Constants::kIntegers);
   annotate(made.graph);
   const Op& op = *made.graph.node(made.node).op;
   if (op.decompose == nullptr) return;
@@ -148,7 +155,7 @@ void check_decomposition(const OpCase& c, const std::vector<Value>& reference) {
 
 void check_error(const OpCase& c) {
   try {
-    const OneNode made = one_node(c, false);
+    const OneNode made = one_node(c, Constants::kNone);
     evaluate(made.graph, made.inputs);
     ADD_FAILURE() << "no error, expected: " << c.error;
   } catch (const Error& e) {
@@ -157,15 +164,27 @@ void check_error(const OpCase& c) {
   }
 }
 
+// The runtime and a saved file, with inputs from the caller and with what a model would hold.
+void check_ways(const OpCase& c, const std::vector<Value>& reference) {
+  for (const Constants constants : {Constants::kNone, Constants::kIntegers, Constants::kAll}) {
+    OneNode made = one_node(c, constants);
+    if (constants != Constants::kNone && made.inputs.size() == c.inputs.size()) continue;
+    annotate(made.graph);
+    SCOPED_TRACE(cat(made.inputs.size(), " of ", c.inputs.size(), " inputs are the caller's"));
+    expect_same_everywhere(made.graph, made.inputs, reference, {c.rtol, c.atol});
+  }
+}
+
 using Check = void (*)(const OpCase&, const std::vector<Value>& reference);
 constexpr std::pair<const char*, Check> kChecks[] = {
     {"inference", check_inference},
     {"decomposition", check_decomposition},
+    {"ways", check_ways},
 };
 
 void run(const OpCase& c) {
   if (!c.error.empty()) return check_error(c);
-  const OneNode made = one_node(c, false);
+  const OneNode made = one_node(c, Constants::kNone);
   verify(made.graph);
   const std::vector<Value> reference = evaluate(made.graph, made.inputs);
   if (!c.want.empty()) {

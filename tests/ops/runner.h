@@ -5,8 +5,9 @@
 //   testing::ValuesIn(cases()), case_name);
 //
 // The checks: inferred types and shapes agree with the actual ones (with dims known, with symbols
-// for them, with ranks unknown); the reference gives `want`; the decomposition gives what the
-// reference gives. All failures of a case are reported, not just the first.
+// for them, with ranks unknown); the reference gives `want`; the decomposition, the
+// CPU with the optimizer off and on (inputs given in the run, then as constants) and the saved
+// model give what the reference gives. All failures of a case are reported, not just the first.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,5 +1,7 @@
-// Pooling, normalization and softmax through oneDNN against the reference.
+// Pooling, normalization and softmax against the reference.
 #include "backends/cpu/pool.h"
+#include "backends/cpu/native_pool.h"
+#include "backends/cpu/native_rows.h"
 #include "tests/backends/kernel_check.h"
 
 namespace treadle::test {
@@ -12,19 +14,20 @@ Value rnd(Dims dims, uint64_t seed) { return random_tensor(DType::kFloat, std::m
 std::vector<int64_t> ints(std::initializer_list<int64_t> v) { return v; }
 
 void check_pools(const std::string& name, const Dims& x, const Attributes& attributes) {
-  for (const char* op : {"MaxPool", "AveragePool"}) {
+  for (const auto& [op, family] :
+       {std::pair{"MaxPool", &cpu::kNativeMaxPool}, std::pair{"AveragePool", &cpu::kOnednnPool}}) {
     for (const Layout layout : {kPlain, kBlocked16, kChannelsLast}) {
-      check_kernel(cpu::kOnednnPool, {.name = cat(name, " layout ", layout),
-                                      .op = op,
-                                      .attributes = attributes,
-                                      .inputs = {rnd(x, 1)},
-                                      .constants = {},
-                                      .layouts = {layout}});
+      check_kernel(*family, {.name = cat(name, " layout ", layout),
+                             .op = op,
+                             .attributes = attributes,
+                             .inputs = {rnd(x, 1)},
+                             .constants = {},
+                             .layouts = {layout}});
     }
   }
 }
 
-TEST(OnednnPool, Windows) {
+TEST(Pool, Windows) {
   check_pools("plain", {2, 17, 9, 8}, {{"kernel_shape", ints({3, 2})}});
   check_pools(
       "strides", {1, 16, 9, 8},
@@ -46,22 +49,36 @@ TEST(OnednnPool, Options) {
                .inputs = {rnd({1, 16, 7, 7}, 1)},
                .constants = {}};
   check_kernel(cpu::kOnednnPool, c);
-  c.op = "MaxPool";
-  c.attributes = {{"kernel_shape", ints({3, 3})}, {"dilations", ints({2, 2})}};
-  check_kernel(cpu::kOnednnPool, c);
-  c.outputs = 2;
-  EXPECT_EQ(reason(cpu::kOnednnPool, c), "Indices");
 }
 
-TEST(OnednnPool, Global) {
-  for (const char* op : {"GlobalAveragePool", "GlobalMaxPool"}) {
+TEST(NativeMaxPool, Options) {
+  KernelCase c{.name = "dilated",
+               .op = "MaxPool",
+               .attributes = {{"kernel_shape", ints({3, 3})}, {"dilations", ints({2, 2})}},
+               .inputs = {rnd({1, 16, 7, 7}, 1)},
+               .constants = {}};
+  check_kernel(cpu::kNativeMaxPool, c);
+  c.attributes = {{"kernel_shape", ints({7, 11})}, {"pads", ints({1, 2, 3, 4})}};
+  c.inputs = {rnd({2, 19, 9, 12}, 2)};
+  check_kernel(cpu::kNativeMaxPool, c);
+  c.outputs = 2;
+  EXPECT_EQ(reason(cpu::kNativeMaxPool, c), "Indices");
+  c.outputs = 1;
+  c.attributes.set("kernel_shape", ints({7, 2}));
+  c.attributes.set("dilations", ints({1, 13}));
+  EXPECT_EQ(reason(cpu::kNativeMaxPool, c), "window within the padding");
+}
+
+TEST(Pool, Global) {
+  for (const auto& [op, family] : {std::pair{"GlobalAveragePool", &cpu::kOnednnPool},
+                                   std::pair{"GlobalMaxPool", &cpu::kNativeReduce}}) {
     for (const int64_t channels : {1, 16, 33}) {
       for (const Layout layout : {kPlain, kBlocked16, kChannelsLast}) {
-        check_kernel(cpu::kOnednnPool, {.name = cat("c", channels, " layout ", layout),
-                                        .op = op,
-                                        .inputs = {rnd({2, channels, 7, 5}, 1)},
-                                        .constants = {},
-                                        .layouts = {layout}});
+        check_kernel(*family, {.name = cat("c", channels, " layout ", layout),
+                               .op = op,
+                               .inputs = {rnd({2, channels, 7, 5}, 1)},
+                               .constants = {},
+                               .layouts = {layout}});
       }
     }
   }
@@ -70,12 +87,13 @@ TEST(OnednnPool, Global) {
 TEST(OnednnLrn, Sizes) {
   for (const int64_t size : {1, 3, 5}) {
     for (const Layout layout : {kPlain, kBlocked16, kChannelsLast}) {
-      check_kernel(cpu::kOnednnLrn, {.name = cat("size ", size, " layout ", layout),
-                                     .op = "LRN",
-                                     .attributes = {{"size", size}, {"alpha", 0.5f}, {"beta", 0.6f}},
-                                     .inputs = {rnd({2, 17, 5, 6}, 1)},
-                                     .constants = {},
-                                     .layouts = {layout}});
+      check_kernel(cpu::kOnednnLrn,
+                   {.name = cat("size ", size, " layout ", layout),
+                    .op = "LRN",
+                    .attributes = {{"size", size}, {"alpha", 0.5f}, {"beta", 0.6f}},
+                    .inputs = {rnd({2, 17, 5, 6}, 1)},
+                    .constants = {},
+                    .layouts = {layout}});
     }
   }
 }
