@@ -125,25 +125,31 @@ void Execution::resolve(Bound& bound) {
   }
 }
 
-void Execution::run_steps(Bound& bound) {
+// `infos` has the plan's steps to add times to, or is null.
+void Execution::run_steps(Bound& bound, StepInfo* infos) {
+  using Clock = std::chrono::steady_clock;
   void* const* at = bound.pointers.data();
   const bool polled = control != nullptr && control->check;
   for (const Step& step : bound.plan->steps) {
     if (polled) control->poll();
     const KernelArgs args{at, at + step.inputs.size(), at[step.inputs.size() + step.outputs.size()],
                           control};
+    const auto start = infos != nullptr ? Clock::now() : Clock::time_point();
     try {
       step.kernel->run(args);
     } catch (Error& e) {
       if (step.node.valid()) e.add_context(describe(bound.plan->graph->node(step.node)));
       throw;
     }
+    if (infos != nullptr) {
+      infos[step.info].seconds += std::chrono::duration<double>(Clock::now() - start).count();
+      ++infos[step.info].calls;
+    }
     at += step.inputs.size() + step.outputs.size() + 1;
   }
 }
 
 void Execution::run_profiled(Bound& bound) {
-  using Clock = std::chrono::steady_clock;
   const Plan& plan = *bound.plan;
   const auto same = [&](const StepInfo& info) {
     return info.node == plan.infos.front().node && info.kernel == plan.infos.front().kernel &&
@@ -156,17 +162,7 @@ void Execution::run_profiled(Bound& bound) {
     profile->steps.insert(profile->steps.end(), plan.infos.begin(), plan.infos.end());
     first = profile->steps.end() - static_cast<ptrdiff_t>(plan.infos.size());
   }
-  void* const* at = bound.pointers.data();
-  for (const Step& step : plan.steps) {
-    const KernelArgs args{at, at + step.inputs.size(), at[step.inputs.size() + step.outputs.size()],
-                          control};
-    const auto start = Clock::now();
-    step.kernel->run(args);
-    StepInfo& info = first[static_cast<ptrdiff_t>(step.info)];
-    info.seconds += std::chrono::duration<double>(Clock::now() - start).count();
-    ++info.calls;
-    at += step.inputs.size() + step.outputs.size() + 1;
-  }
+  run_steps(bound, std::to_address(first));
 }
 
 void Execution::run(const std::shared_ptr<const Graph>& graph, std::span<const Value> inputs,
@@ -195,7 +191,7 @@ void Execution::run(const std::shared_ptr<const Graph>& graph, std::span<const V
   if (profile != nullptr) {
     run_profiled(bound);
   } else {
-    run_steps(bound);
+    run_steps(bound, nullptr);
   }
   const bool late = std::any_of(plan.outputs.begin(), plan.outputs.end(),
                                 [](const auto& o) { return !o.is_static; });

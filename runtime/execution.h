@@ -43,7 +43,7 @@ class Execution {
  private:
   Bound& bind(const std::shared_ptr<const Graph>& graph, std::span<const Value> inputs);
   void resolve(Bound& bound);
-  void run_steps(Bound& bound);
+  void run_steps(Bound& bound, StepInfo* infos);
   void run_profiled(Bound& bound);
   void run_late(const Bound& bound, std::span<const Value> inputs, std::span<Value> outputs);
   std::vector<Value> run_dynamic(const Plan& plan, NodeId id, std::vector<Value>& values);

@@ -2,49 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
-#include "backends/cpu/layout.h"
-#include "backends/cpu/native_lower.h"
-#include "backends/cpu/native_view.h"
+#include "backends/cpu/native_plan.h"
 #include "backends/cpu/parallel.h"
-#include "graph/ops/iterate.h"
 
 namespace treadle::cpu {
 namespace {
-
-// How a source is read along a row: where it lies, or gathered into a register.
-enum class Access : uint8_t { kDirect, kGathered };
-
-// The index space is seen as rows of `major` x `minor` elements. Results are dense: row r begins at
-// r * row.
-struct Source {
-  TapeSource tape;
-  Access access = Access::kDirect;
-  int64_t major_stride = 0;
-  int64_t minor_stride = 0;
-  Dims outer_strides;
-};
-
-struct Plan {
-  Tape tape;
-  TapeFn run = nullptr;
-  std::vector<Source> sources;
-  Dims outer;  // dimensions of the rows' index
-  int64_t rows = 1;
-  int64_t row = 1;
-  int64_t minor = 1;
-  int64_t tile = 1;
-  int64_t tiles = 1;  // a row
-  // In a blocked result whose last block is padded: its channels there, and the result's physical
-  // dimensions.
-  int64_t valid_lanes = 0;
-  Dims physical;
-
-  bool repeating() const { return tile % minor == 0; }
-};
-
-constexpr auto kLongRow = static_cast<int64_t>(kTile) / 4;
 
 // Where a range of the work stands: the row, and each source's offset at its beginning.
 struct Cursor {
@@ -52,7 +15,7 @@ struct Cursor {
   std::array<int64_t, kMaxRegisters> offset{};
 };
 
-Cursor cursor_at(const Plan& plan, int64_t row) {
+Cursor cursor_at(const TapePlan& plan, int64_t row) {
   Cursor cursor;
   cursor.index.resize(plan.outer.size());
   for (size_t d = plan.outer.size(); d-- > 0;) {
@@ -65,7 +28,7 @@ Cursor cursor_at(const Plan& plan, int64_t row) {
   return cursor;
 }
 
-void next_row(const Plan& plan, Cursor& cursor) {
+void next_row(const TapePlan& plan, Cursor& cursor) {
   for (size_t d = plan.outer.size(); d-- > 0;) {
     const bool wraps = ++cursor.index[d] == plan.outer[d];
     const int64_t steps = wraps ? 1 - plan.outer[d] : 1;
@@ -90,7 +53,8 @@ void gather_run(const T* from, int64_t stride, int64_t n, float* to) {
 
 // Elements [pos, pos + n) of a row that begins at `from`.
 template <class T>
-void gather(const Source& s, int64_t minor, const T* from, int64_t pos, int64_t n, float* to) {
+void gather(const PlannedSource& s, int64_t minor, const T* from, int64_t pos, int64_t n,
+            float* to) {
   int64_t major = pos / minor;
   int64_t at = pos % minor;
   while (n > 0) {
@@ -106,7 +70,7 @@ void gather(const Source& s, int64_t minor, const T* from, int64_t pos, int64_t 
 // The registers of one range of tiles, and what the gathered ones hold.
 class Registers {
  public:
-  Registers(const Plan& plan, const KernelArgs& args) : plan_(plan), args_(args) {
+  Registers(const TapePlan& plan, const KernelArgs& args) : plan_(plan), args_(args) {
     const Tape& tape = plan.tape;
     for (size_t i = 0; i < tape.registers; ++i) at_[i] = storage_[i];
     for (size_t i = 0; i < tape.splats.size(); ++i) {
@@ -121,7 +85,7 @@ class Registers {
 
   void load(const Cursor& cursor, int64_t pos, int64_t n) {
     for (size_t i = 0; i < plan_.sources.size(); ++i) {
-      const Source& s = plan_.sources[i];
+      const PlannedSource& s = plan_.sources[i];
       if (s.tape.dtype == DType::kBool) {
         gather(s, plan_.minor, static_cast<const uint8_t*>(base_[i]) + cursor.offset[i], pos, n,
                at_[i]);
@@ -159,7 +123,7 @@ class Registers {
   }
 
  private:
-  const Plan& plan_;
+  const TapePlan& plan_;
   const KernelArgs& args_;
   alignas(64) float storage_[kMaxRegisters][kTile];
   float* at_[kMaxRegisters];
@@ -168,7 +132,7 @@ class Registers {
   int64_t held_count_[kMaxRegisters];
 };
 
-void run_tiles(const Plan& plan, const KernelArgs& args, int64_t begin, int64_t end) {
+void run_tiles(const TapePlan& plan, const KernelArgs& args, int64_t begin, int64_t end) {
   Registers registers(plan, args);
   int64_t row = begin / plan.tiles;
   int64_t pos = begin % plan.tiles * plan.tile;
@@ -187,7 +151,7 @@ void run_tiles(const Plan& plan, const KernelArgs& args, int64_t begin, int64_t 
 }
 
 template <class T>
-void clear_padding(const Plan& plan, T* data) {
+void clear_padding(const TapePlan& plan, T* data) {
   const int64_t lanes = plan.physical.back();
   const int64_t blocks = plan.physical[1];
   int64_t spatial = 1;
@@ -202,7 +166,7 @@ void clear_padding(const Plan& plan, T* data) {
 
 class ElementwiseKernel : public Kernel {
  public:
-  ElementwiseKernel(Plan plan, int threads) : plan_(std::move(plan)), threads_(threads) {
+  ElementwiseKernel(TapePlan plan, int threads) : plan_(std::move(plan)), threads_(threads) {
     const auto cost = static_cast<int64_t>(plan_.tape.code.size() + plan_.sources.size());
     grain_ = std::max<int64_t>(1, kParallelGrain / (plan_.tile * cost));
   }
@@ -221,158 +185,10 @@ class ElementwiseKernel : public Kernel {
   }
 
  private:
-  Plan plan_;
+  TapePlan plan_;
   int threads_;
   int64_t grain_ = 1;
 };
-
-// What the layout of the results means for each source: its own layout, or none where the sources
-// do not allow it.
-bool fits(const TensorSpec& source, bool constant, const TensorSpec& out) {
-  const bool full_rank = source.dims.size() == out.dims.size();
-  if (full_rank) return true;  // the planner reorders it
-  const Dims strides = broadcast_strides(source.dims, out.dims);
-  return strides[1] == 0 || constant || out.dims[1] % channel_block(out.layout) == 0;
-}
-
-Layout choose_layout(const NodeSpec& spec, const Tape& tape) {
-  TensorSpec out = spec.outputs[0];
-  out.layout = kPlain;
-  if (out.dims.size() < 3 || out.dims.size() > 5) return kPlain;
-  for (const TapeSource& s : tape.sources) {
-    if (s.constant.defined() || spec.inputs[s.input].dims != out.dims) continue;
-    out.layout = std::max(out.layout, spec.inputs[s.input].layout);
-  }
-  if (out.layout == kPlain) return kPlain;
-  for (const TapeSource& s : tape.sources) {
-    const TensorSpec source = s.constant.defined() ? TensorSpec{s.dtype, s.constant.dims(), kPlain}
-                                                   : spec.inputs[s.input];
-    if (!fits(source, s.constant.defined(), out)) return kPlain;
-  }
-  return out.layout;
-}
-
-// The layout in which a source of the node is read beside results in `out`'s.
-Layout source_layout(const TensorSpec& source, const TensorSpec& out) {
-  if (out.layout == kPlain || source.dims.size() != out.dims.size()) return kPlain;
-  if (source.dims == out.dims || source.layout == out.layout) return out.layout;
-  const bool padded = out.dims[1] % channel_block(out.layout) != 0;
-  return padded && source.dims[1] != 1 ? out.layout : kPlain;
-}
-
-// A constant of one value a channel, its last block filled up with zeros, as [C] to be read over
-// blocked results.
-Tensor padded_channels(const Tensor& constant, int64_t channels, int64_t block) {
-  const Dims dims{ceil_div(channels, block) * block};
-  Tensor padded = Tensor::zeros(constant.dtype(), dims);
-  std::memcpy(padded.raw(), constant.raw(), constant.bytes());
-  return padded;
-}
-
-bool one_per_channel(const Dims& dims, const Dims& out) {
-  const Dims strides = broadcast_strides(dims, out);
-  for (size_t i = 0; i < out.size(); ++i) {
-    if (i != 1 && strides[i] != 0) return false;
-  }
-  return strides[1] == 1;
-}
-
-struct Reading {
-  TensorSpec spec;
-  Dims strides;
-};
-
-// Adjusts a constant source to a blocked result; false where that is not provided for.
-bool read_source(TapeSource& source, const TensorSpec& out, Reading& reading) {
-  const int64_t block = channel_block(out.layout);
-  const bool padded = out.layout != kPlain && out.dims[1] % block != 0;
-  if (source.constant.defined() && padded) {
-    const Dims dims = source.constant.dims();
-    if (broadcast_strides(dims, out.dims)[1] != 0) {
-      if (!one_per_channel(dims, out.dims)) return false;
-      reading.strides = physical_strides(reading.spec, out);
-      source.constant = padded_channels(source.constant, out.dims[1], block);
-      return true;
-    }
-  }
-  reading.strides = physical_strides(reading.spec, out);
-  return true;
-}
-
-void split_rows(Plan& plan, const Dims& dims, const std::vector<Dims>& strides) {
-  size_t inner = dims.size() - 1;
-  plan.minor = dims[inner];
-  plan.row = plan.minor;
-  if (plan.row < kLongRow && inner > 0) plan.row *= dims[--inner];
-  plan.outer.assign(dims.begin(), dims.begin() + static_cast<ptrdiff_t>(inner));
-  plan.rows = plan.row == 0 ? 0 : element_count(plan.outer);
-  plan.minor = std::max<int64_t>(plan.minor, 1);
-  plan.tiles = std::max<int64_t>(ceil_div(plan.row, static_cast<int64_t>(kTile)), 1);
-  plan.tile = std::max<int64_t>(ceil_div(plan.row, plan.tiles), 1);
-  if (plan.tiles > 1) {
-    const bool short_minor = plan.minor < plan.row && plan.minor <= static_cast<int64_t>(kTile);
-    const int64_t unit = short_minor ? plan.minor : 16;
-    plan.tile = std::min(ceil_div(plan.tile, unit), static_cast<int64_t>(kTile) / unit) * unit;
-    plan.tiles = ceil_div(plan.row, plan.tile);
-  }
-  for (size_t s = 0; s < plan.sources.size(); ++s) {
-    Source& source = plan.sources[s];
-    source.minor_stride = strides[s].back();
-    source.major_stride = plan.minor < plan.row ? strides[s][inner] : 0;
-    source.outer_strides.assign(strides[s].begin(),
-                                strides[s].begin() + static_cast<ptrdiff_t>(inner));
-    const bool dense =
-        source.minor_stride == 1 && (plan.minor == plan.row || source.major_stride == plan.minor);
-    source.access = dense ? Access::kDirect : Access::kGathered;
-  }
-}
-
-std::optional<Plan> make_plan(const NodeSpec& spec, Tape tape, Layout layout) {
-  TensorSpec out = spec.outputs[0];
-  out.layout = layout;
-  Plan plan;
-  plan.run = tape_function();
-  plan.physical = physical_dims(out.dims, layout);
-  if (layout != kPlain) plan.valid_lanes = out.dims[1] % channel_block(layout);
-  std::vector<Dims> strides;
-  for (TapeSource& s : tape.sources) {
-    Reading reading;
-    reading.spec = s.constant.defined() ? TensorSpec{s.dtype, s.constant.dims(), kPlain}
-                                        : spec.inputs[s.input];
-    reading.spec.layout = s.constant.defined() ? kPlain : source_layout(spec.inputs[s.input], out);
-    if (!read_source(s, out, reading)) return std::nullopt;
-    strides.push_back(std::move(reading.strides));
-    plan.sources.push_back({.tape = s, .outer_strides = {}});
-  }
-  Dims dims = plan.physical;
-  strides.push_back(strides_of(dims));
-  merge_dims(dims, strides);
-  strides.pop_back();
-  split_rows(plan, dims, strides);
-  plan.tape = std::move(tape);
-  return plan;
-}
-
-// Inputs whose buffer the first result may take: read for the last time no later than it is
-// written.
-std::vector<size_t> in_place_inputs(const NodeSpec& spec, const Plan& plan) {
-  std::vector<size_t> inputs;
-  const Tape& tape = plan.tape;
-  size_t written = 0;
-  while (tape.code[written].out != tape.result(0)) ++written;
-  for (size_t s = 0; s < plan.sources.size(); ++s) {
-    const TapeSource& source = plan.sources[s].tape;
-    if (source.constant.defined() || source.dtype != tape.results[0]) continue;
-    if (spec.inputs[source.input].dims != spec.outputs[0].dims) continue;
-    bool read_later = false;
-    for (size_t i = written + 1; i < tape.code.size(); ++i) {
-      const TapeInstr& t = tape.code[i];
-      read_later = read_later || t.a == s || t.b == s || t.c == s;
-    }
-    if (!read_later) inputs.push_back(source.input);
-  }
-  return inputs;
-}
 
 Support supports_elementwise(const NodeSpec& spec) {
   for (const TensorSpec& out : spec.outputs) {
@@ -396,7 +212,7 @@ Compiled compile_elementwise(const NodeSpec& spec, const CompileContext& context
   std::optional<Tape> tape = lower(spec, &why);
   TREADLE_CHECK(tape.has_value(), kInternal, why);
   Layout layout = choose_layout(spec, *tape);
-  std::optional<Plan> plan = make_plan(spec, *tape, layout);
+  std::optional<TapePlan> plan = make_plan(spec, *tape, layout);
   if (!plan) {
     layout = kPlain;
     plan = make_plan(spec, *tape, layout);
@@ -407,7 +223,7 @@ Compiled compile_elementwise(const NodeSpec& spec, const CompileContext& context
   compiled.name = name_of(spec, *tape);
   compiled.reads.assign(spec.inputs.size(), false);
   compiled.input_layouts.assign(spec.inputs.size(), kPlain);
-  for (const Source& s : plan->sources) {
+  for (const PlannedSource& s : plan->sources) {
     if (s.tape.constant.defined()) continue;
     compiled.reads[s.tape.input] = true;
     compiled.input_layouts[s.tape.input] = source_layout(spec.inputs[s.tape.input], out);

@@ -113,12 +113,13 @@ void split_padding(SymbolicWindow& w, size_t i, const Dim& total, bool odd_at_en
 Dim window_count(const SymbolicWindow& w, size_t i, bool ceil_mode) {
   const Dim room = w.input[i] + w.pads_begin[i] + w.pads_end[i] - w.extent(i);
   if (w.input[i].is(0)) return 0;
-  TREADLE_CHECK(!room.known() || room.value() >= 0, kInvalidModel, "a window of extent ",
-                w.extent(i).text(), " does not fit on spatial axis ", i, " of size ",
-                w.input[i].text(), " with pads ", w.pads_begin[i].text(), " and ",
+  const Dim count =
+      (ceil_mode ? Dim::ceil_div(room, w.strides[i]) : Dim::floor_div(room, w.strides[i])) + 1;
+  TREADLE_CHECK(!count.known() || count.value() >= (ceil_mode ? 0 : 1), kInvalidModel,
+                "a window of extent ", w.extent(i).text(), " does not fit on spatial axis ", i,
+                " of size ", w.input[i].text(), " with pads ", w.pads_begin[i].text(), " and ",
                 w.pads_end[i].text());
-  if (!ceil_mode) return Dim::floor_div(room, w.strides[i]) + 1;
-  const Dim count = Dim::ceil_div(room, w.strides[i]) + 1;
+  if (!ceil_mode) return count;
   // A last window that would begin in the padding at the end does not count; with stride 1 and
   // small pads none does.
   const Dim slack = w.extent(i) - w.pads_end[i];
@@ -225,6 +226,15 @@ SymbolicWindow pool_window(const Attributes& attributes, const Shape& x) {
   SymbolicWindow window = read_window(attributes, x);
   read_kernel(window, attributes);
   slide(window, attributes.i("ceil_mode", 0) != 0);
+  for (size_t i = 0; i < window.rank(); ++i) {
+    for (const Dim& pad : {window.pads_begin[i], window.pads_end[i]}) {
+      TREADLE_CHECK(
+          !pad.known() || pad.value() < window.extent(i).value(), kInvalidModel, "a pad of ",
+          pad.text(), " on spatial axis ", i,
+          " leaves whole windows in the padding, expected less than the window's extent, ",
+          window.extent(i).text());
+    }
+  }
   return window;
 }
 

@@ -78,8 +78,7 @@ void average(EvalContext& c, const PoolParams& p, Tensor& y) {
         const double row_count = counted_in_row(p, row);
         T* to = y.data<T>().data() + plane * rows.output_plane() + row * rows.row_length();
         for (size_t o = 0; o < sums.size(); ++o) {
-          const double count = row_count * counts[o];
-          to[o] = T(static_cast<Compute<T>>(count > 0 ? sums[o] / count : 0.0));
+          to[o] = T(static_cast<Compute<T>>(sums[o] / (row_count * counts[o])));
         }
       });
 }
@@ -163,7 +162,7 @@ void maximum(EvalContext& c, const PoolParams& p, Tensor& y, int64_t* indices) {
         for (int64_t o = column.begin; o < column.end; ++o) {
           const Compute<T> v = x[offset + o * stride];
           const auto k = static_cast<size_t>(o);
-          if (where[k] >= 0 && !(v > best[k]) && v == v) continue;
+          if (where[k] >= 0 && !(v > best[k]) && (v == v || best[k] != best[k])) continue;
           best[k] = v;
           where[k] = offset + o * stride;
         }

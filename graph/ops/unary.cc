@@ -88,11 +88,8 @@ constexpr auto kHardSigmoid = [](auto x, auto a, auto b) {
   return larger(T{0}, smaller(T{1}, a * x + b));
 };
 constexpr auto kSwish = [](auto x, auto a, auto) { return x * kSigmoid(a * x); };
-constexpr auto kThresholdedRelu = [](auto x, auto a, auto) {
-  return x > a || x != x ? x : decltype(x){0};
-};
+constexpr auto kThresholdedRelu = [](auto x, auto a, auto) { return x > a ? x : decltype(x){0}; };
 constexpr auto kShrink = [](auto x, auto bias, auto lambd) {
-  if (x != x) return x;
   return x < -lambd ? x + bias : x > lambd ? x - bias : decltype(x){0};
 };
 
