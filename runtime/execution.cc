@@ -9,6 +9,11 @@ namespace {
 constexpr size_t kMaxBounds = 32;
 constexpr size_t kMaxDepth = 128;
 
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
 Known known_of(const Value& value) {
   Known known;
   if (const Tensor* t = std::get_if<Tensor>(&value)) {
@@ -125,48 +130,41 @@ void Execution::resolve(Bound& bound) {
   }
 }
 
-// `infos` has the plan's steps to add times to, or is null.
-void Execution::run_steps(Bound& bound, StepInfo* infos) {
-  using Clock = std::chrono::steady_clock;
+size_t Profile::block_of(const std::shared_ptr<const Plan>& plan) {
+  const auto [it, fresh] = blocks_.emplace(plan, steps_.size());
+  if (fresh) steps_.insert(steps_.end(), plan->infos.begin(), plan->infos.end());
+  return it->second;
+}
+
+void Profile::add(size_t row, double seconds) {
+  steps_[row].seconds += seconds;
+  ++steps_[row].calls;
+  total_ += seconds;
+}
+
+void Execution::run_steps(const Bound& bound, const RunControl* control) {
+  const Plan& plan = *bound.plan;
   void* const* at = bound.pointers.data();
   const bool polled = control != nullptr && control->check;
-  for (const Step& step : bound.plan->steps) {
+  const size_t block = profile ? profile->block_of(bound.plan) : 0;
+  for (const Step& step : plan.steps) {
     if (polled) control->poll();
     const KernelArgs args{at, at + step.inputs.size(), at[step.inputs.size() + step.outputs.size()],
                           control};
-    const auto start = infos != nullptr ? Clock::now() : Clock::time_point();
+    const auto start = profile ? Clock::now() : Clock::time_point();
     try {
       step.kernel->run(args);
     } catch (Error& e) {
-      if (step.node.valid()) e.add_context(describe(bound.plan->graph->node(step.node)));
+      if (step.node.valid()) e.add_context(describe(plan.graph->node(step.node)));
       throw;
     }
-    if (infos != nullptr) {
-      infos[step.info].seconds += std::chrono::duration<double>(Clock::now() - start).count();
-      ++infos[step.info].calls;
-    }
+    if (profile) profile->add(block + step.info, seconds_since(start));
     at += step.inputs.size() + step.outputs.size() + 1;
   }
 }
 
-void Execution::run_profiled(Bound& bound) {
-  const Plan& plan = *bound.plan;
-  const auto same = [&](const StepInfo& info) {
-    return info.node == plan.infos.front().node && info.kernel == plan.infos.front().kernel &&
-           info.shapes == plan.infos.front().shapes;
-  };
-  auto first = plan.infos.empty()
-                   ? profile->steps.end()
-                   : std::find_if(profile->steps.begin(), profile->steps.end(), same);
-  if (first == profile->steps.end()) {
-    profile->steps.insert(profile->steps.end(), plan.infos.begin(), plan.infos.end());
-    first = profile->steps.end() - static_cast<ptrdiff_t>(plan.infos.size());
-  }
-  run_steps(bound, std::to_address(first));
-}
-
 void Execution::run(const std::shared_ptr<const Graph>& graph, std::span<const Value> inputs,
-                    std::span<Value> outputs) {
+                    std::span<Value> outputs, const RunControl* control) {
   Bound& bound = bind(graph, inputs);
   const Plan& plan = *bound.plan;
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -188,14 +186,10 @@ void Execution::run(const std::shared_ptr<const Graph>& graph, std::span<const V
   for (const Bound::Patch& p : bound.output_patches) {
     bound.pointers[p.at] = static_cast<std::byte*>(bytes_of(outputs[p.index])) + p.offset;
   }
-  if (profile != nullptr) {
-    run_profiled(bound);
-  } else {
-    run_steps(bound, nullptr);
-  }
+  run_steps(bound, control);
   const bool late = std::any_of(plan.outputs.begin(), plan.outputs.end(),
                                 [](const auto& o) { return !o.is_static; });
-  if (late || !plan.dynamic.empty()) run_late(bound, inputs, outputs);
+  if (late || !plan.dynamic.empty()) run_late(bound, inputs, outputs, control);
 }
 
 namespace {
@@ -231,7 +225,7 @@ Value kept(const Value& value, const Lent& lent) {
 
 // The nodes whose shapes follow from data, then what depends on them.
 void Execution::run_late(const Bound& bound, std::span<const Value> inputs,
-                         std::span<Value> outputs) {
+                         std::span<Value> outputs, const RunControl* control) {
   const std::shared_ptr<const Plan> plan = bound.plan;  // `bound` may be evicted by a nested run
   const Graph& graph = *plan->graph;
   const DepthScope deeper(depth_);
@@ -262,18 +256,12 @@ void Execution::run_late(const Bound& bound, std::span<const Value> inputs,
     lent.push_back(bytes_lent.get());
     values[e.value.index] = Tensor(e.spec.dtype, e.spec.dims, bytes_lent);
   }
-  for (NodeId id : plan->dynamic) {
-    std::vector<Value> results = run_dynamic(*plan, id, values);
-    const Node& node = graph.node(id);
-    for (size_t i = 0; i < node.outputs.size() && i < results.size(); ++i) {
-      if (node.outputs[i].valid()) values[node.outputs[i].index] = std::move(results[i]);
-    }
-  }
+  run_dynamic(plan, values, control);
   if (plan->rest) {
     std::vector<Value> rest_in;
-    for (const auto& in : plan->rest_inputs) rest_in.push_back(values[in.from.index]);
+    for (ValueId v : plan->rest_inputs) rest_in.push_back(values[v.index]);
     std::vector<Value> rest_out(plan->rest->outputs().size());
-    run(plan->rest, rest_in, rest_out);
+    run(plan->rest, rest_in, rest_out, control);
     for (const auto& [from, to] : plan->rest_outputs) {
       values[graph.outputs()[to].value.index] = std::move(rest_out[from]);
     }
@@ -298,10 +286,26 @@ void Execution::run_late(const Bound& bound, std::span<const Value> inputs,
   }
 }
 
-std::vector<Value> Execution::run_dynamic(const Plan& plan, NodeId id, std::vector<Value>& values) {
-  if (control != nullptr) control->poll();
-  const Graph& graph = *plan.graph;
-  const Node& node = graph.node(id);
+void Execution::run_dynamic(const std::shared_ptr<const Plan>& plan, std::vector<Value>& values,
+                            const RunControl* control) {
+  for (size_t i = 0; i < plan->dynamic.size(); ++i) {
+    if (control != nullptr) control->poll();
+    const Node& node = plan->graph->node(plan->dynamic[i]);
+    const double before = profile ? profile->total() : 0;
+    const auto start = profile ? Clock::now() : Clock::time_point();
+    std::vector<Value> results = run_node(*plan->graph, node, values, control);
+    if (profile) {  // steps of its bodies have their own rows
+      const double inner = profile->total() - before;
+      profile->add(profile->block_of(plan) + plan->steps.size() + i, seconds_since(start) - inner);
+    }
+    for (size_t k = 0; k < node.outputs.size() && k < results.size(); ++k) {
+      if (node.outputs[k].valid()) values[node.outputs[k].index] = std::move(results[k]);
+    }
+  }
+}
+
+std::vector<Value> Execution::run_node(const Graph& graph, const Node& node,
+                                       std::vector<Value>& values, const RunControl* control) {
   auto value_of = [&](ValueId v) -> const Value& {
     Value& value = values[v.index];
     if (value.empty() && graph.value(v).is_constant()) value = graph.value(v).constant;
@@ -309,19 +313,19 @@ std::vector<Value> Execution::run_dynamic(const Plan& plan, NodeId id, std::vect
   };
   std::vector<const Value*> in;
   for (ValueId v : node.inputs) in.push_back(v.valid() ? &value_of(v) : nullptr);
+  if (node.op->eval == nullptr) return evaluate_node(node, in, {}, control);
   try {
-    if (node.op->eval == nullptr) return evaluate_node(node, in, {}, control);
     EvalContext context(node, in);
     context.control = control;
     for (const Subgraph& s : node.subgraphs) {
       context.captures.emplace_back();
       for (ValueId v : s.captures) context.captures.back().push_back(value_of(v));
     }
-    context.run_body_with = [this](const Subgraph& body, std::vector<Value> formals,
-                                   const std::vector<Value>& captures) {
+    context.run_body_with = [this, control](const Subgraph& body, std::vector<Value> formals,
+                                            const std::vector<Value>& captures) {
       formals.insert(formals.end(), captures.begin(), captures.end());
       std::vector<Value> results(body.graph->outputs().size());
-      run(body.graph, formals, results);
+      run(body.graph, formals, results, control);
       return results;
     };
     node.op->eval(context);

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <list>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -28,25 +30,43 @@ struct Bound {
   std::vector<Known> types;  // the request, to find it again
 };
 
+// What the runs of a session took, by plan: each plan's infos, one block after another.
+class Profile {
+ public:
+  const std::vector<StepInfo>& steps() const { return steps_; }
+  // Index of the plan's first row.
+  size_t block_of(const std::shared_ptr<const Plan>& plan);
+  // Adds one call that took `seconds`; returns the sum of all seconds so far.
+  void add(size_t row, double seconds);
+  double total() const { return total_; }
+
+ private:
+  std::map<std::weak_ptr<const Plan>, size_t, std::owner_less<>> blocks_;
+  std::vector<StepInfo> steps_;
+  double total_ = 0;
+};
+
 class Execution {
  public:
   Execution(const Model& model, int threads) : model_(model), threads_(threads) {}
   // Runs a graph; outputs[i] that is a defined tensor is filled in place, the
-  // others are set.
+  // others are set. `control` may be null.
   void run(const std::shared_ptr<const Graph>& graph, std::span<const Value> inputs,
-           std::span<Value> outputs);
-  const RunControl* control = nullptr;
-  Profile* profile = nullptr;
+           std::span<Value> outputs, const RunControl* control);
+  std::optional<Profile> profile;  // there while runs are measured
   size_t arena_bytes() const;
   void clear();
 
  private:
   Bound& bind(const std::shared_ptr<const Graph>& graph, std::span<const Value> inputs);
   void resolve(Bound& bound);
-  void run_steps(Bound& bound, StepInfo* infos);
-  void run_profiled(Bound& bound);
-  void run_late(const Bound& bound, std::span<const Value> inputs, std::span<Value> outputs);
-  std::vector<Value> run_dynamic(const Plan& plan, NodeId id, std::vector<Value>& values);
+  void run_steps(const Bound& bound, const RunControl* control);
+  void run_late(const Bound& bound, std::span<const Value> inputs, std::span<Value> outputs,
+                const RunControl* control);
+  void run_dynamic(const std::shared_ptr<const Plan>& plan, std::vector<Value>& values,
+                   const RunControl* control);
+  std::vector<Value> run_node(const Graph& graph, const Node& node, std::vector<Value>& values,
+                              const RunControl* control);
   std::byte* arena(size_t depth, size_t bytes);
 
   const Model& model_;

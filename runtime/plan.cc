@@ -14,12 +14,23 @@ int64_t spec_bytes(const TensorSpec& spec) {
   return spec.present() ? byte_size(spec.dtype, element_count(spec.dims)) : 0;
 }
 
-StepInfo describe_step(const NodeSpec& spec) {
+StepInfo describe_node(const Node& node) {
   StepInfo info;
-  info.node = spec.node->name;
-  info.op = spec.node->op->full_name();
-  info.origins =
-      spec.node->origins.empty() ? std::vector<std::string>{spec.node->name} : spec.node->origins;
+  info.node = node.name;
+  info.op = node.op->full_name();
+  info.origins = node.origins.empty() ? std::vector<std::string>{node.name} : node.origins;
+  return info;
+}
+
+StepInfo describe_dynamic(const Node& node) {
+  StepInfo info = describe_node(node);
+  info.backend = "reference";
+  info.reason = "its shapes depend on data";
+  return info;
+}
+
+StepInfo describe_step(const NodeSpec& spec) {
+  StepInfo info = describe_node(*spec.node);
   for (const TensorSpec& t : spec.inputs) {
     info.shapes += (info.shapes.empty() ? "" : " ") + (t.present() ? shape_text(t.dims) : "-");
     info.bytes += spec_bytes(t);
@@ -59,6 +70,7 @@ class Planner {
     add_exports(*plan);
     place_drafts(d_, *plan, request_.model->options().max_bytes);
     plan->constants = std::move(d_.constants);
+    for (NodeId id : plan->dynamic) plan->infos.push_back(describe_dynamic(graph_.node(id)));
     for (size_t i = 0; i < plan->exported.size(); ++i)
       plan->exported[i].place = place_of(d_, d_.exported[i]);
     return plan;
@@ -287,12 +299,9 @@ class Planner {
       for_each_use(graph_.node(id), [&](ValueId v) { export_value(plan, v); });
     }
     if (parts_.rest.empty()) return;
-    std::vector<ValueId> inputs;
-    plan.rest = std::make_shared<Graph>(extract_rest(graph_, parts_, inputs, plan.rest_outputs));
-    for (ValueId v : inputs) {
-      export_value(plan, v);
-      plan.rest_inputs.push_back({v});
-    }
+    plan.rest =
+        std::make_shared<Graph>(extract_rest(graph_, parts_, plan.rest_inputs, plan.rest_outputs));
+    for (ValueId v : plan.rest_inputs) export_value(plan, v);
   }
 
   const PlanRequest& request_;

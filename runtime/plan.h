@@ -30,12 +30,6 @@ struct Step {
   uint32_t info = 0;  // index into Plan::infos
 };
 
-// A node that is run by itself, with run-time shapes, after the steps: its
-// outputs' shapes depend on data.
-struct DynamicNode {
-  NodeId node;
-};
-
 // A value that leaves the steps: for dynamic nodes, the rest or an output.
 struct Exported {
   ValueId value;
@@ -48,7 +42,7 @@ struct Plan {
   std::shared_ptr<const Graph> graph;
   std::vector<std::unique_ptr<Kernel>> kernels;
   std::vector<Step> steps;
-  std::vector<StepInfo> infos;
+  std::vector<StepInfo> infos;  // of the steps, then of `dynamic`
   std::vector<Tensor> constants;
   size_t arena_bytes = 0;
 
@@ -62,10 +56,7 @@ struct Plan {
   std::vector<NodeId> dynamic;        // run one by one, in this order
   std::vector<Exported> exported;     // static values that `dynamic` and `rest` read
   std::shared_ptr<const Graph> rest;  // what follows; null when nothing does
-  struct RestInput {
-    ValueId from;  // a value of `graph`
-  };
-  std::vector<RestInput> rest_inputs;                       // parallel to rest->inputs()
+  std::vector<ValueId> rest_inputs;   // values of `graph`, parallel to rest->inputs()
   std::vector<std::pair<uint32_t, uint32_t>> rest_outputs;  // output of `rest` → output of `graph`
 };
 

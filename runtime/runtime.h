@@ -92,9 +92,6 @@ struct StepInfo {
   int64_t calls = 0;   // profile only
   double seconds = 0;  // profile only: sum over the calls
 };
-struct Profile {
-  std::vector<StepInfo> steps;
-};
 struct MemoryInfo {
   size_t arena_bytes = 0;
   size_t constant_bytes = 0;  // unpacked weights that the run reads
@@ -110,15 +107,14 @@ struct RunOptions {
   std::vector<std::string> outputs;  // empty: all. Only what they need is computed
   double timeout_seconds = 0;        // 0: none; else kTimeout
   const CancelToken* cancel = nullptr;
-  Profile* profile = nullptr;  // filled and added to
 };
 
 struct SessionOptions {
   int threads = 0;  // 0: default_threads()
 };
 
-// Runs a model. One run at a time: a second, concurrent call gets kBusy. Cheap;
-// many a model.
+// Runs a model. One call at a time: any other, concurrent call gets kBusy.
+// Cheap; many a model.
 class Session {
  public:
   explicit Session(std::shared_ptr<const Model> model, const SessionOptions& options = {});
@@ -142,6 +138,12 @@ class Session {
   // and missing.
   std::vector<StepInfo> describe_plan(std::span<const Type> input_types);
   MemoryInfo memory() const;  // of what has been planned so far
+  // Starts or stops measuring each step of the runs; starting forgets earlier
+  // times.
+  void profile(bool on);
+  // What was measured since: one block of steps for each plan that ran.
+  // kInvalidArgument while profiling is off.
+  std::vector<StepInfo> profile() const;
   // Gives back arenas and cached plans.
   void trim();
 

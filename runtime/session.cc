@@ -11,11 +11,19 @@ namespace treadle {
 class Session::Impl {
  public:
   Impl(const Model& model, int threads) : execution(model, threads) {}
-  std::mutex busy;
+  std::unique_lock<std::mutex> claim() {
+    std::unique_lock lock(busy, std::try_to_lock);
+    TREADLE_CHECK(lock.owns_lock(), kBusy,
+                  "the session is running already: use one session a thread");
+    return lock;
+  }
   Execution execution;
   std::shared_ptr<const Graph> whole;
   std::vector<std::pair<std::vector<std::string>, std::shared_ptr<const Graph>>>
       parts;  // by outputs wanted
+
+ private:
+  std::mutex busy;
 };
 
 Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
@@ -24,8 +32,8 @@ Session::Session(std::shared_ptr<const Model> model, const SessionOptions& optio
   TREADLE_CHECK(options.threads >= 0, kInvalidArgument, "threads is ", options.threads);
   if (threads_ > 1) survive_fork();
   impl_ = std::make_unique<Impl>(*model_, threads_);
-  // Aliases the model's graph: no copy, kept alive by the model.
-  impl_->whole = std::shared_ptr<const Graph>(model_, &model_->graph());
+  // Does not own the model: the model's cached plans hold it, and would hold the model for ever.
+  impl_->whole = std::shared_ptr<const Graph>(std::shared_ptr<void>(), &model_->graph());
 }
 
 Session::~Session() = default;
@@ -93,9 +101,7 @@ RunControl control_for(const RunOptions& options) {
 
 void Session::run_into(std::span<const Value> inputs, std::span<Value> outputs,
                        const RunOptions& options) {
-  const std::unique_lock lock(impl_->busy, std::try_to_lock);
-  TREADLE_CHECK(lock.owns_lock(), kBusy,
-                "the session is running already: use one session a thread");
+  const auto lock = impl_->claim();
   check_inputs(*model_, inputs);
   std::shared_ptr<const Graph> graph = impl_->whole;
   if (!options.outputs.empty()) {
@@ -108,10 +114,7 @@ void Session::run_into(std::span<const Value> inputs, std::span<Value> outputs,
                 graph->outputs().size(), " outputs, got ", outputs.size());
   const RunControl control = control_for(options);
   const ThreadScope scope(threads_);
-  Execution& execution = impl_->execution;
-  execution.control = control.check ? &control : nullptr;
-  execution.profile = options.profile;
-  execution.run(graph, inputs, outputs);
+  impl_->execution.run(graph, inputs, outputs, control.check ? &control : nullptr);
 }
 
 std::vector<Value> Session::run(std::span<const NamedValue> named, const RunOptions& options) {
@@ -128,7 +131,7 @@ std::vector<Value> Session::run(std::span<const NamedValue> named, const RunOpti
 }
 
 std::vector<StepInfo> Session::describe_plan(std::span<const Type> input_types) {
-  const std::lock_guard lock(impl_->busy);
+  const auto lock = impl_->claim();
   const ThreadScope scope(threads_);
   PlanRequest request{model_.get(), impl_->whole, {}, threads_};
   for (size_t i = 0; i < model_->input_count(); ++i) {
@@ -139,23 +142,11 @@ std::vector<StepInfo> Session::describe_plan(std::span<const Type> input_types) 
                   known.type.text());
     request.inputs.push_back(std::move(known));
   }
-  const auto plan = model_->plans().get(request);
-  std::vector<StepInfo> steps = plan->infos;
-  for (const auto* late : {&plan->dynamic}) {
-    for (NodeId id : *late) {
-      const Node& node = plan->graph->node(id);
-      StepInfo info;
-      info.node = node.name;
-      info.op = node.op->full_name();
-      info.backend = "reference";
-      info.reason = "its shapes depend on data";
-      steps.push_back(std::move(info));
-    }
-  }
-  return steps;
+  return model_->plans().get(request)->infos;
 }
 
 MemoryInfo Session::memory() const {
+  const auto lock = impl_->claim();
   MemoryInfo info;
   info.arena_bytes = impl_->execution.arena_bytes();
   info.packed_bytes = model_->packs().bytes();
@@ -166,8 +157,20 @@ MemoryInfo Session::memory() const {
   return info;
 }
 
+void Session::profile(bool on) {
+  const auto lock = impl_->claim();
+  impl_->execution.profile.reset();
+  if (on) impl_->execution.profile.emplace();
+}
+
+std::vector<StepInfo> Session::profile() const {
+  const auto lock = impl_->claim();
+  TREADLE_CHECK(impl_->execution.profile, kInvalidArgument, "profiling is off");
+  return impl_->execution.profile->steps();
+}
+
 void Session::trim() {
-  const std::lock_guard lock(impl_->busy);
+  const auto lock = impl_->claim();
   impl_->execution.clear();
   impl_->parts.clear();
   model_->plans().clear();

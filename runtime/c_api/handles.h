@@ -35,7 +35,6 @@ struct treadle_cancel {
 struct treadle_session {
   std::shared_ptr<const treadle::Model> model;
   std::unique_ptr<treadle::Session> session;
-  std::unique_ptr<treadle::Profile> profile;  // null: off
 };
 
 namespace treadle::c_api {

@@ -70,9 +70,7 @@ std::string report_json(treadle_session& session, const std::string& what) {
                ",\"passes\":", array(report.passes, pass_json), "}");
   }
   if (what == "profile") {
-    TREADLE_CHECK(session.profile != nullptr, kInvalidArgument,
-                  "profiling is off: see treadle_session_profile");
-    return cat("{\"steps\":", array(session.profile->steps, step_json), "}");
+    return cat("{\"steps\":", array(session.session->profile(), step_json), "}");
   }
   fail(Code::kInvalidArgument, "no report '", what,
        "': placement, passes, memory or profile expected");

@@ -79,7 +79,6 @@ treadle_status treadle_session_run(treadle_session* session, const char* const* 
     require(output_names, "output_names");
     require(outputs, "outputs");
     treadle::RunOptions run = run_options(options);
-    run.profile = session->profile.get();
     const treadle::Model& model = *session->model;
     bool all = output_count == model.output_count();
     for (size_t i = 0; i < output_count; ++i) {
@@ -115,7 +114,7 @@ void treadle_string_free(char* text) { std::free(text); }
 treadle_status treadle_session_profile(treadle_session* session, int32_t on) {
   return guarded([&] {
     require(session, "session");
-    session->profile = on != 0 ? std::make_unique<treadle::Profile>() : nullptr;
+    session->session->profile(on != 0);
   });
 }
 

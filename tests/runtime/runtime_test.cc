@@ -9,27 +9,11 @@
 #include <cmath>
 #include <thread>
 
-#include "graph/builder.h"
 #include "runtime/plan.h"
-#include "runtime/runtime.h"
+#include "tests/runtime/graphs.h"
 
 namespace treadle {
 namespace {
-
-Type floats(Shape shape) { return Type::tensor(DType::kFloat, std::move(shape)); }
-
-Tensor ramp(Dims dims) {
-  Tensor t(DType::kFloat, std::move(dims));
-  auto x = t.data<float>();
-  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 17) * 0.25f - 2;
-  return t;
-}
-
-ModelOptions raw() {
-  ModelOptions options;
-  options.optimize = false;
-  return options;
-}
 
 // The session's result equals the reference interpreter's.
 void expect_same(const Graph& graph, const std::vector<Value>& inputs, const ModelOptions& options,
@@ -65,20 +49,6 @@ TEST(Placement, BuffersAliveTogetherDoNotOverlap) {
       EXPECT_TRUE(!together || apart) << i << " and " << k;
     }
   }
-}
-
-// DenseNet's pattern: every Concat holds the one before.
-Graph dense_chain(int64_t channels) {
-  Graph g;
-  Builder b(g);
-  ValueId x = g.add_input("x", floats({1, channels, 4, 4}));
-  ValueId all = b.op("Relu", {x});
-  for (int i = 0; i < 4; ++i) {
-    const ValueId fresh = b.op("Mul", {b.op("Relu", {all}), b.scalar(DType::kFloat, 0.5 + i)});
-    all = b.op("Concat", {all, fresh}, {{"axis", int64_t{1}}});
-  }
-  g.add_output("y", b.op("ReduceMean", {all, b.ints({2, 3})}));
-  return g;
 }
 
 TEST(Session, ConcatChainsAreGatheredInPlace) {
@@ -135,20 +105,6 @@ TEST(Session, SplitsAreViews) {
   expect_same(g, {ramp({1, 32, 4, 4})}, raw(), 1);
 }
 
-// NonZero's output shape depends on data; what follows is planned at run time.
-Graph data_dependent() {
-  Graph g;
-  Builder b(g);
-  const ValueId x = g.add_input("x", floats({Dim::symbol("N")}));
-  const ValueId doubled = b.op("Add", {x, x});
-  const ValueId where = b.op("NonZero", {b.op("Relu", {doubled})});
-  const ValueId index = b.op("Squeeze", {where, b.ints({0})});
-  const ValueId picked = b.op("Gather", {doubled, index});
-  g.add_output("picked", b.op("Neg", {picked}));
-  g.add_output("doubled", doubled);
-  return g;
-}
-
 TEST(Session, ShapesFromDataAreFollowed) {
   const Graph g = data_dependent();
   for (int64_t n : {0, 1, 5, 40}) expect_same(g, {ramp({n})}, raw(), 1);
@@ -168,14 +124,25 @@ TEST(Session, OnlyWhatIsWantedIsComputed) {
   g.add_output("a", b.op("Relu", {x}));
   g.add_output("b", b.op("Neg", {x}));
   Session session(Model::create(std::move(g), raw()), {1});
-  Profile profile;
+  session.profile(true);
   RunOptions options;
   options.outputs = {"b"};
-  options.profile = &profile;
   const std::vector<NamedValue> in{{"x", ramp({4})}};
   EXPECT_EQ(session.run(in, options).size(), 1u);
-  ASSERT_EQ(profile.steps.size(), 1u);
-  EXPECT_EQ(profile.steps[0].op, "Neg");
+  const std::vector<StepInfo> steps = session.profile();
+  ASSERT_EQ(steps.size(), 1u);
+  EXPECT_EQ(steps[0].op, "Neg");
+}
+
+TEST(Model, IsFreedWithItsLastSession) {
+  std::weak_ptr<const Model> seen;
+  {
+    const auto model = Model::create(dense_chain(16), raw());
+    seen = model;
+    Session session(model, {1});
+    session.run(std::vector<NamedValue>{{"x", ramp({1, 16, 4, 4})}});
+  }
+  EXPECT_TRUE(seen.expired());
 }
 
 TEST(Optimized, DeadChainsDoNoHarm) {

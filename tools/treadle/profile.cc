@@ -70,17 +70,16 @@ int run_profile(const Args& args) {
   Session session(model, session_options(args));
   std::vector<Value> outputs(model->output_count());
   for (int i = 0; i < 3; ++i) session.run_into(inputs, outputs);
-  Profile profile;
-  RunOptions options;
-  options.profile = &profile;
+  session.profile(true);
   const int64_t iterations = std::max<int64_t>(args.integer("iterations", 20), 1);
-  for (int64_t i = 0; i < iterations; ++i) session.run_into(inputs, outputs, options);
+  for (int64_t i = 0; i < iterations; ++i) session.run_into(inputs, outputs);
+  const std::vector<StepInfo> steps = session.profile();
   double total = 0;
-  for (const StepInfo& s : profile.steps) total += mean_us(s);
-  if (args.has("trace")) write_trace(args.text("trace"), profile.steps);
+  for (const StepInfo& s : steps) total += mean_us(s);
+  if (args.has("trace")) write_trace(args.text("trace"), steps);
   if (args.has("json")) {
     Json list = Json::array();
-    for (const StepInfo& s : profile.steps) {
+    for (const StepInfo& s : steps) {
       Json step = step_json(s);
       step.update({{"calls", s.calls},
                    {"mean_us", mean_us(s)},
@@ -90,7 +89,7 @@ int run_profile(const Args& args) {
     }
     print_json({{"total_us", total}, {"steps", list}});
   } else {
-    print_table(profile.steps, args, total);
+    print_table(steps, args, total);
   }
   return kExitOk;
 }
