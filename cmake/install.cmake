@@ -8,7 +8,7 @@ install(TARGETS treadle EXPORT treadle-targets RUNTIME_DEPENDENCY_SET treadle_ne
 if(TARGET treadle_tool)
   install(TARGETS treadle_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
-install(DIRECTORY include/treadle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} OPTIONAL
+install(DIRECTORY include/treadle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN *.h PATTERN *.hpp)
 
 install(RUNTIME_DEPENDENCY_SET treadle_needs

@@ -13,14 +13,11 @@ endif()
 
 function(treadle_sources out)
   file(GLOB sources CONFIGURE_DEPENDS ${ARGN})
-  if(NOT sources)
-    set(sources ${PROJECT_SOURCE_DIR}/cmake/empty.cc)
-  endif()
   set(${out} ${sources} PARENT_SCOPE)
 endfunction()
 
 # treadle_folder(name [GLOBS ...] [LINK ...] [PRIVATE_LINK ...]): a static library of the folder's
-# *.cc. A folder that has no source yet still configures.
+# *.cc.
 function(treadle_folder name)
   cmake_parse_arguments(arg "" "" "GLOBS;LINK;PRIVATE_LINK" ${ARGN})
   if(NOT arg_GLOBS)

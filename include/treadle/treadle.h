@@ -15,7 +15,9 @@
  *  5. Tensors are row-major and dense, outermost dimension first. Counts are elements, sizes are
  *     bytes.
  *  6. Structs that the caller fills begin with struct_size: set it to sizeof the struct.
- *  7. The library never prints, aborts or exits, and keeps the caller's OpenMP settings.
+ *  7. The library never prints, aborts or exits, and keeps the caller's OpenMP settings. A child
+ *     made by fork() may use what it inherited, on one thread; a session that was running in the
+ *     parent at that moment is lost to it.
  */
 #ifndef TREADLE_TREADLE_H
 #define TREADLE_TREADLE_H
@@ -107,7 +109,8 @@ TREADLE_API int32_t treadle_dtype_bits(treadle_dtype dtype);
 typedef struct treadle_options treadle_options;
 TREADLE_API treadle_status treadle_options_create(treadle_options** options);
 TREADLE_API void treadle_options_release(treadle_options* options);
-/* Values are text; an unknown key or a bad value is TREADLE_INVALID_ARGUMENT.
+/* Values are text; an unknown key or a bad value is TREADLE_INVALID_ARGUMENT. One set of options
+ * may serve models and sessions: each reads its own keys.
  *
  * Of a model:
  *   device       "cpu" (default), "reference"
@@ -200,8 +203,10 @@ TREADLE_API treadle_kind treadle_value_kind(const treadle_value* value);
 /* Owned bytes, uninitialised. */
 TREADLE_API treadle_status treadle_tensor_create(treadle_dtype dtype, const int64_t* dims,
                                                  size_t rank, treadle_value** tensor);
-/* The caller's bytes, without a copy; they must outlive the tensor. `size` is checked against dtype
- * and dims. Any alignment that suits the element type is accepted; 64 bytes is fastest. */
+/* The caller's bytes, without a copy. They must outlive the tensor and every value that shares
+ * them: sequences and optionals made of it, elements of those, and outputs that are an input handed
+ * on. `size` is checked against dtype and dims. The elements must be aligned to their own size; 64
+ * bytes is fastest. */
 TREADLE_API treadle_status treadle_tensor_wrap(treadle_dtype dtype, const int64_t* dims,
                                                size_t rank, void* data, size_t size,
                                                treadle_value** tensor);
@@ -218,6 +223,7 @@ TREADLE_API const int64_t* treadle_tensor_dims(const treadle_value* tensor);
 TREADLE_API size_t treadle_tensor_count(const treadle_value* tensor); /* elements */
 TREADLE_API size_t treadle_tensor_size(const treadle_value* tensor);  /* bytes; 0 for strings */
 TREADLE_API void* treadle_tensor_data(treadle_value* tensor);         /* null for strings */
+TREADLE_API const void* treadle_tensor_const_data(const treadle_value* tensor); /* the same */
 /* Element `index` of a string tensor, ended by 0; null when it is out of range or not a string
  * tensor. `length`, when not null, gets its bytes. */
 TREADLE_API const char* treadle_tensor_string(const treadle_value* tensor, size_t index,
@@ -263,7 +269,8 @@ typedef struct treadle_run_options {
   const treadle_cancel* cancel; /* may be null */
 } treadle_run_options;
 
-/* Runs by name. Inputs in any order; every input of the model is needed. For each wanted output:
+/* Runs by name. Inputs in any order; every input of the model is needed; an output's buffer must
+ * not overlap an input's. For each wanted output:
  * outputs[i] null on entry gets a new value, which the caller releases; else the tensor given is
  * filled in place and must have the output's dtype and dims. Only what the wanted outputs need is
  * computed. `options` may be null. */

@@ -10,6 +10,7 @@
 
 #include <treadle/treadle.h>
 
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <stdexcept>
@@ -30,8 +31,20 @@ class Exception : public std::runtime_error {
   treadle_status status_;
 };
 
+namespace detail {
 inline void check(treadle_status status) {
   if (status != TREADLE_OK) throw Exception(status);
+}
+
+// Elements of a tensor; throws where they cannot be counted.
+inline size_t element_count(const std::vector<int64_t>& dims) {
+  size_t count = 1;
+  for (int64_t d : dims) {
+    if (d < 0 || (d > 0 && count > SIZE_MAX / 16 / static_cast<size_t>(d)))
+      throw std::invalid_argument("no tensor has such dims");
+    count *= static_cast<size_t>(d);
+  }
+  return count;
 }
 
 template <class T>
@@ -81,7 +94,6 @@ struct dtype_of<bool> {
   static constexpr treadle_dtype value = TREADLE_BOOL;
 };
 
-namespace detail {
 template <class T, void (*Release)(T*)>
 struct Releaser {
   void operator()(T* handle) const { Release(handle); }
@@ -98,22 +110,20 @@ class Value {
   // An uninitialised tensor.
   Value(treadle_dtype dtype, const std::vector<int64_t>& dims) {
     treadle_value* made = nullptr;
-    check(treadle_tensor_create(dtype, dims.data(), dims.size(), &made));
+    detail::check(treadle_tensor_create(dtype, dims.data(), dims.size(), &made));
     handle_.reset(made);
   }
   // A tensor of the caller's elements, without a copy.
   template <class T>
   static Value wrap(T* data, const std::vector<int64_t>& dims) {
-    size_t size = sizeof(T);
-    for (int64_t d : dims) size *= static_cast<size_t>(d);
+    const size_t size = detail::element_count(dims) * sizeof(T);
     treadle_value* made = nullptr;
-    check(treadle_tensor_wrap(dtype_of<T>::value, dims.data(), dims.size(), data, size, &made));
+    detail::check(treadle_tensor_wrap(detail::dtype_of<T>::value, dims.data(), dims.size(), data,
+                                      size, &made));
     return Value(made);
   }
   static Value strings(const std::vector<std::string>& elements, const std::vector<int64_t>& dims) {
-    int64_t count = 1;
-    for (int64_t d : dims) count *= d;
-    if (count != static_cast<int64_t>(elements.size())) {
+    if (detail::element_count(dims) != elements.size()) {
       throw std::invalid_argument("as many strings as the dims say are needed");
     }
     std::vector<const char*> texts;
@@ -123,8 +133,8 @@ class Value {
       lengths.push_back(e.size());
     }
     treadle_value* made = nullptr;
-    check(treadle_tensor_create_strings(dims.data(), dims.size(), texts.data(), lengths.data(),
-                                        &made));
+    detail::check(treadle_tensor_create_strings(dims.data(), dims.size(), texts.data(),
+                                                lengths.data(), &made));
     return Value(made);
   }
 
@@ -138,7 +148,7 @@ class Value {
   // Throws std::invalid_argument when T is not the dtype.
   template <class T>
   T* data() const {
-    if (dtype() != dtype_of<T>::value) {
+    if (dtype() != detail::dtype_of<T>::value) {
       throw std::invalid_argument(std::string("the tensor is ") + treadle_dtype_name(dtype()));
     }
     return static_cast<T*>(treadle_tensor_data(handle_.get()));
@@ -154,7 +164,7 @@ class Value {
     std::vector<Value> out;
     for (size_t i = 0; i < treadle_value_count(handle_.get()); ++i) {
       treadle_value* made = nullptr;
-      check(treadle_value_element(handle_.get(), i, &made));
+      detail::check(treadle_value_element(handle_.get(), i, &made));
       out.emplace_back(made);
     }
     return out;
@@ -170,9 +180,9 @@ class Options {
  public:
   Options(std::initializer_list<std::pair<const char*, const char*>> list = {}) {
     treadle_options* made = nullptr;
-    check(treadle_options_create(&made));
+    detail::check(treadle_options_create(&made));
     handle_.reset(made);
-    for (const auto& [key, value] : list) check(treadle_options_set(made, key, value));
+    for (const auto& [key, value] : list) detail::check(treadle_options_set(made, key, value));
   }
   const treadle_options* handle() const { return handle_.get(); }
 
@@ -184,12 +194,12 @@ class Model {
  public:
   explicit Model(const std::string& path, const Options& options = {}) {
     treadle_model* made = nullptr;
-    check(treadle_model_load(path.c_str(), options.handle(), &made));
+    detail::check(treadle_model_load(path.c_str(), options.handle(), &made));
     handle_.reset(made);
   }
   Model(const void* data, size_t size, const Options& options = {}) {
     treadle_model* made = nullptr;
-    check(treadle_model_load_memory(data, size, nullptr, options.handle(), &made));
+    detail::check(treadle_model_load_memory(data, size, nullptr, options.handle(), &made));
     handle_.reset(made);
   }
   std::vector<std::string> input_names() const {
@@ -210,11 +220,11 @@ class Model {
   std::vector<int64_t> input_dims(size_t index) const {
     treadle_type type;
     type.struct_size = sizeof type;
-    check(treadle_model_input_type(handle_.get(), index, &type));
+    detail::check(treadle_model_input_type(handle_.get(), index, &type));
     return {type.dims, type.dims + (type.rank < 0 ? 0 : type.rank)};
   }
   void save(const std::string& path, int32_t opset = 0) const {
-    check(treadle_model_save(handle_.get(), path.c_str(), opset));
+    detail::check(treadle_model_save(handle_.get(), path.c_str(), opset));
   }
   const treadle_model* handle() const { return handle_.get(); }
 
@@ -225,58 +235,64 @@ class Model {
 // One run at a time; make one a thread.
 class Session {
  public:
-  using Named = std::vector<std::pair<std::string, const Value&>>;
+  // A value by name; it must live until the call returns.
+  struct Named {
+    Named(std::string n, const Value& v) : name(std::move(n)), value(&v) {}
+    std::string name;
+    const Value* value;
+  };
 
   explicit Session(const Model& model, const Options& options = {})
       : outputs_(model.output_names()) {
     treadle_session* made = nullptr;
-    check(treadle_session_create(model.handle(), options.handle(), &made));
+    detail::check(treadle_session_create(model.handle(), options.handle(), &made));
     handle_.reset(made);
   }
   // All outputs of the model, in its order; or those named.
-  std::vector<Value> run(const Named& inputs, std::vector<std::string> wanted = {},
+  std::vector<Value> run(const std::vector<Named>& inputs, std::vector<std::string> wanted = {},
                          const treadle_run_options* options = nullptr) {
     if (wanted.empty()) wanted = outputs_;
     std::vector<const char*> names;
     for (const std::string& name : wanted) names.push_back(name.c_str());
     std::vector<treadle_value*> made(wanted.size(), nullptr);
+    std::vector<Value> outputs(wanted.size());
     call(inputs, names, made, options);
-    std::vector<Value> outputs;
-    for (treadle_value* t : made) outputs.emplace_back(t);
+    for (size_t i = 0; i < made.size(); ++i) outputs[i] = Value(made[i]);
     return outputs;
   }
   // Into tensors of the caller, which have the outputs' dtypes and dims.
-  void run_into(const Named& inputs, const Named& outputs,
+  void run_into(const std::vector<Named>& inputs, const std::vector<Named>& outputs,
                 const treadle_run_options* options = nullptr) {
     std::vector<const char*> names;
     std::vector<treadle_value*> places;
-    for (const auto& [name, tensor] : outputs) {
-      names.push_back(name.c_str());
-      places.push_back(tensor.handle());
+    for (const Named& n : outputs) {
+      names.push_back(n.name.c_str());
+      places.push_back(n.value->handle());
     }
     call(inputs, names, places, options);
   }
   // JSON, as treadle_session_report lists.
   std::string report(const char* what) {
     char* json = nullptr;
-    check(treadle_session_report(handle_.get(), what, &json));
+    detail::check(treadle_session_report(handle_.get(), what, &json));
     const std::unique_ptr<char, void (*)(char*)> owned(json, treadle_string_free);
     return json;
   }
-  void profile(bool on) { check(treadle_session_profile(handle_.get(), on ? 1 : 0)); }
+  void profile(bool on) { detail::check(treadle_session_profile(handle_.get(), on ? 1 : 0)); }
   treadle_session* handle() const { return handle_.get(); }
 
  private:
-  void call(const Named& inputs, const std::vector<const char*>& output_names,
+  void call(const std::vector<Named>& inputs, const std::vector<const char*>& output_names,
             std::vector<treadle_value*>& outputs, const treadle_run_options* options) {
     std::vector<const char*> names;
     std::vector<const treadle_value*> given;
-    for (const auto& [name, tensor] : inputs) {
-      names.push_back(name.c_str());
-      given.push_back(tensor.handle());
+    for (const Named& n : inputs) {
+      names.push_back(n.name.c_str());
+      given.push_back(n.value->handle());
     }
-    check(treadle_session_run(handle_.get(), names.data(), given.data(), given.size(),
-                              output_names.data(), outputs.data(), outputs.size(), options));
+    detail::check(treadle_session_run(handle_.get(), names.data(), given.data(), given.size(),
+                                      output_names.data(), outputs.data(), outputs.size(),
+                                      options));
   }
 
   std::vector<std::string> outputs_;

@@ -109,20 +109,21 @@ treadle_model* wrap(treadle::Graph graph, const treadle_options* options) {
 
 void fill(const Type& from, const std::string& text, treadle_type* to) {
   require(to, "type");
-  TREADLE_CHECK(to->struct_size >= sizeof(treadle_type), kInvalidArgument,
-                "treadle_type.struct_size is ", to->struct_size, ", expected at least ",
-                sizeof(treadle_type));
+  treadle_type made = {};
   constexpr treadle_kind kKinds[] = {TREADLE_TENSOR, TREADLE_SEQUENCE, TREADLE_OPTIONAL,
                                      TREADLE_MAP};
-  to->kind = kKinds[static_cast<size_t>(from.kind)];
-  to->text = text.c_str();
-  to->dtype = from.is_tensor() ? static_cast<treadle_dtype>(from.dtype) : TREADLE_UNDEFINED;
-  to->rank = -1;
-  if (!from.is_tensor() || !from.shape) return;
-  TREADLE_CHECK(from.shape->size() <= TREADLE_MAX_RANK, kUnsupported, "rank ", from.shape->size());
-  to->rank = static_cast<int32_t>(from.shape->size());
-  for (size_t i = 0; i < from.shape->size(); ++i)
-    to->dims[i] = (*from.shape)[i].maybe().value_or(-1);
+  made.kind = kKinds[static_cast<size_t>(from.kind)];
+  made.text = text.c_str();
+  made.dtype = from.is_tensor() ? static_cast<treadle_dtype>(from.dtype) : TREADLE_UNDEFINED;
+  made.rank = -1;
+  if (from.is_tensor() && from.shape) {
+    TREADLE_CHECK(from.shape->size() <= TREADLE_MAX_RANK, kUnsupported, "rank ",
+                  from.shape->size());
+    made.rank = static_cast<int32_t>(from.shape->size());
+    for (size_t i = 0; i < from.shape->size(); ++i)
+      made.dims[i] = (*from.shape)[i].maybe().value_or(-1);
+  }
+  treadle::c_api::write_struct(made, sizeof(treadle_type), "treadle_type", to);
 }
 
 const char* dim_text(const std::vector<std::vector<std::string>>& dims, size_t index, size_t axis) {

@@ -14,11 +14,10 @@ namespace {
 treadle::RunOptions run_options(const treadle_run_options* given) {
   treadle::RunOptions options;
   if (given == nullptr) return options;
-  TREADLE_CHECK(given->struct_size >= sizeof(treadle_run_options), kInvalidArgument,
-                "treadle_run_options.struct_size is ", given->struct_size, ", expected at least ",
-                sizeof(treadle_run_options));
-  options.timeout_seconds = given->timeout_seconds;
-  options.cancel = given->cancel != nullptr ? &given->cancel->token : nullptr;
+  const treadle_run_options read =
+      treadle::c_api::read_struct(*given, sizeof(treadle_run_options), "treadle_run_options");
+  options.timeout_seconds = read.timeout_seconds;
+  options.cancel = read.cancel != nullptr ? &read.cancel->token : nullptr;
   return options;
 }
 

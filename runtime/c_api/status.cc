@@ -5,6 +5,11 @@
 #include "runtime/c_api/handles.h"
 
 namespace treadle::c_api {
+
+static_assert(TREADLE_INTERNAL == static_cast<int>(Code::kInternal));
+static_assert(TREADLE_INT2 == static_cast<int>(DType::kInt2));
+static_assert(TREADLE_MAX_RANK == kMaxRank);
+
 namespace {
 
 thread_local std::string last_error;

@@ -121,6 +121,11 @@ void* treadle_tensor_data(treadle_value* tensor) {
   return t == nullptr ? nullptr : t->raw();
 }
 
+const void* treadle_tensor_const_data(const treadle_value* tensor) {
+  const Tensor* t = tensor_of(tensor);
+  return t == nullptr ? nullptr : t->raw();
+}
+
 const char* treadle_tensor_string(const treadle_value* tensor, size_t index, size_t* length) {
   const Tensor* t = tensor_of(tensor);
   if (t == nullptr || t->dtype() != DType::kString || index >= treadle_tensor_count(tensor)) {

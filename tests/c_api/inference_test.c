@@ -229,7 +229,7 @@ static void test_values(void) {
   CHECK(treadle_value_element(optional, 0, &sequence) == TREADLE_OK);
   CHECK(treadle_value_kind(sequence) == TREADLE_SEQUENCE && treadle_value_count(sequence) == 2);
   CHECK(treadle_value_element(sequence, 0, &element) == TREADLE_OK);
-  CHECK(treadle_tensor_data(element) == keys);
+  CHECK(treadle_tensor_data(element) == keys && treadle_tensor_const_data(element) == keys);
   treadle_value* const all[] = {strings, numbers, map, sequence, optional, element};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) treadle_value_release(all[i]);
   CHECK(treadle_optional_create(NULL, &optional) == TREADLE_OK);

@@ -2,10 +2,6 @@
 # Installs into a folder, moves it, builds the example against it by find_package and by pkg-config,
 # and runs both with an empty environment.
 set -euo pipefail
-if [ ! -e "$TREADLE_SOURCE/include/treadle/treadle.h" ]; then
-  echo "skipped: there is no treadle.h yet"
-  exit 77
-fi
 if [ -n "$TREADLE_SANITIZE" ]; then
   echo "skipped: a program without the sanitizer cannot load a library with it"
   exit 77
@@ -40,6 +36,4 @@ for program in "$work/cmake/classify" "$work/classify"; do
   echo "$answer"
   [[ $(head -1 <<< "$answer") == *green ]] || { echo "expected green first"; exit 1; }
 done
-if [ -e "$tree/bin/treadle" ]; then
-  env -i "$tree/bin/treadle" run "$work/color.onnx" --fill ones
-fi
+env -i "$tree/bin/treadle" run "$work/color.onnx" --fill ones
