@@ -145,6 +145,25 @@ Compiled compile_conv(const NodeSpec& spec, const CompileContext& context) {
 
 // ---- ConvTranspose
 
+// oneDNN reads the end pads as what the output lacks: cells of output_padding count against them.
+Dims deconv_pads_end(const ConvParams& p) {
+  Dims pads(p.rank());
+  for (size_t i = 0; i < p.rank(); ++i) {
+    pads[i] = (p.input[i] - 1) * p.strides[i] + p.extent(i) - p.pads_begin[i] - p.output[i];
+  }
+  return pads;
+}
+
+Support supports_deconv(const NodeSpec& spec) {
+  if (Support s = supports_window(spec); !s.ok) return s;
+  const ConvParams p = conv_transpose_params(spec.node->attributes, spec.inputs[kX].dims,
+                                             spec.inputs[kW].dims);
+  for (int64_t pad : deconv_pads_end(p)) {
+    if (pad < 0) return Support::no("output beyond the last window");
+  }
+  return {};
+}
+
 Compiled compile_deconv(const NodeSpec& spec, const CompileContext& context) {
   const ThreadScope threads(context.threads);
   const Dims& w = spec.inputs[kW].dims;
@@ -158,11 +177,6 @@ Compiled compile_deconv(const NodeSpec& spec, const CompileContext& context) {
   Dims strides = strides_of(stored);
   std::swap(strides[m], strides[m + 1]);
   const ConvPlan plan{spec, p, describe(DType::kFloat, dims, strides)};
-  // oneDNN reads the end pads as what the output lacks: cells of output_padding count against them.
-  Dims pads_end(p.rank());
-  for (size_t i = 0; i < p.rank(); ++i) {
-    pads_end[i] = (p.input[i] - 1) * p.strides[i] + p.extent(i) - p.pads_begin[i] - p.output[i];
-  }
   return dnnl_guard("deconvolution", [&] {
     const Layouts layouts{conv_layout(), conv_layout()};
     const Layouts tries[] = {layouts, {kChannelsLast, kChannelsLast}, {kPlain, kPlain}};
@@ -171,7 +185,7 @@ Compiled compile_deconv(const NodeSpec& spec, const CompileContext& context) {
           engine(), dnnl::prop_kind::forward_inference, algorithm::deconvolution_direct,
           in_layout(spec.inputs[kX], l.x), any_layout(DType::kFloat, dims), plan.bias(),
           in_layout(spec.outputs[0], l.y), p.strides, minus_one(p.dilations), p.pads_begin,
-          pads_end, plan.attributes(), true);
+          deconv_pads_end(p), plan.attributes(), true);
       if (!pd || (is_slow(pd.impl_info_str()) && &l != &tries[2])) continue;
       KernelBuilder builder;
       add_with_weights(builder, pd, Deconvolution(pd), plan, context);
@@ -184,6 +198,6 @@ Compiled compile_deconv(const NodeSpec& spec, const CompileContext& context) {
 }  // namespace
 
 const Family kOnednnConv = {"onednn conv", supports_conv, compile_conv};
-const Family kOnednnDeconv = {"onednn deconv", supports_window, compile_deconv};
+const Family kOnednnDeconv = {"onednn deconv", supports_deconv, compile_deconv};
 
 }  // namespace treadle::cpu

@@ -20,14 +20,15 @@ PadMode pad_mode(const Attributes& attributes) {
 }
 
 // One axis: where each output index comes from, -1 for the fill value. Negative pads crop before
-// the rest pads.
+// the rest pads; what they crop beyond the dimension comes off the other side's padding.
 std::vector<int64_t> pad_map(int64_t dim, int64_t before, int64_t after, PadMode mode) {
-  const int64_t first = before < 0 ? checked_sub(0, before) : 0;
-  const int64_t kept = checked_sub(checked_add(dim, std::min<int64_t>(after, 0)), first);
-  const int64_t lead = std::max<int64_t>(before, 0);
-  TREADLE_CHECK(kept >= 0, kInvalidData, "pads ", before, " and ", after,
+  const int64_t out = checked_add(checked_add(dim, before), after);
+  TREADLE_CHECK(out >= 0, kInvalidData, "pads ", before, " and ", after,
                 " crop more than the dimension ", dim);
-  const int64_t out = checked_add(checked_add(kept, lead), std::max<int64_t>(after, 0));
+  const int64_t first = std::min(before < 0 ? checked_sub(0, before) : 0, dim);
+  const int64_t last = std::max(checked_add(dim, std::min<int64_t>(after, 0)), first);
+  const int64_t kept = last - first;
+  const int64_t lead = std::min(std::max<int64_t>(before, 0), out);
   TREADLE_CHECK(kept > 0 || out == 0 || mode == PadMode::kConstant, kInvalidData, "mode ",
                 "needs elements to repeat, but a padded dimension is 0");
   std::vector<int64_t> map(static_cast<size_t>(out));
