@@ -109,7 +109,7 @@ class Backend {
   // Must not be slow: called for every node, often twice.
   virtual Support supports(const NodeSpec& spec) const = 0;
   // spec.inputs[i].layout is the layout the value has now; the kernel may ask for another.
-  // Only called where supports() said yes.
+  // Only called where supports() said yes. kUnsupported declines after all.
   virtual Compiled compile(const NodeSpec& spec, const CompileContext& context) const = 0;
   // Bytes a tensor takes in its layout (padding included).
   virtual size_t bytes(const TensorSpec& spec) const = 0;

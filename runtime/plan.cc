@@ -236,24 +236,39 @@ class Planner {
     return true;
   }
 
-  const Backend& choose(const NodeSpec& spec, std::string& reason) const {
+  // Only the device's library knows all that it lacks: it may decline as late as here.
+  bool compile_on_device(const NodeSpec& spec, Draft& draft) const {
     const Support support = backend_.supports(spec);
-    if (support.ok) return backend_;
-    TREADLE_CHECK(request_.model->options().fallback, kUnsupported, "device ", backend_.name(),
-                  " does not run it (", support.reason, ") and fallback is off");
-    reason = support.reason;
-    const Support last = reference_backend().supports(spec);
-    TREADLE_CHECK(last.ok, kUnsupported, last.reason);
-    return reference_backend();
+    draft.info.reason = support.reason;
+    if (!support.ok) return false;
+    try {
+      draft.compiled = backend_.compile(spec, context_);
+      return true;
+    } catch (const Error& e) {
+      if (e.code() != Code::kUnsupported) throw;
+      draft.info.reason = e.text();
+      return false;
+    }
+  }
+
+  void compile(const NodeSpec& spec, Draft& draft) const {
+    const bool on_device = compile_on_device(spec, draft);
+    const Backend& backend = on_device ? backend_ : reference_backend();
+    if (!on_device) {
+      TREADLE_CHECK(request_.model->options().fallback, kUnsupported, "device ", backend_.name(),
+                    " does not run it (", draft.info.reason, ") and fallback is off");
+      const Support last = backend.supports(spec);
+      TREADLE_CHECK(last.ok, kUnsupported, last.reason);
+      draft.compiled = backend.compile(spec, context_);
+    }
+    draft.info.backend = backend.name();
+    draft.info.kernel = draft.compiled.name;
   }
 
   void add_kernel(NodeId id, const NodeSpec& spec) {
     Draft draft;
     draft.info = describe_step(spec);
-    const Backend& backend = choose(spec, draft.info.reason);
-    draft.compiled = backend.compile(spec, context_);
-    draft.info.backend = backend.name();
-    draft.info.kernel = draft.compiled.name;
+    compile(spec, draft);
     draft.node = id;
     const Compiled& c = draft.compiled;
     for (size_t i = 0; i < spec.inputs.size(); ++i) {

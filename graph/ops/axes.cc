@@ -1,5 +1,7 @@
 #include "graph/ops/axes.h"
 
+#include <algorithm>
+
 namespace treadle {
 namespace {
 
@@ -21,6 +23,15 @@ std::vector<bool> axis_mask(const std::vector<int64_t>& axes, int64_t rank) {
   std::vector<bool> mask(static_cast<size_t>(rank), false);
   for (int64_t axis : axes) mask[static_cast<size_t>(resolve_axis(axis, rank))] = true;
   return mask;
+}
+
+std::vector<int64_t> distinct_axes(std::vector<int64_t> axes, int64_t rank) {
+  for (auto axis = axes.begin(); axis != axes.end(); ++axis) {
+    *axis = resolve_axis(*axis, rank);
+    TREADLE_CHECK(std::find(axes.begin(), axis, *axis) == axis, kInvalidModel, "axis ", *axis,
+                  " is given twice");
+  }
+  return axes;
 }
 
 Dims reduced_dims(const Dims& dims, const std::vector<bool>& mask, bool keepdims) {

@@ -11,6 +11,10 @@ namespace treadle {
 // range.
 std::vector<bool> axis_mask(const std::vector<int64_t>& axes, int64_t rank);
 
+// The axes as they were given, negative ones counted from the end; kInvalidModel out of range or
+// given twice.
+std::vector<int64_t> distinct_axes(std::vector<int64_t> axes, int64_t rank);
+
 // The shape with the marked axes 1 (keepdims) or gone.
 Dims reduced_dims(const Dims& dims, const std::vector<bool>& mask, bool keepdims);
 Shape reduced_shape(const Shape& shape, const std::vector<bool>& mask, bool keepdims);

@@ -1,6 +1,7 @@
 // Pad and CenterCropPad: an output index is an input index or the fill value, axis by axis.
 #include <algorithm>
 
+#include "graph/ops/axes.h"
 #include "graph/ops/families.h"
 #include "graph/ops/move.h"
 #include "graph/ops/op.h"
@@ -112,11 +113,11 @@ void infer_pad(InferContext& c) {
     for (Dim& d : shape) d = Dim::unknown();
     return c.set_shape(0, shape);
   }
-  const std::vector<int64_t> axes = given ? *given : all_axes(c.rank(0));
+  const std::vector<int64_t> axes = given ? distinct_axes(*given, c.rank(0)) : all_axes(c.rank(0));
   TREADLE_CHECK(pads->size() == 2 * axes.size(), kInvalidModel, "'pads' has ", pads->size(),
                 " entries for ", axes.size(), " axes");
   for (size_t i = 0; i < axes.size(); ++i) {
-    Dim& d = shape[static_cast<size_t>(resolve_axis(axes[i], c.rank(0)))];
+    Dim& d = shape[static_cast<size_t>(axes[i])];
     d = d + (*pads)[i] + (*pads)[i + axes.size()];
   }
   c.set_shape(0, shape);
@@ -126,13 +127,13 @@ void eval_pad(EvalContext& c) {
   const Tensor& x = c.input(0);
   const PadMode mode = pad_mode(c.attributes());
   const std::vector<int64_t> pads = c.input(1).to_ints();
-  const std::vector<int64_t> axes = c.has(3) ? c.input(3).to_ints() : all_axes(x.rank());
+  const std::vector<int64_t> axes =
+      c.has(3) ? distinct_axes(c.input(3).to_ints(), x.rank()) : all_axes(x.rank());
   TREADLE_CHECK(pads.size() == 2 * axes.size(), kInvalidData, "'pads' has ", pads.size(),
                 " entries for ", axes.size(), " axes");
   std::vector<std::pair<int64_t, int64_t>> of_axis(x.dims().size());
   for (size_t i = 0; i < axes.size(); ++i) {
-    of_axis[static_cast<size_t>(resolve_axis(axes[i], x.rank()))] = {pads[i],
-                                                                     pads[i + axes.size()]};
+    of_axis[static_cast<size_t>(axes[i])] = {pads[i], pads[i + axes.size()]};
   }
   check_count(of_axis, x.dims());
   std::vector<std::vector<int64_t>> maps;
@@ -148,9 +149,7 @@ void eval_pad(EvalContext& c) {
 // ---- CenterCropPad
 
 std::vector<int64_t> crop_axes(const Attributes& attributes, int64_t rank) {
-  std::vector<int64_t> axes = attributes.has("axes") ? attributes.ints("axes") : all_axes(rank);
-  for (int64_t& a : axes) a = resolve_axis(a, rank);
-  return axes;
+  return attributes.has("axes") ? distinct_axes(attributes.ints("axes"), rank) : all_axes(rank);
 }
 
 void infer_center_crop_pad(InferContext& c) {

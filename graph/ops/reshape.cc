@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "graph/ops/axes.h"
 #include "graph/ops/families.h"
 #include "graph/ops/move.h"
 #include "graph/ops/op.h"
@@ -79,10 +80,8 @@ Shape reshape_shape(const Shape& input, const std::vector<Dim>& target, bool all
 }
 
 std::vector<int64_t> resolve_axes(std::vector<int64_t> axes, int64_t rank) {
-  for (int64_t& a : axes) a = resolve_axis(a, rank);
+  axes = distinct_axes(std::move(axes), rank);
   std::sort(axes.begin(), axes.end());
-  const auto twice = std::adjacent_find(axes.begin(), axes.end());
-  if (twice != axes.end()) fail(Code::kInvalidModel, "axis ", *twice, " is given twice");
   return axes;
 }
 

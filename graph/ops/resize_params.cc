@@ -4,6 +4,8 @@
 #include <cmath>
 #include <optional>
 
+#include "graph/ops/axes.h"
+
 namespace treadle {
 namespace {
 
@@ -11,8 +13,8 @@ namespace {
 std::vector<size_t> read_axes(const Attributes& attributes, size_t rank) {
   std::vector<size_t> axes;
   if (attributes.has("axes")) {
-    for (int64_t a : attributes.ints("axes")) {
-      axes.push_back(static_cast<size_t>(resolve_axis(a, static_cast<int64_t>(rank))));
+    for (int64_t a : distinct_axes(attributes.ints("axes"), static_cast<int64_t>(rank))) {
+      axes.push_back(static_cast<size_t>(a));
     }
   } else {
     for (size_t i = 0; i < rank; ++i) axes.push_back(i);

@@ -1,6 +1,7 @@
 // Slice and Tile: regular parts and repetitions.
 #include <algorithm>
 
+#include "graph/ops/axes.h"
 #include "graph/ops/families.h"
 #include "graph/ops/move.h"
 #include "graph/ops/op.h"
@@ -79,12 +80,7 @@ void check_slice(SliceInputs& in, int64_t rank, bool axes_given, bool steps_give
   TREADLE_CHECK(in.ends.size() == count && in.axes.size() == count && in.steps.size() == count,
                 kInvalidModel, "starts, ends, axes and steps have ", count, ", ", in.ends.size(),
                 ", ", in.axes.size(), " and ", in.steps.size(), " entries");
-  for (size_t i = 0; i < in.axes.size(); ++i) {
-    in.axes[i] = resolve_axis(in.axes[i], rank);
-    const auto end = in.axes.begin() + static_cast<ptrdiff_t>(i);
-    TREADLE_CHECK(std::find(in.axes.begin(), end, in.axes[i]) == end, kInvalidModel, "axis ",
-                  in.axes[i], " is given twice");
-  }
+  in.axes = distinct_axes(std::move(in.axes), rank);
   for (int64_t s : in.steps) TREADLE_CHECK(s != 0, kInvalidData, "a slice with step 0");
 }
 
