@@ -36,7 +36,9 @@ class Fuser {
  private:
   void fuse(NodeId id) {
     const Node& node = graph_.node(id);
-    if (!kFloats.has(pass_.type(node.output()).dtype)) return;
+    // Attributes cannot hold the bounds and factors of doubles.
+    const DType dtype = pass_.type(node.output()).dtype;
+    if (!kFloats.has(dtype) || dtype == DType::kDouble) return;
     Product p;
     p.id = id;
     p.value = node.output();

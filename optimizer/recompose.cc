@@ -182,7 +182,9 @@ void recompose(Pass& pass) {
     if (!pass.graph.alive(id)) continue;
     const Node& node = pass.graph.node(id);
     const bool root = node.is("Mul") || node.is("Div") || node.is("Add");
-    if (root && kFloats.has(pass.type(node.output()).dtype)) recognize(pass, id);
+    // Attributes and the patterns' numbers have not the digits of a double.
+    const DType dtype = pass.type(node.output()).dtype;
+    if (root && kFloats.has(dtype) && dtype != DType::kDouble) recognize(pass, id);
   }
 }
 
