@@ -11,6 +11,11 @@
 namespace treadle {
 
 FileWriter::FileWriter(const std::filesystem::path& path) : path_(path), temporary_(path) {
+  // A device or pipe would be replaced, not written to.
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path, ignored);
+  TREADLE_CHECK(!std::filesystem::exists(status) || std::filesystem::is_regular_file(status), kIo,
+                "cannot replace '", path.string(), "': it is not a regular file");
   temporary_ += cat(".tmp.", ::getpid());
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (fd_ < 0) fail_io("create");

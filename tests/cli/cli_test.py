@@ -38,6 +38,7 @@ MODELS = {
 
 
 def prepare(folder):
+    os.mkfifo(folder / "pipe")
     for name, text in MODELS.items():
         onnx.save(parser.parse_model(text), str(folder / f"{name}.onnx"))
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -119,6 +120,12 @@ CASES = [
     ("run picture.onnx --fill ones --topk 2 --labels labels.txt", 0, ["red"]),
     ("run picture.onnx --fill ones --topk 2 --labels none.txt", 4, ["none.txt"]),
     ("run add.onnx --test-data .", 4, ["output_N.pb"]),
+    ("run add.onnx --input x=x.npy --input x=x.npy", 2, ["'x'", "twice"]),
+    ("run add.onnx --fill ones --timeout -1", 2, ["--timeout"]),
+    ("run add.onnx --fill ones --timeout nan", 2, ["--timeout"]),
+    ("run add.onnx --fill ones --save-outputs pipe", 4, ["'pipe'", "not a regular file"]),
+    ("inspect add.onnx --dot pipe", 4, ["'pipe'", "not a regular file"]),
+    ("optimize add.onnx pipe", 4, ["'pipe'", "not a regular file"]),
     ("bench add.onnx --duration 0.05", 0, ["min_ms", "peak_rss_mb"]),
     ("profile add.onnx --iterations 2 --trace trace.json", 0, ["all steps"]),
     ("inspect add.onnx", 0, ["float[N, 3]", "nodes"]),
@@ -183,6 +190,13 @@ def main():
                 fail("integer division gave", q)
         if (folder / "loop.npz").exists() and np.load(folder / "loop.npz")["y"].tolist() != [8, 8]:
             fail("the loop gave", np.load(folder / "loop.npz")["y"])
+        for line in ("ops", "--help", "run add.onnx --input xy.npz --json"):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([TOOL, *line.split()], stdout=full, stderr=subprocess.PIPE, text=True, cwd=folder)
+            if done.returncode != 4 or "standard output" not in done.stderr:
+                fail(f"`treadle {line}` into a full device: exit {done.returncode}, {done.stderr!r}")
+        if not (folder / "pipe").is_fifo():
+            fail("a pipe was replaced by a file")
         if list(folder.glob("*.tmp.*")):
             fail("temporary files were left:", list(folder.glob("*.tmp.*")))
     print(f"{len(CASES) + len(JSON)} command lines, {failures} failures")

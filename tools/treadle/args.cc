@@ -1,4 +1,5 @@
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 
 #include "tools/treadle/command.h"
@@ -29,7 +30,7 @@ namespace {
 double parse_number(std::string_view flag, const std::string& text) {
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0')
+  if (text.empty() || *end != '\0' || std::isnan(value))
     throw UsageError(cat("--", flag, ": '", text, "' is not a number"));
   return value;
 }

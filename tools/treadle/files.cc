@@ -20,8 +20,26 @@ std::string read_file(const fs::path& path) {
   return bytes;
 }
 
+namespace {
+
+// The name under which a file is written before it replaces `path`, which a device or pipe must not
+// be.
+fs::path temporary_for(const fs::path& path) {
+  TREADLE_CHECK(!fs::exists(path) || fs::is_regular_file(path), kIo, "cannot replace '",
+                path.string(), "': it is not a regular file");
+  return path.string() + cat(".tmp.", getpid());
+}
+
+void replace(const fs::path& path, const fs::path& temporary) {
+  if (std::rename(temporary.c_str(), path.c_str()) == 0) return;
+  std::remove(temporary.c_str());
+  fail(Code::kIo, "cannot write '", path.string(), "'");
+}
+
+}  // namespace
+
 void write_file(const fs::path& path, std::string_view bytes) {
-  const fs::path temporary = path.string() + cat(".tmp.", getpid());
+  const fs::path temporary = temporary_for(path);
   {
     std::ofstream out(temporary, std::ios::binary);
     out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
@@ -31,8 +49,7 @@ void write_file(const fs::path& path, std::string_view bytes) {
       fail(Code::kIo, "cannot write '", path.string(), "'");
     }
   }
-  TREADLE_CHECK(std::rename(temporary.c_str(), path.c_str()) == 0, kIo, "cannot write '",
-                path.string(), "'");
+  replace(path, temporary);
 }
 
 namespace {
@@ -202,7 +219,7 @@ NamedTensors read_npz(const fs::path& path) {
 }
 
 void write_npz(const fs::path& path, const NamedTensors& tensors) {
-  const fs::path temporary = path.string() + cat(".tmp.", getpid());
+  const fs::path temporary = temporary_for(path);
   int code = 0;
   Zip zip(zip_open(temporary.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code), &zip_discard);
   TREADLE_CHECK(zip != nullptr, kIo, "cannot write '", path.string(), "': ", zip_message(code));
@@ -220,8 +237,7 @@ void write_npz(const fs::path& path, const NamedTensors& tensors) {
   TREADLE_CHECK(zip_close(zip.get()) == 0, kIo, "cannot write '", path.string(),
                 "': ", zip_strerror(zip.get()));
   zip.release();
-  TREADLE_CHECK(std::rename(temporary.c_str(), path.c_str()) == 0, kIo, "cannot write '",
-                path.string(), "'");
+  replace(path, temporary);
 }
 
 }  // namespace treadle::tool

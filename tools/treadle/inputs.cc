@@ -154,6 +154,8 @@ void take_input(const Model& model, const Args& args, const std::vector<Type>& t
     if (index == values.size())
       throw UsageError(cat("--input: more files than inputs (", values.size(), ")"));
   }
+  if (!values[index].empty())
+    throw UsageError(cat("--input: '", model.input(index).name, "' is given twice"));
   try {
     values[index] = read_input(file, types[index], args);
   } catch (Error& e) {

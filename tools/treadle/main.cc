@@ -1,6 +1,7 @@
 // The command `treadle`: a table of subcommands, one parser over it, and errors to exit codes.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <iostream>
 #include <new>
 
 #include "tools/treadle/command.h"
@@ -199,7 +200,17 @@ int run_main(int argc, char** argv) {
   return kExitUsage;
 }
 
+// What was not printed was not delivered.
+int flushed(int code) {
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good()) return code;
+  std::fprintf(stderr, "treadle: cannot write to the standard output\n");
+  return code == kExitOk ? kExitInput : code;
+}
+
 }  // namespace
 }  // namespace treadle::tool
 
-int main(int argc, char** argv) { return treadle::tool::run_main(argc, argv); }
+int main(int argc, char** argv) {
+  return treadle::tool::flushed(treadle::tool::run_main(argc, argv));
+}

@@ -21,6 +21,7 @@ RunOptions run_options(const Args& args) {
   RunOptions options;
   options.outputs = args.list("outputs");
   options.timeout_seconds = args.number("timeout", 0);
+  if (options.timeout_seconds < 0) throw UsageError("--timeout: a time is not negative");
   return options;
 }
 
