@@ -20,7 +20,7 @@ Dims strides_of(const Dims& dims) {
   int64_t stride = 1;
   for (size_t i = dims.size(); i-- > 0;) {
     strides[i] = stride;
-    stride *= std::max<int64_t>(dims[i], 1);
+    stride = checked_mul(stride, std::max<int64_t>(dims[i], 1));
   }
   return strides;
 }

@@ -7,6 +7,7 @@
 #include "graph/ops/families.h"
 #include "graph/ops/iterate.h"
 #include "graph/ops/op.h"
+#include "graph/ops/scalar.h"
 
 namespace treadle {
 namespace {
@@ -62,9 +63,7 @@ void infer_arg(InferContext& c) {
 
 void eval_top_k(EvalContext& c) {
   const Tensor& x = c.input(0);
-  TREADLE_CHECK(c.input(1).count() == 1, kInvalidArgument, "K has shape ",
-                shape_text(c.input(1).dims()), ", expected one element");
-  const int64_t k = c.input(1).to_ints()[0];
+  const int64_t k = scalar_int(c, 1);
   const int64_t axis = c.attributes().i("axis", -1);
   const bool largest = c.attributes().i("largest", 1) != 0;
   const AxisSplit s = split_axis(x.dims(), axis);
@@ -117,9 +116,7 @@ constexpr auto kMultiply = [](auto a, auto b) { return multiply(a, b); };
 template <auto F, int Start>
 void eval_prefix(EvalContext& c) {
   const Tensor& x = c.input(0);
-  TREADLE_CHECK(c.input(1).count() == 1, kInvalidArgument, "axis has shape ",
-                shape_text(c.input(1).dims()), ", expected one element");
-  const int64_t axis = c.input(1).to_ints()[0];
+  const int64_t axis = scalar_int(c, 1);
   TREADLE_CHECK(axis >= -x.rank() && axis < x.rank(), kInvalidData, "axis ", axis,
                 " is out of range for rank ", x.rank());
   const bool reverse = c.attributes().i("reverse", 0) != 0;

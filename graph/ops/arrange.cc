@@ -5,6 +5,7 @@
 #include "graph/ops/families.h"
 #include "graph/ops/move.h"
 #include "graph/ops/op.h"
+#include "graph/ops/scalar.h"
 
 namespace treadle {
 namespace {
@@ -18,12 +19,7 @@ void eval_trilu(EvalContext& c) {
   const int64_t rows = x.dims()[x.dims().size() - 2];
   const int64_t columns = x.dims().back();
   const bool upper = c.attributes().i("upper", 1) != 0;
-  int64_t k = 0;
-  if (c.has(1)) {
-    TREADLE_CHECK(c.input(1).count() == 1, kInvalidData, "'k' has ", c.input(1).count(),
-                  " elements, expected 1");
-    k = std::clamp(c.input(1).to_ints()[0], -rows - 1, columns + 1);
-  }
+  const int64_t k = c.has(1) ? std::clamp(scalar_int(c, 1), -rows - 1, columns + 1) : 0;
   Tensor& out = c.output(0, x.dims());
   const int64_t matrices = product(x.dims(), 0, x.dims().size() - 2);
   move_elements({&x}, out, [&]<class T>(const std::vector<const T*>& from, T* to) {

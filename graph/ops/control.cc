@@ -4,6 +4,7 @@
 #include "graph/ops/families.h"
 #include "graph/ops/move.h"
 #include "graph/ops/op.h"
+#include "graph/ops/scalar.h"
 #include "graph/ops/stack.h"
 
 namespace treadle {
@@ -180,7 +181,7 @@ void infer_loop(InferContext& c) {
 
 void eval_loop(EvalContext& c) {
   const Graph& body = body_of(c.node(), 0);
-  const int64_t limit = c.has(0) ? c.input(0).to_ints().at(0) : INT64_MAX;
+  const int64_t limit = c.has(0) ? scalar_int(c, 0) : INT64_MAX;
   bool going = !c.has(1) || truth(c.input(1));
   const size_t carried = c.input_count() > 2 ? c.input_count() - 2 : 0;
   std::vector<Value> state;

@@ -4,6 +4,7 @@
 #include "graph/ops/families.h"
 #include "graph/ops/move.h"
 #include "graph/ops/op.h"
+#include "graph/ops/scalar.h"
 #include "graph/ops/stack.h"
 
 namespace treadle {
@@ -27,9 +28,7 @@ Type element_type(const Type& type) { return type.element ? *type.element : Type
 // A position, negative ones counting from the end; `bound` elements may be named.
 size_t position(const EvalContext& c, size_t input, int64_t bound, int64_t fallback) {
   if (!c.has(input)) return static_cast<size_t>(fallback);
-  TREADLE_CHECK(c.input(input).count() == 1, kInvalidData, "'position' has ",
-                c.input(input).count(), " elements, expected 1");
-  return static_cast<size_t>(checked_index(c.input(input).to_ints()[0], bound));
+  return static_cast<size_t>(checked_index(scalar_int(c, input), bound));
 }
 
 // ---- Construct, Empty, At, Insert, Erase, Length
@@ -72,7 +71,7 @@ void eval_insert(EvalContext& c) {
   const auto size = static_cast<int64_t>(s.size());
   int64_t at = size;
   if (c.has(2)) {
-    at = c.input(2).to_ints().at(0);
+    at = scalar_int(c, 2);
     TREADLE_CHECK(at >= -size && at <= size, kInvalidData, "index ", at,
                   " is out of range: expected ", -size, " to ", size);
     if (at < 0) at += size;
@@ -140,6 +139,7 @@ void infer_split_to(InferContext& c) {
 }
 
 // The sizes of the parts of a dimension: each `split`, the last the rest; or as listed.
+constexpr int64_t kMaxParts = 1 << 20;
 std::vector<int64_t> part_sizes(int64_t dim, const Tensor* split) {
   std::vector<int64_t> sizes;
   if (split != nullptr && split->rank() > 0) {
@@ -154,6 +154,8 @@ std::vector<int64_t> part_sizes(int64_t dim, const Tensor* split) {
   }
   const int64_t each = split != nullptr ? split->to_ints()[0] : 1;
   TREADLE_CHECK(each > 0, kInvalidData, "'split' is ", each, ", expected at least 1");
+  const int64_t count = ceil_div(dim, each);
+  TREADLE_CHECK(count <= kMaxParts, kLimit, "a sequence of ", count, " parts, at most ", kMaxParts);
   for (int64_t left = dim; left > 0; left -= sizes.back()) sizes.push_back(std::min(each, left));
   return sizes;
 }
@@ -166,6 +168,7 @@ void eval_split_to(EvalContext& c) {
   Sequence parts;
   int64_t at = 0;
   for (int64_t size : part_sizes(x.dim(axis), c.has(1) ? &c.input(1) : nullptr)) {
+    c.poll();
     Dims dims = x.dims();
     dims[axis] = size;
     Tensor part(x.dtype(), dims);

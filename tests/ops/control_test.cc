@@ -85,6 +85,17 @@ TEST(Loop, EndsByItsCondition) {
                {i64({}, {3}), i64({}, {7})}, {i64({}, {7})});
 }
 
+TEST(Loop, NamesACountThatIsNone) {
+  expect_error(R"(g (int64[0] n, float x) => (float y) {
+    y = Loop (n, "", x) <
+      body = b (int64 i, bool going, float v) => (bool on, float next) {
+        on = Identity (going)
+        next = Identity (v)
+      }>
+  })",
+               {i64({0}, {}), f32({}, {1})}, "input 'M' has 0 elements, expected 1");
+}
+
 TEST(Loop, IsPolled) {
   const Graph graph = parse(kLoop);
   int polls = 0;
@@ -153,6 +164,12 @@ TEST(Sequences, NameABadPosition) {
     y = SequenceAt (s, at)
   })",
                {f32({1}, {1}), i64({}, {1})}, "index 1 is out of range: expected -1 to 0");
+  expect_error(R"(g (float[1] a, int64[0] at) => (float[1] y) {
+    s = SequenceConstruct (a)
+    t = SequenceInsert (s, a, at)
+    y = SequenceAt (t, at)
+  })",
+               {f32({1}, {1}), i64({0}, {})}, "input 'position' has 0 elements, expected 1");
 }
 
 std::vector<OpCase> cases() {
@@ -179,6 +196,10 @@ std::vector<OpCase> cases() {
        .op = "SplitToSequence",
        .inputs = {row, i64({}, {0})},
        .error = "'split' is 0"},
+      {.name = "billions",
+       .op = "SplitToSequence",
+       .inputs = {f32({99999999999, 0}, {})},
+       .error = "a sequence of 99999999999 parts"},
       {.name = "new_axis",
        .op = "ConcatFromSequence",
        .attributes = {{"axis", int64_t{1}}, {"new_axis", int64_t{1}}},

@@ -370,6 +370,12 @@ std::vector<OpCase> max_unpool_cases() {
                       {"strides", std::vector<int64_t>{2}}},
        .inputs = {f32({1, 1, 1}, {5}), i64({1, 1, 1}, {9})},
        .error = "index 9 is out of range"},
+      {.name = "huge_output_shape",
+       .op = "MaxUnpool",
+       .attributes = {{"kernel_shape", std::vector<int64_t>{2, 2}}},
+       .inputs = {f32({1, 1, 1, 1}, {5}), i64({1, 1, 1, 1}, {0}),
+                  i64({4}, {1, 1, int64_t{1} << 40, int64_t{1} << 40})},
+       .error = "size overflows"},
   };
 }
 
