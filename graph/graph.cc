@@ -14,7 +14,8 @@ bool Node::is(std::string_view kind, std::string_view domain) const {
 }
 
 std::string describe(const Node& node) {
-  return cat("node '", node.name, "' (", node.op != nullptr ? node.op->full_name() : "?", ")");
+  const std::string kind = node.op != nullptr ? node.op->full_name() : "?";
+  return node.name.empty() ? cat("a node of ", kind) : cat("node '", node.name, "' (", kind, ")");
 }
 
 std::string Graph::unique_name(std::string_view base) const {

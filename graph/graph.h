@@ -47,6 +47,7 @@ struct ValueDef {
   std::string name;           // unique in its graph
   Type type;                  // as declared or inferred
   Tensor constant;            // defined() for constants (initializers)
+  Tensor default_value;       // of an input: what it is when nobody gives it; may be undefined
   NodeId producer;            // invalid for inputs and constants
   std::vector<NodeId> users;  // one entry a use, captures included
   bool is_constant() const { return constant.defined(); }
@@ -62,7 +63,8 @@ class Graph {
   std::string name;
   std::string doc;
   std::map<std::string, std::string>
-      metadata;  // metadata_props, producer_name, producer_version, …
+      metadata;                      // metadata_props, producer_name, producer_version, …
+  std::vector<std::string> ignored;  // what the imported file holds and this graph does not
 
   // Building. A name that is taken gets a suffix (`unique_name`); "" gets one made from the kind.
   ValueId add_input(std::string name, Type type);

@@ -133,7 +133,7 @@ void Parser::inputs(Graph& graph) {
       in_.error(Code::kInvalidModel, "two values are named '", d.name, "'");
     }
     const ValueId id = graph.add_input(d.name, d.type);
-    if (in_.matches('=')) graph.set_constant(id, read_tensor(in_, d.type));
+    if (in_.matches('=')) graph.value(id).default_value = read_tensor(in_, d.type);
   } while (in_.matches(','));
   in_.expect(')');
 }

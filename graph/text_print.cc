@@ -261,10 +261,8 @@ void Printer::constants(const Graph& graph, const std::vector<std::string>& name
   const std::string separator = ",\n" + std::string(indent_ + 1, ' ');
   for (uint32_t i = 0; i < graph.value_count(); ++i) {
     const ValueDef& def = graph.value(ValueId{i});
-    const auto& inputs = graph.inputs();
-    const bool input = std::find(inputs.begin(), inputs.end(), ValueId{i}) != inputs.end();
     std::string entry;
-    if (def.is_constant() && !input) {
+    if (def.is_constant()) {
       entry = cat(declaration(def.type, names[i]), " = ",
                   elements_text(def.constant, options_.max_elements));
     } else if (options_.types && def.producer.valid() && !graph.is_output(ValueId{i})) {
@@ -286,7 +284,8 @@ void Printer::graph(const Graph& graph, std::string_view name,
   for (size_t i = 0; i + bound.size() < graph.inputs().size(); ++i) {
     const ValueDef& def = graph.value(graph.inputs()[i]);
     out_ += (i != 0 ? ", " : "") + declaration(def.type, names[graph.inputs()[i].index]);
-    if (def.is_constant()) out_ += " = " + elements_text(def.constant, options_.max_elements);
+    if (def.default_value.defined())
+      out_ += " = " + elements_text(def.default_value, options_.max_elements);
   }
   out_ += ") => (";
   std::vector<std::pair<std::string, std::string>> copies;

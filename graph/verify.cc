@@ -1,6 +1,6 @@
 // Every invariant of a Graph, one function each.
 #include <algorithm>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "graph/graph.h"
 #include "graph/ops/op.h"
@@ -36,12 +36,12 @@ void verify_subgraphs(const Graph& g, const Node& n) {
 }
 
 void verify_names(const Graph& g) {
-  std::unordered_set<std::string> seen;
+  std::unordered_map<std::string, ValueId> seen;  // a value may be listed twice
   for (const GraphOutput& o : g.outputs()) {
     TREADLE_CHECK(o.value.valid() && o.value.index < g.value_count(), kInternal, "output '", o.name,
                   "' has no value");
-    TREADLE_CHECK(seen.insert(o.name).second, kInvalidModel, "two outputs are named '", o.name,
-                  "'");
+    TREADLE_CHECK(seen.emplace(o.name, o.value).first->second == o.value, kInvalidModel,
+                  "two outputs are named '", o.name, "'");
   }
 }
 

@@ -22,7 +22,7 @@ struct LoadLimits {
 
 struct LoadOptions {
   // Initializers that are also graph inputs are constants, unless named here: then they are inputs
-  // like any other, and their value in the file is not used.
+  // whose value in the file is used where none is given.
   std::set<std::string> overridable;
   // Map weights from the file instead of reading them. A file that shrinks while it is mapped kills
   // the process.
@@ -54,7 +54,7 @@ void save(const Graph& graph, const std::filesystem::path& path, const SaveOptio
 std::string save_bytes(const Graph& graph, const SaveOptions& options = {});
 
 // A TensorProto in a file of its own (ONNX test data: input_0.pb), and SequenceProto, OptionalProto
-// likewise.
+// likewise. kIo, or kInvalidData for what is malformed.
 Value load_value(const std::filesystem::path& path, const Type& type, std::string* name = nullptr);
 
 }  // namespace treadle

@@ -110,6 +110,8 @@ Value load_value(const std::filesystem::path& path, const Type& type, std::strin
     return tensors.read(proto);
   } catch (Error& e) {
     e.add_context(cat("file '", path.string(), "'"));
+    const bool of_file = e.code() == Code::kInvalidModel || e.code() == Code::kUnsupported;
+    if (of_file) throw e.as(Code::kInvalidData);
     throw;
   }
 }

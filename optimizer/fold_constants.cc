@@ -29,15 +29,11 @@ class Folder {
 
   void run() {
     known_ = infer(graph_);
-    const auto& inputs = graph_.inputs();
-    // Inference takes an overridable input's default for its value: then only constants are folded.
-    values_known_ = std::none_of(inputs.begin(), inputs.end(),
-                                 [&](ValueId v) { return graph_.value(v).is_constant(); });
     const std::vector<NodeId> order = graph_.topological_order();
     for (NodeId id : order) {
       for (ValueId v : graph_.node(id).outputs) {
         const Type* type = v.valid() ? &known_[v.index].type : nullptr;
-        if (type != nullptr && values_known_ && (!type->is_tensor() || type->shape)) {
+        if (type != nullptr && (!type->is_tensor() || type->shape)) {
           graph_.value(v).type = *type;
         }
       }
@@ -57,7 +53,7 @@ class Folder {
     });
     if (of_constants && node.is("Identity")) {
       pass_.replace(id, node.output(), node.input(0));
-    } else if (values_known_ && inferred(node)) {
+    } else if (inferred(node)) {
       replace(id, [&](size_t i) { return known_[graph_.node(id).outputs[i].index].constant; });
     } else if (of_constants && foldable(id)) {
       evaluate(id);
@@ -159,7 +155,6 @@ class Folder {
   Pass& pass_;
   Graph& graph_;
   std::vector<Known> known_;
-  bool values_known_ = true;
 };
 
 }  // namespace

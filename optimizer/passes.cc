@@ -35,10 +35,7 @@ void Pass::refuse(NodeId where, const std::string& reason) {
 const Tensor* Pass::constant(ValueId id) const {
   if (!id.valid()) return nullptr;
   const ValueDef& def = graph.value(id);
-  if (!def.is_constant()) return nullptr;
-  const auto& inputs = graph.inputs();
-  if (std::find(inputs.begin(), inputs.end(), id) != inputs.end()) return nullptr;
-  return &def.constant;
+  return def.is_constant() ? &def.constant : nullptr;
 }
 
 const Node* Pass::producer(ValueId id, std::string_view kind, std::string_view domain) const {

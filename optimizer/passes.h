@@ -29,7 +29,7 @@ class Pass {
   void count(int64_t rewrites) { report_.fired += rewrites; }
   void refuse(NodeId where, const std::string& reason);
 
-  // Null where the value is no constant, or is an input that a caller may override.
+  // Null where the value is no constant.
   const Tensor* constant(ValueId id) const;
   // Nothing is known of an output that nobody wants (an invalid id).
   const Type& type(ValueId id) const {

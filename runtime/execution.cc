@@ -66,6 +66,15 @@ std::byte* Execution::arena(size_t depth, size_t bytes) {
   return arenas_[depth]->data();
 }
 
+std::byte* Execution::arena_for(const Plan& plan) {
+  try {
+    return arena(depth_, plan.arena_bytes);
+  } catch (Error& e) {
+    if (plan.largest.valid()) e.add_context(describe(plan.graph->node(plan.largest)));
+    throw;
+  }
+}
+
 size_t Execution::arena_bytes() const {
   size_t sum = 0;
   for (const auto& a : arenas_) sum += a ? a->size() : 0;
@@ -93,7 +102,7 @@ Bound& Execution::bind(const std::shared_ptr<const Graph>& graph, std::span<cons
     if (bounds_.size() > kMaxBounds) bounds_.pop_back();
   }
   Bound& bound = bounds_.front();
-  const std::byte* base = arena(depth_, bound.plan->arena_bytes);
+  const std::byte* base = arena_for(*bound.plan);
   if (bound.arena != base || bound.pointers.empty()) resolve(bound);
   return bound;
 }
@@ -163,6 +172,21 @@ void Execution::run_steps(const Bound& bound, const RunControl* control) {
   }
 }
 
+namespace {
+
+Tensor new_output(const Graph& graph, size_t index, const TensorSpec& spec) {
+  try {
+    return Tensor(spec.dtype, spec.dims);
+  } catch (Error& e) {
+    const GraphOutput& output = graph.outputs()[index];
+    if (const Node* node = graph.producer(output.value)) e.add_context(describe(*node));
+    e.add_context(cat("output '", output.name, "'"));
+    throw;
+  }
+}
+
+}  // namespace
+
 void Execution::run(const std::shared_ptr<const Graph>& graph, std::span<const Value> inputs,
                     std::span<Value> outputs, const RunControl* control) {
   Bound& bound = bind(graph, inputs);
@@ -172,7 +196,7 @@ void Execution::run(const std::shared_ptr<const Graph>& graph, std::span<const V
     const TensorSpec& spec = plan.outputs[i].spec;
     const Tensor* given = std::get_if<Tensor>(&outputs[i]);
     if (given == nullptr || !given->defined()) {
-      outputs[i] = Tensor(spec.dtype, spec.dims);
+      outputs[i] = new_output(*graph, i, spec);
     } else {
       TREADLE_CHECK(given->dtype() == spec.dtype && given->dims() == spec.dims, kInvalidArgument,
                     "output '", graph->outputs()[i].name, "' is ", dtype_name(spec.dtype),

@@ -68,6 +68,7 @@ class Execution {
   std::vector<Value> run_node(const Graph& graph, const Node& node, std::vector<Value>& values,
                               const RunControl* control);
   std::byte* arena(size_t depth, size_t bytes);
+  std::byte* arena_for(const Plan& plan);  // at this depth; errors name the plan's largest node
 
   const Model& model_;
   int threads_;

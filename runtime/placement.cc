@@ -170,12 +170,27 @@ class Placer {
       scratch_of_.emplace_back(step, lifetimes.size() - 1);
     }
     plan_.arena_bytes = place_buffers(lifetimes);
-    TREADLE_CHECK(static_cast<int64_t>(plan_.arena_bytes) <= max_bytes, kLimit, "the run needs ",
-                  plan_.arena_bytes, " bytes of buffers, above the limit of ", max_bytes);
+    find_largest();
+    if (plan_.arena_bytes > static_cast<size_t>(max_bytes)) {
+      Error error(Code::kLimit, cat("the run needs ", plan_.arena_bytes,
+                                    " bytes of buffers, above the limit of ", max_bytes));
+      if (plan_.largest.valid()) error.add_context(describe(plan_.graph->node(plan_.largest)));
+      throw error;
+    }
     for (size_t i = 0; i < owners.size(); ++i) {
       if (owners[i] != kNoSlot) slots()[owners[i]].offset = lifetimes[i].offset;
     }
     for (auto& [step, index] : scratch_of_) index = lifetimes[index].offset;
+  }
+
+  // The node to name when the buffers are too large.
+  void find_largest() {
+    int64_t most = -1;
+    for (const Draft& draft : d_.drafts) {
+      if (!draft.node.valid() || draft.info.bytes <= most) continue;
+      most = draft.info.bytes;
+      plan_.largest = draft.node;
+    }
   }
 
   void emit() {

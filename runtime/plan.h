@@ -45,6 +45,7 @@ struct Plan {
   std::vector<StepInfo> infos;  // of the steps, then of `dynamic`
   std::vector<Tensor> constants;
   size_t arena_bytes = 0;
+  NodeId largest;  // of the step that reads and writes most bytes; invalid without steps
 
   struct Output {
     TensorSpec spec;  // present when a step writes it

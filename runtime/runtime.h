@@ -126,7 +126,8 @@ class Session {
   // outputs) and own their bytes. kInvalidArgument: a missing, unknown or
   // misshapen input; run-time errors name the node.
   std::vector<Value> run(std::span<const NamedValue> inputs, const RunOptions& options = {});
-  // The same by position: inputs[i] is model input i; outputs[i] that is a
+  // The same by position: inputs[i] is model input i (empty: its default, where
+  // it has one); outputs[i] that is a
   // defined tensor is filled in place and must have the output's dtype and
   // dims; the other ones are set. Allocates nothing in a repeated run of a
   // static graph when all outputs are given.

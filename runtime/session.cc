@@ -78,9 +78,22 @@ void check_input(const Model& model, size_t i, const Value& value,
   }
 }
 
-void check_inputs(const Model& model, std::span<const Value> inputs) {
+// The inputs with the model's defaults for what is not given; `storage` holds them if there are
+// any.
+std::span<const Value> with_defaults(const Model& model, std::span<const Value> inputs,
+                                     std::vector<Value>& storage) {
   TREADLE_CHECK(inputs.size() == model.input_count(), kInvalidArgument, "the model takes ",
                 model.input_count(), " inputs, got ", inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Tensor& fallback = model.input(i).default_value;
+    if (!inputs[i].empty() || !fallback.defined()) continue;
+    if (storage.empty()) storage.assign(inputs.begin(), inputs.end());
+    storage[i] = fallback;
+  }
+  return storage.empty() ? inputs : std::span<const Value>(storage);
+}
+
+void check_inputs(const Model& model, std::span<const Value> inputs) {
   std::unordered_map<std::string, int64_t> symbols;
   for (size_t i = 0; i < inputs.size(); ++i) check_input(model, i, inputs[i], symbols);
 }
@@ -99,9 +112,11 @@ RunControl control_for(const RunOptions& options) {
 
 }  // namespace
 
-void Session::run_into(std::span<const Value> inputs, std::span<Value> outputs,
+void Session::run_into(std::span<const Value> given, std::span<Value> outputs,
                        const RunOptions& options) {
   const auto lock = impl_->claim();
+  std::vector<Value> storage;
+  const std::span<const Value> inputs = with_defaults(*model_, given, storage);
   check_inputs(*model_, inputs);
   std::shared_ptr<const Graph> graph = impl_->whole;
   if (!options.outputs.empty()) {

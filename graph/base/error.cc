@@ -25,9 +25,15 @@ std::string_view code_name(Code code) {
 }
 
 void Error::render() {
+  constexpr size_t kLongest = 8000;
   rendered_.clear();
   for (auto it = context_.rbegin(); it != context_.rend(); ++it) rendered_ += *it + ": ";
   rendered_ += text_;
+  if (rendered_.size() > kLongest) rendered_.replace(kLongest, std::string::npos, "...");
+  // Names come from files: a message stays one line, and drives no terminal.
+  for (char& c : rendered_) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
 }
 
 void detail::append_double(std::string& out, double part) {

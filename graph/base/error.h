@@ -42,6 +42,12 @@ class Error : public std::exception {
     context_.push_back(std::move(where));
     render();
   }
+  // The same with another code, for who knows better whose fault it is.
+  Error as(Code code) const {
+    Error other = *this;
+    other.code_ = code;
+    return other;
+  }
 
  private:
   void render();

@@ -13,8 +13,8 @@ namespace treadle::onnx {
 std::shared_ptr<Bytes> Bytes::open(const std::filesystem::path& path, bool map) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  TREADLE_CHECK(fd >= 0, kIo, "cannot open '", path.string(), "': ", std::strerror(errno));
-  return adopt(fd, path.string(), map);
+  TREADLE_CHECK(fd >= 0, kIo, "cannot open the file: ", std::strerror(errno));
+  return adopt(fd, "the file", map);
 }
 
 std::shared_ptr<Bytes> Bytes::adopt(int fd, std::string name, bool map) {
@@ -22,14 +22,14 @@ std::shared_ptr<Bytes> Bytes::adopt(int fd, std::string name, bool map) {
   bytes->fd_ = fd;
   bytes->name_ = std::move(name);
   struct stat info {};
-  TREADLE_CHECK(::fstat(fd, &info) == 0, kIo, "cannot read '", bytes->name_,
-                "': ", std::strerror(errno));
-  TREADLE_CHECK(S_ISREG(info.st_mode), kIo, "'", bytes->name_, "' is not a regular file");
+  TREADLE_CHECK(::fstat(fd, &info) == 0, kIo, "cannot read ", bytes->name_, ": ",
+                std::strerror(errno));
+  TREADLE_CHECK(S_ISREG(info.st_mode), kIo, bytes->name_, " is not a regular file");
   bytes->size_ = info.st_size;
   if (!map || info.st_size == 0) return bytes;
   const auto size = static_cast<size_t>(info.st_size);
   void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-  TREADLE_CHECK(at != MAP_FAILED, kIo, "cannot map '", bytes->name_, "': ", std::strerror(errno));
+  TREADLE_CHECK(at != MAP_FAILED, kIo, "cannot map ", bytes->name_, ": ", std::strerror(errno));
   bytes->mapping_ = std::shared_ptr<void>(at, [size](void* p) { ::munmap(p, size); });
   return bytes;
 }
@@ -48,8 +48,8 @@ Bytes::~Bytes() {
 
 void Bytes::read(int64_t offset, std::span<std::byte> to) const {
   const auto wanted = static_cast<int64_t>(to.size());
-  TREADLE_CHECK(offset >= 0 && offset <= size_ && wanted <= size_ - offset, kIo, "'", name_,
-                "' ends at byte ", size_, ": ", wanted, " bytes at ", offset, " are not there");
+  TREADLE_CHECK(offset >= 0 && offset <= size_ && wanted <= size_ - offset, kIo, name_,
+                " ends at byte ", size_, ": ", wanted, " bytes at ", offset, " are not there");
   if (memory_ != nullptr) {
     if (!to.empty()) std::memcpy(to.data(), memory_ + offset, to.size());
     return;
@@ -59,8 +59,8 @@ void Bytes::read(int64_t offset, std::span<std::byte> to) const {
     const ssize_t n = ::pread(fd_, to.data() + done, to.size() - done,
                               static_cast<off_t>(offset) + static_cast<off_t>(done));
     if (n < 0 && errno == EINTR) continue;
-    TREADLE_CHECK(n >= 0, kIo, "cannot read '", name_, "': ", std::strerror(errno));
-    TREADLE_CHECK(n > 0, kIo, "'", name_, "' became shorter while it was read");
+    TREADLE_CHECK(n >= 0, kIo, "cannot read ", name_, ": ", std::strerror(errno));
+    TREADLE_CHECK(n > 0, kIo, name_, " became shorter while it was read");
     done += static_cast<size_t>(n);
   }
 }

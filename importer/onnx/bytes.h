@@ -13,7 +13,8 @@ namespace treadle::onnx {
 
 class Bytes {
  public:
-  // A regular file, by path. kIo when it cannot be opened or is something else.
+  // A regular file, by path (which the caller's messages name). kIo when it cannot be opened or is
+  // something else.
   static std::shared_ptr<Bytes> open(const std::filesystem::path& path, bool map);
   // Takes over an open descriptor; `name` is for messages.
   static std::shared_ptr<Bytes> adopt(int fd, std::string name, bool map);

@@ -51,9 +51,13 @@ const Bytes& ExternalFiles::open(const std::string& location) {
     TREADLE_CHECK(fd >= 0, kInvalidModel, "external data '", location,
                   "' lies outside the model's folder '", folder_.string(), "'");
   }
-  TREADLE_CHECK(fd >= 0, kIo, "cannot open external data '", location, "' in '", folder_.string(),
-                "': ", std::strerror(errno));
-  return *(opened_[location] = Bytes::adopt(fd, (folder_ / location).string(), map_));
+  TREADLE_CHECK(fd >= 0, kInvalidModel, "cannot open external data '", location, "' in '",
+                folder_.string(), "': ", std::strerror(errno));
+  try {
+    return *(opened_[location] = Bytes::adopt(fd, cat("external data '", location, "'"), map_));
+  } catch (const Error& e) {
+    throw e.as(Code::kInvalidModel);
+  }
 }
 
 }  // namespace treadle::onnx

@@ -16,7 +16,7 @@ class ExternalFiles {
   // it is a link, as in Hugging Face's cache, files beside its target may be linked to as well.
   ExternalFiles(std::filesystem::path folder, std::filesystem::path model, bool map)
       : folder_(std::move(folder)), model_(std::move(model)), map_(map) {}
-  // kInvalidModel for a location outside the folder, kIo for one that cannot be opened.
+  // kInvalidModel for a location outside the folder, or one that is no file that can be opened.
   const Bytes& open(const std::string& location);
 
  private:

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "importer/onnx/opsets.h"
+#include "importer/onnx/describe.h"
 #include "importer/onnx/order.h"
 #include "importer/onnx/scope.h"
 
@@ -27,10 +27,19 @@ struct Frame {
   const pb::NodeProto* call = nullptr;
   std::unique_ptr<Scope> own_scope;
 
+  // Of the node that is being read, in the list.
+  int index() const { return order[next - 1]; }
   // A node's own name, or one made from its place.
   std::string name_of(const pb::NodeProto& node) const {
     if (!node.name().empty()) return prefix + node.name();
-    return cat(prefix, node.op_type(), "_", order[next - 1]);
+    return cat(prefix, node.op_type(), "_", index());
+  }
+  // How messages name that node.
+  std::string here(const pb::NodeProto& node) const {
+    if (!node.name().empty()) return cat("node '", name_of(node), "' (", full_kind(node), ")");
+    const std::string caller =
+        prefix.empty() ? "" : cat(" of '", prefix.substr(0, prefix.size() - 1), "'");
+    return describe(node, index()) + caller;
   }
   // The attribute itself, or what a reference to the function's attribute stands for; null when
   // that was not given.

@@ -13,6 +13,10 @@ void read_metadata(const pb::ModelProto& model, Graph& graph) {
   set("producer_version", model.producer_version());
   set("domain", model.domain());
   if (model.has_model_version()) set("model_version", std::to_string(model.model_version()));
+  if (model.training_info_size() != 0) {
+    graph.ignored.push_back(
+        cat("training information (", model.training_info_size(), " TrainingInfoProto)"));
+  }
   graph.name = model.graph().name();
   graph.doc = model.doc_string();
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "graph/ops/op.h"
+#include "importer/onnx/describe.h"
 #include "importer/onnx/upgrades.h"
 
 namespace treadle::onnx {
@@ -37,18 +38,23 @@ class Survey {
     while (!todo_.empty()) {
       const Work work = todo_.back();
       todo_.pop_back();
-      for (const auto& node : *work.nodes) visit(node, work.opsets);
+      for (int i = 0; i < work.nodes->size(); ++i) visit((*work.nodes)[i], i, work.opsets);
     }
   }
 
   void report() const {
     if (unknown_.empty()) return;
+    constexpr size_t kMostListed = 100;
     std::string text = "this build does not know ";
+    size_t listed = 0;
     for (const auto& [what, where] : unknown_) {
-      if (&what != &unknown_.begin()->first) text += "; ";
-      text += what + " (" + where.first;
+      if (listed != 0) text += "; ";
+      if (listed++ == kMostListed) {
+        text += cat("and ", unknown_.size() - kMostListed, " more");
+        break;
+      }
+      text += what + " at " + where.first;
       if (where.second > 1) text += cat(" and ", where.second - 1, " more");
-      text += ")";
     }
     fail(Code::kUnsupported, text);
   }
@@ -59,12 +65,7 @@ class Survey {
     std::shared_ptr<const Opsets> opsets;
   };
 
-  void note(const std::string& what, const pb::NodeProto& node) {
-    auto& [first, count] = unknown_[what];
-    if (count++ == 0) first = "node '" + node.name() + "'";
-  }
-
-  void visit(const pb::NodeProto& node, const std::shared_ptr<const Opsets>& opsets) {
+  void visit(const pb::NodeProto& node, int index, const std::shared_ptr<const Opsets>& opsets) {
     for (const auto& a : node.attribute()) {
       if (a.has_g()) todo_.push_back({&a.g().node(), opsets});
       for (const auto& g : a.graphs()) todo_.push_back({&g.node(), opsets});
@@ -74,29 +75,30 @@ class Survey {
       todo_.push_back({&function->node(), std::make_shared<Opsets>(opsets_of(*function, opsets_))});
       return;
     }
-    check(node, *opsets);
+    check(node, *opsets, [&](const std::string& what) {
+      auto& [first, count] = unknown_[what];
+      if (count++ == 0) first = describe(node, index);
+    });
   }
 
-  void check(const pb::NodeProto& node, const Opsets& opsets) {
+  template <class Note>
+  static void check(const pb::NodeProto& node, const Opsets& opsets, Note&& note) {
     const std::string domain = domain_of(node.domain());
     const auto import = opsets.find(domain);
     if (import == opsets.end()) {
       note(cat("operator ", node.op_type(), " of domain '", shown(domain),
-               "', which the model does not import"),
-           node);
+               "', which the model does not import"));
       return;
     }
     for (const Newest& newest : kNewest) {
       if (newest.domain == domain && import->second > newest.version) {
         note(cat("opset ", import->second, " of ", shown(domain), ", the newest known is ",
-                 newest.version),
-             node);
+                 newest.version));
       }
     }
     if (domain.empty() && node.op_type() == "Constant") return;
     if (find_op(current_kind(node.op_type(), domain), domain) == nullptr) {
-      note(cat("operator ", shown(domain), ".", node.op_type(), " (opset ", import->second, ")"),
-           node);
+      note(cat("operator ", shown(domain), ".", node.op_type(), " (opset ", import->second, ")"));
     }
   }
 

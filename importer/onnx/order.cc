@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "graph/base/error.h"
+#include "importer/onnx/describe.h"
 
 namespace treadle::onnx {
 namespace {
@@ -83,11 +83,9 @@ std::vector<int> reading_order(const NodeList& nodes) {
     }
   }
   const auto stuck = std::ranges::find_if(waiting, [](int n) { return n > 0; });
-  TREADLE_CHECK(stuck == waiting.end(), kInvalidModel, "node '",
-                nodes[static_cast<int>(stuck - waiting.begin())].name(), "' (",
-                nodes[static_cast<int>(stuck - waiting.begin())].op_type(),
-                ") is part of, or behind, a cycle");
-  return order;
+  if (stuck == waiting.end()) return order;
+  const auto at = static_cast<int>(stuck - waiting.begin());
+  fail(Code::kInvalidModel, describe(nodes[at], at), " is part of, or behind, a cycle");
 }
 
 }  // namespace treadle::onnx

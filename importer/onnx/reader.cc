@@ -5,44 +5,14 @@
 #include <unordered_set>
 
 #include "importer/onnx/attributes.h"
-#include "importer/onnx/frame.h"
+#include "importer/onnx/functions.h"
 #include "importer/onnx/metadata.h"
 #include "importer/onnx/types.h"
+#include "importer/onnx/typing.h"
 #include "importer/onnx/upgrades.h"
 
 namespace treadle::onnx {
 namespace {
-
-// Shapes that do not fit are an argument's fault at run time, but the model's here.
-std::vector<Known> inferred(const Node& node, const std::vector<const Known*>& inputs,
-                            const std::vector<std::vector<Known>>& captures) {
-  try {
-    return infer_node(node, inputs, captures);
-  } catch (const Error& e) {
-    if (e.code() != Code::kInvalidArgument) throw;
-    Error same(Code::kInvalidModel, e.text());
-    for (const std::string& where : e.context()) same.add_context(where);
-    throw same;
-  }
-}
-
-// In a body: a branch may be wrong for the shapes at hand, as it is the one that will not run
-// (exporters write "if the axis is 1, squeeze it"). Then only what follows from dtypes is told.
-std::vector<Known> inferred_in_body(const Node& node, const std::vector<const Known*>& inputs,
-                                    const std::vector<std::vector<Known>>& captures) {
-  try {
-    return infer_node(node, inputs, captures);
-  } catch (const Error&) {
-    std::vector<Known> vague(inputs.size());
-    std::vector<const Known*> pointers;
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      if (inputs[i] != nullptr) vague[i].type = inputs[i]->type;
-      vague[i].type.shape.reset();
-      pointers.push_back(inputs[i] != nullptr ? &vague[i] : nullptr);
-    }
-    return inferred(node, pointers, captures);
-  }
-}
 
 class Reader {
  public:
@@ -51,6 +21,7 @@ class Reader {
 
   Graph read() {
     const auto opsets = std::make_shared<const Opsets>(opsets_of(model_));
+    check_expansion(model_.graph(), functions_, options_.load.limits);
     attempt([&] { check_supported(model_, *opsets, functions_); });
     Graph graph;
     GraphBuild build(graph);
@@ -83,22 +54,42 @@ class Reader {
   }
 
   void read_initializers(const pb::GraphProto& proto, Scope& scope,
-                         const std::set<std::string>& skip) {
-    Graph& graph = scope.build.graph;
-    for (const auto& t : proto.initializer()) {
-      if (skip.contains(t.name())) continue;
-      attempt([&] {
-        TREADLE_CHECK(!t.name().empty(), kInvalidModel, "an initializer has no name");
-        scope.define(t.name(), graph.add_constant(t.name(), tensors_.read(t)));
-      });
-    }
-    for (const auto& t : proto.sparse_initializer()) {
-      attempt([&] {
-        const std::string& name = t.values().name();
-        TREADLE_CHECK(!name.empty(), kInvalidModel, "a sparse initializer has no name");
-        scope.define(name, graph.add_constant(name, tensors_.read(t)));
-      });
-    }
+                         const std::set<std::string>& overridable) {
+    auto add = [&](const std::string& name, const auto& t) {
+      TREADLE_CHECK(!name.empty(), kInvalidModel, "an initializer has no name");
+      const Tensor tensor = once(&t, [&] { return tensors_.read(t); });
+      if (overridable.contains(name)) return set_default(name, tensor, scope);
+      scope.define(name, scope.build.graph.add_constant(name, tensor));
+    };
+    for (const auto& t : proto.initializer()) attempt([&] { add(t.name(), t); });
+    for (const auto& t : proto.sparse_initializer()) attempt([&] { add(t.values().name(), t); });
+  }
+
+  // The tensor of a part of the file; the calls of a function share what stands in it.
+  template <class Read>
+  Tensor once(const void* part, Read&& read) {
+    if (const auto it = tensors_read_.find(part); it != tensors_read_.end()) return it->second;
+    return tensors_read_[part] = read();
+  }
+
+  static void set_default(const std::string& name, Tensor tensor, Scope& scope) {
+    const auto id = scope.find(name);
+    if (!id) return;  // the input could not be read, which is noted
+    ValueDef& input = scope.build.graph.value(*id);
+    TREADLE_CHECK(!input.default_value.defined(), kInvalidModel, "the name '", name,
+                  "' is defined twice");
+    const Type own = Type::tensor(tensor.dtype(), symbolic(tensor.dims()));
+    TREADLE_CHECK(accepts(input.type, own), kInvalidModel, "initializer '", name, "' is ",
+                  own.text(), ", the input of that name is ", input.type.text());
+    input.default_value = std::move(tensor);
+  }
+
+  static bool accepts(const Type& declared, const Type& given) {
+    if (!declared.is_tensor() || declared.dtype != given.dtype) return false;
+    if (!declared.shape) return true;
+    return std::ranges::equal(*declared.shape, *given.shape, [](const Dim& want, const Dim& got) {
+      return !want.known() || want == got;
+    });
   }
 
   void read_model_inputs(Scope& scope) {
@@ -188,21 +179,21 @@ class Reader {
 
   void read_node(const pb::NodeProto& node, std::vector<Frame>& stack) {
     Frame& frame = stack.back();
-    const std::string domain = domain_of(node.domain());
-    const std::string here = cat("node '", frame.name_of(node), "' (", domain,
-                                 domain.empty() ? "" : ".", node.op_type(), ")");
     try {
       TREADLE_CHECK(++nodes_read_ <= options_.load.limits.max_nodes, kLimit,
                     "the model has more than max_nodes = ", options_.load.limits.max_nodes,
                     " nodes");
       if (const auto* function = called_function(node, functions_)) {
-        stack.push_back(call_frame(*function, node, stack));
+        check_depth();
+        stack.push_back(call_frame(*function, node, frame, unique_node_name(node, frame)));
+        ++depth_;
       } else if (node.op_type() == "Constant" && domain_of(node.domain()).empty()) {
         read_constant(node, frame);
       } else {
         read_operator(node, frame);
       }
     } catch (Error& e) {
+      const std::string here = frame.here(node);
       // The node's own checks name it already.
       if (std::string_view(e.what()).find(here) == std::string_view::npos) e.add_context(here);
       throw;
@@ -223,7 +214,7 @@ class Reader {
                   node.output_size(), " and ", node.input_size());
     Tensor tensor;
     if (value->name() == node.attribute(0).name() || node.attribute(0).ref_attr_name().empty()) {
-      tensor = constant_of(*value, tensors_);
+      tensor = once(value, [&] { return constant_of(*value, tensors_); });
     } else {
       pb::AttributeProto renamed = *value;
       renamed.set_name(node.attribute(0).name());
@@ -233,14 +224,6 @@ class Reader {
     if (name.empty()) return;
     frame.scope->define(
         name, frame.scope->build.graph.add_constant(frame.prefix + name, std::move(tensor)));
-  }
-
-  ValueId input_value(const std::string& name, Scope& scope) {
-    if (name.empty()) return {};
-    const std::optional<ValueId> id = scope.find(name);
-    TREADLE_CHECK(id, kInvalidModel, "input '", name,
-                  "' is missing: no node, initializer or graph input has this name");
-    return *id;
   }
 
   void read_operator(const pb::NodeProto& node, Frame& frame) {
@@ -305,26 +288,7 @@ class Reader {
       node.outputs.push_back(name.empty() ? ValueId{} : build.graph.add_value(frame.prefix + name));
       if (!name.empty()) scope.define(name, node.outputs.back());
     }
-    check_against_row(node);
-    std::vector<const Known*> inputs;
-    for (ValueId v : node.inputs) {
-      if (v.valid()) build.known(v);  // so that the pointers below stay
-    }
-    for (ValueId v : node.inputs) inputs.push_back(v.valid() ? &build.known(v) : nullptr);
-    std::vector<std::vector<Known>> captures;
-    for (const Subgraph& s : node.subgraphs) {
-      captures.emplace_back();
-      for (ValueId v : s.captures) captures.back().push_back(build.known(v));
-    }
-    std::vector<Known> outputs =
-        depth_ > 0 ? inferred_in_body(node, inputs, captures) : inferred(node, inputs, captures);
-    const NodeId id = build.graph.add_node(std::move(node));
-    for (size_t i = 0; i < old.outputs && i < outputs.size(); ++i) {
-      const ValueId v = build.graph.node(id).outputs[i];
-      if (!v.valid()) continue;
-      build.graph.value(v).type = outputs[i].type;
-      build.set_known(v, std::move(outputs[i]));
-    }
+    add_typed(std::move(node), depth_ > 0, build);
   }
 
   std::string unique_node_name(const pb::NodeProto& node, const Frame& frame) {
@@ -367,42 +331,6 @@ class Reader {
     return body;
   }
 
-  Frame call_frame(const pb::FunctionProto& function, const pb::NodeProto& call,
-                   const std::vector<Frame>& stack) {
-    const Frame& caller = stack.back();
-    const bool recursive =
-        std::ranges::any_of(stack, [&](const Frame& f) { return f.function == &function; });
-    TREADLE_CHECK(!recursive, kInvalidModel, "function '", function.name(), "' calls itself");
-    check_depth();
-    TREADLE_CHECK(
-        call.input_size() <= function.input_size() && call.output_size() <= function.output_size(),
-        kInvalidModel, "calls function '", function.name(), "' with ", call.input_size(),
-        " inputs and ", call.output_size(), " outputs, at most ", function.input_size(), " and ",
-        function.output_size(), " expected");
-    Frame frame;
-    frame.nodes = &function.node();
-    frame.order = reading_order(function.node());
-    frame.own_scope = std::make_unique<Scope>(Scope{caller.scope->build, nullptr, {}});
-    frame.scope = frame.own_scope.get();
-    for (int i = 0; i < function.input_size(); ++i) {
-      const ValueId v =
-          i < call.input_size() ? input_value(call.input(i), *caller.scope) : ValueId{};
-      frame.scope->define(function.input(i), v);
-    }
-    for (const auto& a : function.attribute_proto()) frame.attributes[a.name()] = &a;
-    for (const auto& a : call.attribute()) {
-      if (const auto* value = caller.resolve(a)) frame.attributes[a.name()] = value;
-    }
-    frame.opsets = std::make_shared<const Opsets>(opsets_of(function, *caller.opsets));
-    const std::string name = unique_node_name(call, caller);
-    frame.prefix = name + "/";
-    frame.origin = caller.origin.empty() ? name : caller.origin;
-    frame.function = &function;
-    frame.call = &call;
-    ++depth_;
-    return frame;
-  }
-
   void finish_call(Frame& done, Frame& caller) {
     --depth_;
     for (int i = 0; i < done.call->output_size(); ++i) {
@@ -417,15 +345,13 @@ class Reader {
     }
   }
 
-  // Bodies are read by recursion, so a caller's max_depth is bounded by the stack.
-  static constexpr int64_t kDeepest = 256;
-
   const pb::ModelProto& model_;
   TensorReader& tensors_;
   const ReadOptions& options_;
   const Functions functions_;
   std::unordered_set<std::string> node_names_;
   std::unordered_map<std::string, size_t> suffixes_;
+  std::unordered_map<const void*, Tensor> tensors_read_;
   int64_t nodes_read_ = 0;
   int64_t depth_ = 0;
 };

@@ -166,6 +166,8 @@ class Writer {
     for (size_t i = 0; i < formals; ++i) {
       const ValueId v = graph.inputs()[i];
       write_info(naming.names[v.index], graph.value(v).type, *proto.add_input());
+      const Tensor& fallback = graph.value(v).default_value;
+      if (fallback.defined()) write_initializer(fallback, naming.names[v.index], proto);
     }
     for (uint32_t i = 0; i < graph.value_count(); ++i)
       write_constant(graph, ValueId{i}, naming, proto);
@@ -202,15 +204,17 @@ class Writer {
     if (!def.is_constant() || name.empty()) return;
     const std::string* shared = naming.shared(def.constant);
     if (shared != nullptr && *shared == name) return;
-    const bool is_input = std::ranges::find(graph.inputs(), v) != graph.inputs().end();
-    if (is_input) return;
     if (def.constant.count() != 0) naming.constants.emplace(bytes_of(def.constant), name);
+    write_initializer(def.constant, name, proto);
+  }
+
+  void write_initializer(const Tensor& tensor, const std::string& name, pb::GraphProto& proto) {
     auto& initializer = *proto.add_initializer();
-    write_tensor_head(def.constant, name, initializer);
-    if (def.constant.dtype() == DType::kString) {
-      write_tensor(def.constant, initializer);
+    write_tensor_head(tensor, name, initializer);
+    if (tensor.dtype() == DType::kString) {
+      write_tensor(tensor, initializer);
     } else {
-      out_.weights.push_back({&initializer, def.constant});
+      out_.weights.push_back({&initializer, tensor});
     }
   }
 

@@ -118,7 +118,7 @@ TREADLE_API void treadle_options_release(treadle_options* options);
  *                "0": they are TREADLE_UNSUPPORTED
  *   optimize     "1" (default), "0"
  *   skip_pass    comma-separated names of optimizer passes
- *   overridable  comma-separated initializers that stay inputs
+ *   overridable  comma-separated initializers that stay inputs, which a run may leave out
  *   mmap         "0" (default); "1": map the weights. A file that shrinks while mapped kills the
  *                process
  *   max_bytes    limit of one session's buffers

@@ -34,14 +34,64 @@ MODELS = {
           k = Identity(c) t = Add(s, s) }> }""",
     "shapes": """<ir_version: 8, opset_import: ["" : 17]>
       g (float[2, 3] x, int64[R] s) => (float[A, B] y) { y = Reshape(x, s) }""",
+    "expand": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[1] x) => (float[A, B] y) <int64[2] s = {1048576, 1048576}> { y = Expand(x, s) }""",
+    "twice": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[2] x) => (float[2] y, float[2] y) { y = Relu(x) }""",
 }
+
+
+def external(**entries):
+    """A model whose weight of 8 bytes is in another file."""
+    model = parser.parse_model("""<ir_version: 8, opset_import: ["" : 17]>
+      g (float[2] x) => (float[2] y) <float[2] w = {1, 2}> { y = Add(x, w) }""")
+    w = model.graph.initializer[0]
+    w.ClearField("float_data")
+    w.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in entries.items():
+        w.external_data.add(key=key, value=value)
+    return model
+
+
+def bomb(levels):
+    """Each function calls the next one twice."""
+    imports = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("f", 1)]
+
+    def function(i):
+        kind, domain = (f"F{i + 1}", "f") if i + 1 < levels else ("Relu", "")
+        calls = [onnx.helper.make_node(kind, [a], [b], domain=domain) for a, b in ("ab", "bc")]
+        return onnx.helper.make_function("f", f"F{i}", ["a"], ["c"], calls, imports)
+
+    model = parser.parse_model("""<ir_version: 8, opset_import: ["" : 17, "f" : 1]>
+      g (float[2] x) => (float[2] y) { y = f.F0(x) }""")
+    model.functions.extend(function(i) for i in range(levels))
+    return model
 
 
 def prepare(folder):
     os.mkfifo(folder / "pipe")
     for name, text in MODELS.items():
         onnx.save(parser.parse_model(text), str(folder / f"{name}.onnx"))
+    (folder / "short.data").write_bytes(b"1234")
+    onnx.save(external(location="nowhere.data"), str(folder / "external_missing.onnx"))
+    onnx.save(external(location="short.data"), str(folder / "external_short.onnx"))
+    onnx.save(external(location="../short.data"), str(folder / "external_outside.onnx"))
+    onnx.save(bomb(26), str(folder / "bomb.onnx"))
+    huge = external()
+    huge.graph.initializer[0].ClearField("data_location")
+    huge.graph.initializer[0].dims[:] = [2**50]
+    onnx.save(huge, str(folder / "huge.onnx"))
+    defaults = parser.parse_model(MODELS["add"])
+    defaults.graph.initializer.append(onnx.numpy_helper.from_array(np.full((2, 3), 5, np.float32), "y"))
+    onnx.save(defaults, str(folder / "defaults.onnx"))
+    trained = parser.parse_model(MODELS["twice"])
+    trained.training_info.add()
+    onnx.save(trained, str(folder / "trained.onnx"))
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.savez(folder / "one.npz", x=np.ones(1, np.float32))
+    np.save(folder / "complex.npy", x.astype(np.complex64))
+    np.save(folder / "big.npy", x.astype(">f4"))
+    (folder / "broken.pb").write_bytes(b"\xff\xff\xff")
     np.savez(folder / "xy.npz", x=x, y=-2 * x)
     np.save(folder / "x.npy", x)
     np.save(folder / "fortran.npy", np.asfortranarray(x))
@@ -91,14 +141,20 @@ CASES = [
     ("run add.onnx --input x=x.npy --input y=missing.npy", 4, ["missing.npy"]),
     ("run add.onnx --input x=x.npy --input y=cut.npy", 4, ["'y'", "npy"]),
     ("run add.onnx --input cut.npz", 4, ["cut.npz"]),
+    ("run add.onnx --input x=x.npy --input y=complex.npy", 4, ["'y'", "c8"]),
+    ("run add.onnx --input x=x.npy --input y=big.npy", 4, ["'y'", "big-endian"]),
+    ("run add.onnx --input x=x.npy --input y=broken.pb", 4, ["'y'", "broken.pb"]),
     ("run add.onnx --input x=labels.txt", 2, ["labels.txt"]),
     ("run add.onnx --fill random --shape x", 2, ["--shape"]),
     ("run add.onnx --fill random --shape z:1x3", 4, ["'z'"]),
+    ("run add.onnx --fill random --shape x:2x", 2, ["--shape", "x:2x"]),
+    ("run add.onnx --fill random --shape x:99999999999999999999x3", 2, ["--shape", "x:9"]),
+    ("run add.onnx --fill random --shape x:9999999999999x9999999999999", 2, ["--shape", "overflows"]),
     ("run add.onnx --fill sometimes", 2, ["--fill"]),
     ("run add.onnx --fill ones --threads many", 2, ["--threads"]),
     ("run add.onnx --fill ones --threads -1", 2, ["--threads"]),
     ("run add.onnx --fill ones --device abacus", 5, ["abacus"]),
-    ("run add.onnx --fill ones --skip-pass nonsense", 4, ["nonsense"]),
+    ("run add.onnx --fill ones --skip-pass eliminat", 2, ["--skip-pass", "did you mean 'eliminate'"]),
     ("run add.onnx --fill ones --shape x:2x3 --shape y:5x3", 4, ["'y'"]),
     ("run missing.onnx --fill ones", 4, ["missing.onnx"]),
     ("run truncated.onnx --fill ones", 3, ["truncated.onnx"]),
@@ -106,6 +162,21 @@ CASES = [
     ("run empty.onnx --fill ones", 3, ["empty.onnx"]),
     ("run lfs.onnx --fill ones", 3, ["lfs.onnx", "LFS"]),
     ("run . --fill ones", 4, []),
+    ("run external_missing.onnx --fill ones", 3, ["'w'", "nowhere.data"]),
+    ("run external_short.onnx --fill ones", 3, ["'w'", "too short"]),
+    ("run external_outside.onnx --fill ones", 3, ["'w'", "outside"]),
+    ("run huge.onnx --fill ones", 3, ["'w'", "max_bytes"]),
+    ("check huge.onnx", 3, ["max_bytes"]),
+    ("run bomb.onnx --fill ones", 3, ["function 'F", "max_nodes"]),
+    ("run expand.onnx --device reference --input one.npz", 5, ["'y'", "Expand"]),
+    ("run twice.onnx --fill ones --save-outputs twice.npz", 0, ["y  float[2]"]),
+    ("run defaults.onnx --overridable y --input x.npy", 0, ["max 10"]),
+    ("run defaults.onnx --overridable y --input xy.npz", 0, ["max 0"]),
+    ("optimize defaults.onnx kept.onnx --overridable y", 0, []),
+    ("run kept.onnx --overridable y --input x.npy", 0, ["max 10"]),
+    ("inspect trained.onnx", 0, ["ignored", "TrainingInfoProto"]),
+    ("check trained.onnx", 0, ["ignored", "TrainingInfoProto"]),
+    ("optimize trained.onnx out.onnx", 0, ["not kept", "TrainingInfoProto"]),
     ("run unknown.onnx --fill ones", 3, ["Frobnicate", "Defrob"]),
     ("run gather.onnx --input index.npz", 4, ["Gather", "9"]),
     ("run divide.onnx --input divide.npz --save-outputs q.npz", 0, []),

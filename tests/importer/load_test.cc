@@ -160,6 +160,97 @@ TEST(Load, InitializersThatAreInputs) {
   EXPECT_THROW(load_model(m, options), Error);
 }
 
+TEST(Load, OverridableInputsKeepTheirValue) {
+  pb::ModelProto m = add_model();
+  add_value(*m.mutable_graph()->add_input(), "w", Proto::FLOAT, {});
+  Proto& w = add_initializer(m, "w", Proto::FLOAT, {});
+  w.add_float_data(10);
+  LoadOptions options;
+  options.overridable = {"w"};
+  const Graph graph = load_model(m, options);
+  const ValueDef& def = graph.value(graph.inputs()[1]);
+  EXPECT_FALSE(def.is_constant());
+  EXPECT_TRUE(def.default_value == Tensor::scalar(10.f));
+  pb::ModelProto again;
+  ASSERT_TRUE(again.ParseFromString(save_bytes(graph)));
+  EXPECT_EQ(again.graph().input_size(), 2);
+  ASSERT_EQ(again.graph().initializer_size(), 1);
+  EXPECT_EQ(again.graph().initializer(0).name(), "w");
+  EXPECT_TRUE(load_model(again, options).value(graph.inputs()[1]).default_value ==
+              Tensor::scalar(10.f));
+  w.add_dims(1);
+  EXPECT_THROW(load_model(m, options), Error);
+}
+
+TEST(Load, OutputsListedTwice) {
+  pb::ModelProto m = relu_model();
+  add_value(*m.mutable_graph()->add_output(), "y");
+  add_value(*m.mutable_graph()->add_output(), "x");
+  add_value(*m.mutable_graph()->add_output(), "x");
+  pb::ModelProto again;
+  ASSERT_TRUE(again.ParseFromString(save_bytes(load_model(m))));
+  for (const Graph& graph : {load_model(m), load_model(again)}) {
+    const auto outputs = evaluate(graph, {Tensor::of<float>({2, 3}, {-1, 1, 2, 3, 4, 5})});
+    ASSERT_EQ(outputs.size(), 4u);
+    EXPECT_EQ(graph.outputs()[1].name, "y");
+    EXPECT_TRUE(outputs[0].tensor() == outputs[1].tensor());
+    EXPECT_TRUE(outputs[2].tensor() == outputs[3].tensor());
+    EXPECT_EQ(outputs[1].tensor().to_doubles()[0], 0);
+    EXPECT_EQ(outputs[3].tensor().to_doubles()[0], -1);
+  }
+}
+
+TEST(Load, OutputsOfBranchesListedTwice) {
+  pb::ModelProto m = empty_model();
+  add_value(*m.mutable_graph()->add_input(), "c", Proto::BOOL, {});
+  auto& node = add_node(*m.mutable_graph(), "If", {"c"}, {"a", "b"});
+  for (const char* branch : {"then_branch", "else_branch"}) {
+    auto& body = *add_attribute(node, branch, Attr::GRAPH).mutable_g();
+    body.set_name(branch);
+    add_node(body, branch[0] == 't' ? "Relu" : "Neg", {"x"}, {"t"});
+    for (int i = 0; i < 2; ++i) add_value(*body.add_output(), "t");
+  }
+  add_value(*m.mutable_graph()->add_output(), "a");
+  add_value(*m.mutable_graph()->add_output(), "b");
+  pb::ModelProto again;
+  ASSERT_TRUE(again.ParseFromString(save_bytes(load_model(m))));
+  for (const Graph& graph : {load_model(m), load_model(again)}) {
+    const auto outputs =
+        evaluate(graph, {Tensor::zeros(DType::kFloat, {2, 3}), Tensor::scalar(true)});
+    EXPECT_TRUE(outputs[0].tensor() == outputs[1].tensor());
+  }
+}
+
+TEST(Load, TrainingInformationIsReported) {
+  pb::ModelProto m = relu_model();
+  EXPECT_TRUE(load_model(m).ignored.empty());
+  m.add_training_info();
+  EXPECT_EQ(load_model(m).ignored.size(), 1u);
+}
+
+TEST(Load, CallsShareConstantsOfTheirFunction) {
+  pb::ModelProto m = empty_model();
+  auto& import = *m.add_opset_import();
+  import.set_domain("f");
+  import.set_version(1);
+  auto& f = *m.add_functions();
+  f.set_name("F");
+  f.set_domain("f");
+  f.add_output("c");
+  f.add_opset_import()->set_version(21);
+  auto& constant = *f.add_node();
+  constant.set_op_type("Constant");
+  constant.add_output("c");
+  add_attribute(constant, "value_floats", Attr::FLOATS).add_floats(1);
+  for (const char* out : {"a", "b"}) {
+    add_node(*m.mutable_graph(), "F", {}, {out}).set_domain("f");
+    m.mutable_graph()->add_output()->set_name(out);
+  }
+  const Graph graph = load_model(m);
+  EXPECT_EQ(graph.value(graph.outputs()[0].value).constant.raw(),
+            graph.value(graph.outputs()[1].value).constant.raw());
+}
+
 TEST(Load, NodesInAnyOrder) {
   pb::ModelProto m = empty_model();
   add_node(*m.mutable_graph(), "Neg", {"a"}, {"y"});

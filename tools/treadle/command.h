@@ -54,6 +54,12 @@ class UsageError : public std::exception {
   std::string text_;
 };
 
+// An error that the model is to blame for, whatever its code.
+class ModelError : public Error {
+ public:
+  explicit ModelError(const Error& error) : Error(error) {}
+};
+
 struct Command {
   const char* name;
   const char* help;

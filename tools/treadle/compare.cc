@@ -35,7 +35,7 @@ Side run_side(const std::string& path, const std::string& device, const Args& ar
               const std::vector<Value>& inputs, const Model& first) {
   ModelOptions options = model_options(args);
   if (!device.empty()) options.device = device;
-  Graph graph = load(path);
+  Graph graph = load_graph(path, args);
   if (args.has("all-layers")) {
     options.optimize = false;
     expose_all(graph);

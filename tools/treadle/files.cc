@@ -127,7 +127,7 @@ Tensor parse_npy(std::string_view bytes) {
   const std::string code(descr.substr(descr.size() > 1 ? 1 : 0, 3));
   for (const NpyType& type : kNpyTypes) {
     if (code.size() != 3 || code.substr(1) != type.code) continue;
-    TREADLE_CHECK(code[0] != '>', kUnsupported, "big-endian npy files are not read");
+    TREADLE_CHECK(code[0] != '>', kInvalidArgument, "big-endian npy files are not read");
     const Dims dims = parse_shape(header_value(header, "shape"));
     const auto want = static_cast<size_t>(byte_size(type.dtype, element_count(dims)));
     const std::string_view data = bytes.substr(start + length);
@@ -138,7 +138,7 @@ Tensor parse_npy(std::string_view bytes) {
     if (want != 0) std::memcpy(t.raw(), data.data(), want);
     return header_value(header, "fortran_order").starts_with("True") ? from_fortran(t) : t;
   }
-  fail(Code::kUnsupported, "npy files of type ", descr.substr(0, 8), " are not read");
+  fail(Code::kInvalidArgument, "npy files of type ", descr.substr(0, 8), " are not read");
 }
 
 std::string format_npy(const Tensor& given) {
@@ -165,7 +165,7 @@ std::string format_npy(const Tensor& given) {
     out.append(reinterpret_cast<const char*>(tensor.raw()), tensor.bytes());
     return out;
   }
-  fail(Code::kUnsupported, "NumPy has no type for ", dtype_name(tensor.dtype()));
+  fail(Code::kInvalidArgument, "NumPy has no type for ", dtype_name(tensor.dtype()));
 }
 
 namespace {

@@ -64,7 +64,8 @@ int report_problems(const std::vector<Error>& problems, const Args& args) {
                  e.what());
   }
   if (args.has("json")) print_json({{"valid", false}, {"problems", list}});
-  return exit_code(problems.front().code());
+  const Code code = problems.front().code();
+  return code == Code::kLimit ? kExitModel : exit_code(code);
 }
 
 }  // namespace
@@ -121,8 +122,9 @@ int run_ops(const Args& args) {
 int run_check(const Args& args) {
   const std::vector<Error> problems = check(args.positional[0]);
   if (!problems.empty()) return report_problems(problems, args);
-  const Graph graph = load(args.positional[0]);
+  const Graph graph = load_graph(args.positional[0], args);
   std::vector<std::string> notes;
+  for (const std::string& what : graph.ignored) notes.push_back("ignored: " + what);
   for (NodeId id : graph.topological_order()) {
     const Node& node = graph.node(id);
     for (ValueId v : node.outputs) {

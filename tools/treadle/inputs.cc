@@ -1,6 +1,7 @@
 #include "tools/treadle/inputs.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <numbers>
@@ -17,15 +18,44 @@ ModelOptions model_options(const Args& args) {
   options.device = args.text("device", "cpu");
   options.fallback = !args.has("no-fallback");
   options.optimize = !args.has("no-optimize");
-  for (const std::string& pass : args.list("skip-pass")) options.passes.skip.insert(pass);
+  const std::vector<std::string> passes = pass_names();
+  for (const std::string& pass : args.list("skip-pass")) {
+    if (std::find(passes.begin(), passes.end(), pass) == passes.end()) {
+      const std::string near = close_match(pass, passes);
+      throw UsageError(cat("--skip-pass: '", pass, "' is no pass",
+                           near.empty() ? "" : "; did you mean '" + near + "'?"));
+    }
+    options.passes.skip.insert(pass);
+  }
   options.passes.stop_after = args.integer("stop-after", -1);
   return options;
 }
 
-std::shared_ptr<const Model> load_model(const std::string& path, const Args& args) {
+namespace {
+
+// A limit that is reached while a model is loaded is the model's fault, not the input data's.
+template <class F>
+auto of_model(F&& f) {
+  try {
+    return f();
+  } catch (const Error& e) {
+    if (e.code() == Code::kLimit) throw ModelError(e);
+    throw;
+  }
+}
+
+}  // namespace
+
+Graph load_graph(const std::string& path, const Args& args) {
   LoadOptions options;
   for (const std::string& name : args.list("overridable")) options.overridable.insert(name);
-  return Model::create(load(path, options), model_options(args));
+  return of_model([&] { return load(path, options); });
+}
+
+std::shared_ptr<const Model> load_model(const std::string& path, const Args& args) {
+  const ModelOptions options = model_options(args);
+  Graph graph = load_graph(path, args);
+  return of_model([&] { return Model::create(std::move(graph), options); });
 }
 
 SessionOptions session_options(const Args& args) {
@@ -37,22 +67,30 @@ SessionOptions session_options(const Args& args) {
 
 namespace {
 
+[[noreturn]] void fail_shape(const std::string& text) {
+  throw UsageError(cat("--shape: '", text, "' is not NAME:1x3x224x224"));
+}
+
 // "name:1x3x224x224" or "name:1,3,224,224"; the name may hold colons.
 std::pair<std::string, Dims> parse_shape(const std::string& text) {
   const size_t colon = text.rfind(':');
-  if (colon == std::string::npos)
-    throw UsageError(cat("--shape: '", text, "' is not NAME:1x3x224x224"));
+  if (colon == std::string::npos) fail_shape(text);
   Dims dims;
-  int64_t value = -1;
-  for (char c : text.substr(colon + 1) + "x") {
-    if (c >= '0' && c <= '9') {
-      value = checked_add(checked_mul(std::max<int64_t>(value, 0), 10), c - '0');
-    } else if ((c == 'x' || c == ',') && value >= 0) {
-      dims.push_back(value);
-      value = -1;
-    } else if (text.size() != colon + 1) {
-      throw UsageError(cat("--shape: '", text, "' is not NAME:1x3x224x224"));
-    }
+  const char* at = text.data() + colon + 1;
+  const char* const last = text.data() + text.size();
+  while (at != last) {
+    int64_t value = 0;
+    const auto [end, error] = std::from_chars(at, last, value);
+    const bool more = end != last;
+    if (error != std::errc() || value < 0 || (more && *end != 'x' && *end != ',')) fail_shape(text);
+    dims.push_back(value);
+    at = end + (more ? 1 : 0);
+    if (more && at == last) fail_shape(text);
+  }
+  try {
+    element_count(dims);
+  } catch (const Error& e) {
+    throw UsageError(cat("--shape: '", text, "': ", e.what()));
   }
   return {text.substr(0, colon), dims};
 }
@@ -150,7 +188,10 @@ void take_input(const Model& model, const Args& args, const std::vector<Type>& t
     for (auto& [name, tensor] : read_npz(given)) values[model.find_input(name)] = std::move(tensor);
     return;
   } else {
-    while (index < values.size() && !values[index].empty()) ++index;
+    const auto has_value = [&](size_t i) {
+      return !values[i].empty() || model.input(i).default_value.defined();
+    };
+    while (index < values.size() && has_value(index)) ++index;
     if (index == values.size())
       throw UsageError(cat("--input: more files than inputs (", values.size(), ")"));
   }
@@ -198,7 +239,11 @@ void bind_symbols(const Model& model, const std::vector<Value>& given, std::vect
 
 std::vector<Type> input_types(const Model& model, const Args& args, bool default_one) {
   std::vector<Type> types;
-  for (size_t i = 0; i < model.input_count(); ++i) types.push_back(model.input(i).type);
+  for (size_t i = 0; i < model.input_count(); ++i) {
+    types.push_back(model.input(i).type);
+    const Tensor& fallback = model.input(i).default_value;
+    if (default_one && fallback.defined()) types.back().shape = symbolic(fallback.dims());
+  }
   for (const std::string& text : args.all("shape")) {
     const auto [name, dims] = parse_shape(text);
     types[model.find_input(name)].shape = symbolic(dims);
@@ -220,6 +265,10 @@ std::vector<Value> gather_inputs(const Model& model, const Args& args, bool fill
   std::vector<Type> filled_types = types;
   std::vector<Value> values(model.input_count());
   for (const std::string& given : args.all("input")) take_input(model, args, types, given, values);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Tensor& fallback = model.input(i).default_value;
+    if (values[i].empty() && fallback.defined()) values[i] = fallback;
+  }
   bind_symbols(model, values, filled_types);
   for (size_t i = 0; i < values.size(); ++i) {
     if (!values[i].empty()) continue;

@@ -13,7 +13,9 @@ namespace treadle::tool {
 
 // --device, --no-fallback, --no-optimize, --skip-pass, --stop-after.
 ModelOptions model_options(const Args& args);
-// Reads (--overridable) and creates the model.
+// Reads a model (--overridable). ModelError where it exceeds a limit.
+Graph load_graph(const std::string& path, const Args& args);
+// Reads and creates it.
 std::shared_ptr<const Model> load_model(const std::string& path, const Args& args);
 // --threads.
 SessionOptions session_options(const Args& args);

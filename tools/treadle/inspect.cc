@@ -91,6 +91,7 @@ void show_summary(const Model& model, const Graph& original) {
     std::printf("%-18s %s\n", printable(key).c_str(), printable(value).c_str());
   }
   const Counts before = count(original), after = count(model.graph());
+  for (const std::string& what : original.ignored) std::printf("ignored %s\n", what.c_str());
   for (size_t i = 0; i < model.input_count(); ++i) {
     std::printf("input   %s  %s\n", printable(model.input(i).name).c_str(),
                 model.input(i).type.text().c_str());
@@ -112,7 +113,7 @@ Json summary_json(const Model& model, const Graph& original) {
   Json json = {{"nodes", original.node_count()},  {"nodes_optimized", model.graph().node_count()},
                {"parameters", before.parameters}, {"parameter_bytes", before.parameter_bytes},
                {"metadata", original.metadata},   {"ops", before.ops},
-               {"ops_optimized", after.ops}};
+               {"ops_optimized", after.ops},      {"ignored", original.ignored}};
   for (size_t i = 0; i < model.input_count(); ++i) {
     json["inputs"].push_back(type_json(model.input(i).name, model.input(i).type));
   }
@@ -143,9 +144,7 @@ int run_inspect(const Args& args) {
   if (!part.empty() && std::find(parts.begin(), parts.end(), part) == parts.end()) {
     throw UsageError(cat("--show: '", part, "' is none of: layers ops memory placement passes"));
   }
-  LoadOptions options;
-  for (const std::string& name : args.list("overridable")) options.overridable.insert(name);
-  const Graph original = load(args.positional[0], options);
+  const Graph original = load_graph(args.positional[0], args);
   const auto model = Model::create(original.clone(), model_options(args));
   if (args.has("dot")) write_dot(args.text("dot"), model->graph());
   MemoryInfo memory;

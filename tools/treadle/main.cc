@@ -172,7 +172,7 @@ int run_guarded(const Command& command, const Args& args) {
   } catch (const Error& e) {
     std::fprintf(stderr, "treadle %s: %s: %s\n", command.name,
                  std::string(code_name(e.code())).c_str(), e.what());
-    return exit_code(e.code());
+    return dynamic_cast<const ModelError*>(&e) != nullptr ? kExitModel : exit_code(e.code());
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "treadle %s: out of memory\n", command.name);
     return kExitDevice;

@@ -42,7 +42,9 @@ Difference check(const std::shared_ptr<const Model>& before,
 }  // namespace
 
 int run_optimize(const Args& args) {
-  const Graph original = load(args.positional[0]);
+  const Graph original = load_graph(args.positional[0], args);
+  for (const std::string& what : original.ignored)
+    std::fprintf(stderr, "treadle optimize: not kept: %s\n", what.c_str());
   Graph graph = original.clone();
   const OptimizeReport report = optimize(graph, model_options(args).passes);
   SaveOptions options;

@@ -42,11 +42,15 @@ void read_test_data(const Model& model, const fs::path& dir, std::vector<Value>&
                     std::vector<Expected>& expected) {
   TREADLE_CHECK(fs::is_directory(dir), kIo, "'", dir.string(), "' is no folder");
   auto file = [&](const char* kind, size_t i) { return dir / cat(kind, "_", i, ".pb"); };
+  std::vector<size_t> expected_inputs;
+  for (size_t i = 0; i < model.input_count(); ++i) {
+    if (!model.input(i).default_value.defined()) expected_inputs.push_back(i);
+  }
   for (size_t i = 0; fs::exists(file("input", i)); ++i) {
     std::string name;
-    const Type& type = model.input(std::min(i, model.input_count() - 1)).type;
+    size_t index = i < expected_inputs.size() ? expected_inputs[i] : inputs.size();
+    const Type type = index < inputs.size() ? model.input(index).type : Type{};
     Value value = load_value(file("input", i), type, &name);
-    size_t index = i;
     for (size_t k = 0; k < model.input_count(); ++k) {
       if (model.input(k).name == name) index = k;
     }
@@ -156,6 +160,10 @@ void save_outputs(const std::string& path, const std::vector<std::string>& names
   NamedTensors tensors;
   for (size_t i = 0; i < names.size(); ++i) {
     const Tensor* t = std::get_if<Tensor>(&outputs[i]);
+    if (std::find(names.begin(), names.begin() + static_cast<ptrdiff_t>(i), names[i]) !=
+        names.begin() + static_cast<ptrdiff_t>(i)) {
+      continue;  // a value may be listed twice
+    }
     if (t == nullptr || t->dtype() == DType::kString) {
       std::fprintf(stderr, "treadle run: output '%s' is not saved: %s\n", names[i].c_str(),
                    summary(outputs[i]).c_str());
