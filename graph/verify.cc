@@ -8,17 +8,31 @@
 namespace treadle {
 namespace {
 
-void verify_edges(const Graph& g, NodeId id) {
+// By value, so that each use is found at once: files may list 100,000 readers of one value.
+struct Index {
+  std::vector<bool> is_input;
+  std::vector<std::vector<NodeId>> users;  // sorted
+
+  explicit Index(const Graph& g) : is_input(g.value_count()), users(g.value_count()) {
+    for (ValueId v : g.inputs()) is_input[v.index] = true;
+    for (uint32_t i = 0; i < g.value_count(); ++i) {
+      users[i] = g.value(ValueId{i}).users;
+      std::sort(users[i].begin(), users[i].end());
+    }
+  }
+};
+
+void verify_edges(const Graph& g, const Index& index, NodeId id) {
   const Node& n = g.node(id);
   for_each_use(n, [&](ValueId v) {
     TREADLE_CHECK(v.index < g.value_count(), kInternal, describe(n),
                   " reads a value that does not exist");
     const ValueDef& def = g.value(v);
-    const bool is_input = std::find(g.inputs().begin(), g.inputs().end(), v) != g.inputs().end();
-    TREADLE_CHECK(def.producer.valid() || def.is_constant() || is_input, kInvalidModel, describe(n),
-                  " reads '", def.name, "', which nothing produces");
-    TREADLE_CHECK(std::find(def.users.begin(), def.users.end(), id) != def.users.end(), kInternal,
-                  describe(n), " is missing among the users of '", def.name, "'");
+    TREADLE_CHECK(def.producer.valid() || def.is_constant() || index.is_input[v.index],
+                  kInvalidModel, describe(n), " reads '", def.name, "', which nothing produces");
+    const std::vector<NodeId>& users = index.users[v.index];
+    TREADLE_CHECK(std::binary_search(users.begin(), users.end(), id), kInternal, describe(n),
+                  " is missing among the users of '", def.name, "'");
   });
   for (ValueId v : n.outputs) {
     TREADLE_CHECK(!v.valid() || g.value(v).producer == id, kInternal, describe(n),
@@ -49,8 +63,9 @@ void verify_names(const Graph& g) {
 
 void verify(const Graph& g) {
   verify_names(g);
+  const Index index(g);
   for (NodeId id : g.topological_order()) {
-    verify_edges(g, id);
+    verify_edges(g, index, id);
     check_against_row(g.node(id));
     verify_subgraphs(g, g.node(id));
   }

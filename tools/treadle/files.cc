@@ -138,7 +138,7 @@ Tensor parse_npy(std::string_view bytes) {
     if (want != 0) std::memcpy(t.raw(), data.data(), want);
     return header_value(header, "fortran_order").starts_with("True") ? from_fortran(t) : t;
   }
-  fail(Code::kInvalidArgument, "npy files of type ", descr.substr(0, 8), " are not read");
+  fail(Code::kInvalidArgument, "npy files of type '", code, "' are not read");
 }
 
 std::string format_npy(const Tensor& given) {
