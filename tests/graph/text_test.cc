@@ -153,7 +153,7 @@ TEST(Text, ErrorsNameTheirPlace) {
   EXPECT_THAT(error_of("g (float x) => (float y) {\n  y = Nonsense (x)\n}"),
               HasSubstr("line 2, column 7: unknown operator 'Nonsense'"));
   EXPECT_THAT(error_of("g (float x) => (float y) {\n  y = Identity <to = 1> (x)\n}"),
-              HasSubstr("line 2, column 3: node '' (Identity) has the unknown attribute 'to'"));
+              HasSubstr("line 2, column 3: a node of Identity has the unknown attribute 'to'"));
   EXPECT_THAT(error_of("g (float x) = (float y) {}"), HasSubstr("expected '>', found '('"));
   EXPECT_THAT(error_of("g (float x"), HasSubstr("expected ')', found the end"));
   EXPECT_THAT(error_of("g (float x) => (float x) <float[2] w = {1}> {}"),
