@@ -52,6 +52,7 @@ bool is_uniform(const Tensor& tensor, double value);
 std::optional<std::vector<int64_t>> reshape_spec(const Shape& from, const Shape& to);
 
 // In the order of pipeline.cc, one a file.
+void expand_composites(Pass&);
 void inline_branches(Pass&);
 void fold_constants(Pass&);
 void eliminate(Pass&);

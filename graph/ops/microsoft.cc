@@ -1,6 +1,6 @@
 // Operators of com.microsoft that onnxruntime's tools write, as graphs of standard ones: quantized
 // arithmetic.
-#include "graph/builder.h"
+#include "graph/ops/microsoft.h"
 #include "graph/ops/composite.h"
 #include "graph/ops/families.h"
 
@@ -9,23 +9,12 @@ namespace {
 
 using Values = std::vector<ValueId>;
 
-// An absent zero point is 0.
-ValueId dequantize(Builder& b, ValueId x, ValueId scale, ValueId zero_point) {
-  return b.op("DequantizeLinear",
-              zero_point.valid() ? Values{x, scale, zero_point} : Values{x, scale});
-}
-
-ValueId quantize(Builder& b, ValueId x, ValueId scale, ValueId zero_point, DType dtype) {
-  if (zero_point.valid()) return b.op("QuantizeLinear", {x, scale, zero_point});
-  return b.op("QuantizeLinear", {x, scale}, {{"output_dtype", static_cast<int64_t>(dtype)}});
-}
-
 // Inputs A, A_scale, A_zero_point, B, B_scale, B_zero_point, C_scale, C_zero_point.
 Values binary(Builder& b, const Node& n, std::string_view kind) {
-  const ValueId left = dequantize(b, n.input(0), n.input(1), n.input(2));
-  const ValueId right = dequantize(b, n.input(3), n.input(4), n.input(5));
+  const ValueId left = dequantized(b, n.input(0), n.input(1), n.input(2));
+  const ValueId right = dequantized(b, n.input(3), n.input(4), n.input(5));
   const DType dtype = b.type(n.input(0)).dtype;
-  return {quantize(b, b.op(kind, {left, right}), n.input(6), n.input(7), dtype)};
+  return {quantized(b, b.op(kind, {left, right}), n.input(6), n.input(7), dtype)};
 }
 Values qlinear_add(Builder& b, const Node& n) { return binary(b, n, "Add"); }
 Values qlinear_mul(Builder& b, const Node& n) { return binary(b, n, "Mul"); }
@@ -33,34 +22,16 @@ Values qlinear_mul(Builder& b, const Node& n) { return binary(b, n, "Mul"); }
 // Inputs X, X_scale, X_zero_point, Y_scale, Y_zero_point, `f` between.
 template <class F>
 Values unary(Builder& b, const Node& n, F&& f) {
-  const ValueId x = dequantize(b, n.input(0), n.input(1), n.input(2));
-  return {quantize(b, f(x), n.input(3), n.input(4), b.type(n.input(0)).dtype)};
-}
-
-size_t known_rank(const Builder& b, ValueId x) {
-  const auto& shape = b.type(x).shape;
-  TREADLE_CHECK(shape.has_value(), kUnsupported, "an input of unknown rank");
-  return shape->size();
-}
-
-// `f` of an input whose channels are made the second dimension.
-template <class F>
-ValueId channels_second(Builder& b, ValueId x, F&& f) {
-  const auto rank = static_cast<int64_t>(known_rank(b, x));
-  TREADLE_CHECK(rank >= 2, kInvalidModel, "an input of rank ", rank, " has no channels");
-  std::vector<int64_t> to_second{0, rank - 1};
-  std::vector<int64_t> to_last{0};
-  for (int64_t i = 1; i < rank - 1; ++i) to_second.push_back(i);
-  for (int64_t i = 2; i < rank; ++i) to_last.push_back(i);
-  to_last.push_back(1);
-  return b.op("Transpose", {f(b.op("Transpose", {x}, {{"perm", to_second}}))}, {{"perm", to_last}});
+  const ValueId x = dequantized(b, n.input(0), n.input(1), n.input(2));
+  return {quantized(b, f(x), n.input(3), n.input(4), b.type(n.input(0)).dtype)};
 }
 
 Values qlinear_pool(Builder& b, const Node& n, std::string_view kind) {
   const auto pool = [&](ValueId x) { return b.op(kind, {x}, attributes_for(kind, n.attributes)); };
   const bool channels_last = n.attributes.i("channels_last", 0) != 0;
-  return unary(b, n,
-               [&](ValueId x) { return channels_last ? channels_second(b, x, pool) : pool(x); });
+  return unary(b, n, [&](ValueId x) {
+    return channels_last ? channels_to_last(b, pool(channels_to_second(b, x))) : pool(x);
+  });
 }
 Values qlinear_average_pool(Builder& b, const Node& n) { return qlinear_pool(b, n, "AveragePool"); }
 Values qlinear_global_average_pool(Builder& b, const Node& n) {
@@ -91,23 +62,10 @@ Values qlinear_concat(Builder& b, const Node& n) {
                 " inputs, expected Y_scale, Y_zero_point and three for each part");
   Values parts;
   for (size_t i = 2; i < n.inputs.size(); i += 3) {
-    parts.push_back(dequantize(b, n.input(i), n.input(i + 1), n.input(i + 2)));
+    parts.push_back(dequantized(b, n.input(i), n.input(i + 1), n.input(i + 2)));
   }
   const ValueId whole = b.op("Concat", parts, {{"axis", n.attributes.i("axis", 0)}});
   return {b.op("QuantizeLinear", {whole, n.input(0), n.input(1)})};
-}
-
-// a · b with integers, then scaled; zero points and bias may be absent.
-struct IntegerProduct {
-  ValueId a, b, a_scale, b_scale, a_zero_point, b_zero_point, bias;
-};
-ValueId scaled_product(Builder& b, const IntegerProduct& p) {
-  const ValueId sums = b.op("MatMulInteger", {p.a, p.b, p.a_zero_point, p.b_zero_point});
-  const DType dtype = b.type(p.a_scale).dtype;
-  const ValueId scale = b.op("Mul", {p.a_scale, p.b_scale});
-  const ValueId wide = b.op("Cast", {sums}, {{"to", static_cast<int64_t>(dtype)}});
-  const ValueId y = b.op("Mul", {wide, scale});
-  return p.bias.valid() ? b.op("Add", {y, p.bias}) : y;
 }
 
 Values dynamic_quantize_matmul(Builder& b, const Node& n) {

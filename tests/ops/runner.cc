@@ -20,6 +20,13 @@ Type type_of(const Value& v) {
     return Type::of(Type::Kind::kOptional,
                     o->value ? type_of(*o->value) : Type::tensor(DType::kFloat));
   }
+  if (const auto* m = std::get_if<std::shared_ptr<const Map>>(&v)) {
+    Type map;
+    map.kind = Type::Kind::kMap;
+    map.key = (*m)->keys.dtype();
+    map.dtype = (*m)->values.dtype();
+    return map;
+  }
   return {};
 }
 
