@@ -18,6 +18,9 @@
  *  7. The library never prints, aborts or exits, and keeps the caller's OpenMP settings. A child
  *     made by fork() may use what it inherited, on one thread; a session that was running in the
  *     parent at that moment is lost to it.
+ *  8. Threads are OpenMP's (libgomp). By default they wait for work by spinning some milliseconds,
+ *     which slows everything down where other work wants the processors: start the process with
+ *     GOMP_SPINCOUNT=1000 in its environment (libgomp reads it when it is loaded).
  */
 #ifndef TREADLE_TREADLE_H
 #define TREADLE_TREADLE_H
