@@ -245,6 +245,26 @@ Value kept(const Value& value, const Lent& lent) {
   return Optional{std::make_shared<const Value>(kept(*std::get<Optional>(value).value, lent))};
 }
 
+// Copies what the model's constants, the caller's inputs or another output share with the value:
+// whoever gets it may write to it.
+void own(Value& value, bool shared = false) {
+  if (auto* t = std::get_if<Tensor>(&value)) {
+    if (shared || t->buffer().use_count() > 1) value = t->clone();
+  } else if (auto* s = std::get_if<std::shared_ptr<const Sequence>>(&value)) {
+    const bool all = shared || s->use_count() > 1;
+    Sequence elements(**s);
+    s->reset();
+    for (Value& element : elements) own(element, all);
+    value = std::make_shared<const Sequence>(std::move(elements));
+  } else if (auto* o = std::get_if<Optional>(&value); o != nullptr && o->value) {
+    const bool all = shared || o->value.use_count() > 1;
+    Value inside = *o->value;
+    o->value.reset();
+    own(inside, all);
+    value = Optional{std::make_shared<const Value>(std::move(inside))};
+  }
+}
+
 }  // namespace
 
 // The nodes whose shapes follow from data, then what depends on them.
@@ -290,6 +310,7 @@ void Execution::run_late(const Bound& bound, std::span<const Value> inputs,
       values[graph.outputs()[to].value.index] = std::move(rest_out[from]);
     }
   }
+  std::vector<size_t> set;
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (plan->outputs[i].is_static) continue;
     const Value& made = values[graph.outputs()[i].value.index];
@@ -306,8 +327,12 @@ void Execution::run_late(const Bound& bound, std::span<const Value> inputs,
       copy_elements(from, *given);
     } else {
       outputs[i] = kept(loose, lent);
+      set.push_back(i);
     }
   }
+  if (depth_ > 1) return;  // a body's results go to the nodes behind it
+  values.clear();
+  for (size_t i : set) own(outputs[i]);
 }
 
 void Execution::run_dynamic(const std::shared_ptr<const Plan>& plan, std::vector<Value>& values,

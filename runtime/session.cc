@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <mutex>
 #include <unordered_map>
 
@@ -98,6 +99,37 @@ void check_inputs(const Model& model, std::span<const Value> inputs) {
   for (size_t i = 0; i < inputs.size(); ++i) check_input(model, i, inputs[i], symbols);
 }
 
+const Tensor* given_bytes(const Value& value) {
+  const Tensor* t = std::get_if<Tensor>(&value);
+  return t != nullptr && t->defined() && t->raw() != nullptr ? t : nullptr;
+}
+
+bool overlap(const Value& one, const Value& other) {
+  const Tensor *a = given_bytes(one), *b = given_bytes(other);
+  if (a == nullptr || b == nullptr) return false;
+  const std::less<const std::byte*> before;
+  return before(a->raw(), b->raw() + b->bytes()) && before(b->raw(), a->raw() + a->bytes());
+}
+
+// Outputs are written while inputs, and other outputs, are still read.
+void check_buffers(const Model& model, const Graph& graph, std::span<const Value> inputs,
+                   std::span<const Value> outputs) {
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (given_bytes(outputs[i]) == nullptr) continue;
+    const std::string& name = graph.outputs()[i].name;
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      TREADLE_CHECK(!overlap(outputs[i], inputs[k]), kInvalidArgument,
+                    "the buffer given for output '", name, "' overlaps that of input '",
+                    model.input(k).name, "'");
+    }
+    for (size_t k = 0; k < i; ++k) {
+      TREADLE_CHECK(!overlap(outputs[i], outputs[k]), kInvalidArgument,
+                    "the buffer given for output '", name, "' overlaps that of output '",
+                    graph.outputs()[k].name, "'");
+    }
+  }
+}
+
 RunControl control_for(const RunOptions& options) {
   RunControl control;
   if (options.cancel == nullptr && options.timeout_seconds <= 0) return control;
@@ -127,6 +159,7 @@ void Session::run_into(std::span<const Value> given, std::span<Value> outputs,
   }
   TREADLE_CHECK(outputs.size() == graph->outputs().size(), kInvalidArgument, "expected room for ",
                 graph->outputs().size(), " outputs, got ", outputs.size());
+  check_buffers(*model_, *graph, inputs, outputs);
   const RunControl control = control_for(options);
   const ThreadScope scope(threads_);
   impl_->execution.run(graph, inputs, outputs, control.check ? &control : nullptr);

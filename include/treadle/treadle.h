@@ -207,9 +207,8 @@ TREADLE_API treadle_kind treadle_value_kind(const treadle_value* value);
 TREADLE_API treadle_status treadle_tensor_create(treadle_dtype dtype, const int64_t* dims,
                                                  size_t rank, treadle_value** tensor);
 /* The caller's bytes, without a copy. They must outlive the tensor and every value that shares
- * them: sequences and optionals made of it, elements of those, and outputs that are an input handed
- * on. `size` is checked against dtype and dims. The elements must be aligned to their own size; 64
- * bytes is fastest. */
+ * them: sequences and optionals made of it, and elements of those. `size` is checked against dtype
+ * and dims. The elements must be aligned to their own size; 64 bytes is fastest. */
 TREADLE_API treadle_status treadle_tensor_wrap(treadle_dtype dtype, const int64_t* dims,
                                                size_t rank, void* data, size_t size,
                                                treadle_value** tensor);
@@ -273,7 +272,7 @@ typedef struct treadle_run_options {
 } treadle_run_options;
 
 /* Runs by name. Inputs in any order; every input of the model is needed; an output's buffer must
- * not overlap an input's. For each wanted output:
+ * not overlap an input's or another output's. For each wanted output:
  * outputs[i] null on entry gets a new value, which the caller releases; else the tensor given is
  * filled in place and must have the output's dtype and dims. Only what the wanted outputs need is
  * computed. `options` may be null. */

@@ -178,6 +178,55 @@ TEST(Optimized, RootsFollowPowAtItsEdges) {
   EXPECT_TRUE(std::isnan(out[3]));
 }
 
+TEST(Session, ResultsOfWhatDependsOnDataOwnTheirBytes) {
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("x", floats({2}));
+  const ValueId index = g.add_input("i", Type::tensor(DType::kInt64, Shape{}));
+  const ValueId both = b.op("SequenceConstruct", {x, b.constant(ramp({2}))});
+  const ValueId one = b.op("SequenceAt", {both, index});
+  g.add_output("one", one);
+  g.add_output("again", one);
+  g.add_output("both", both);
+  Session session(Model::create(std::move(g), raw()), {1});
+  for (int64_t i = 0; i < 2; ++i) {
+    const std::vector<NamedValue> in = {{"x", ramp({2})}, {"i", Tensor::scalar<int64_t>(i)}};
+    std::vector<Value> first = session.run(in);
+    std::get<Tensor>(first[0]).data<float>()[0] = 77;
+    const Sequence& elements = *std::get<std::shared_ptr<const Sequence>>(first[2]);
+    for (Tensor t : {elements[0].tensor(), elements[1].tensor()}) t.data<float>()[1] = 88;
+    EXPECT_EQ(first[1].tensor(), ramp({2}));
+    EXPECT_EQ(in[0].value.tensor(), ramp({2}));
+    EXPECT_EQ(session.run(in)[0].tensor(), ramp({2}));
+  }
+}
+
+TEST(Session, BuffersOfOutputsOverlapNothing) {
+  Graph g;
+  Builder b(g);
+  const ValueId x = g.add_input("x", floats({2, 2}));
+  g.add_output("y", b.op("Transpose", {x}));
+  g.add_output("z", b.op("Neg", {x}));
+  Session session(Model::create(std::move(g), raw()), {1});
+  const Tensor square = ramp({2, 2}), other = ramp({2, 2});
+  const auto message = [&](const Tensor& y, const Tensor& z) -> std::string {
+    const std::vector<Value> in = {square};
+    std::vector<Value> out = {y, z};
+    try {
+      session.run_into(in, out);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), Code::kInvalidArgument);
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_NE(message(square, other).find("output 'y' overlaps that of input 'x'"),
+            std::string::npos);
+  EXPECT_NE(message(other, other).find("output 'z' overlaps that of output 'y'"),
+            std::string::npos);
+  EXPECT_EQ(message(other, ramp({2, 2})), "");
+}
+
 TEST(Session, MisusedInputsAreNamed) {
   Graph g;
   Builder b(g);
