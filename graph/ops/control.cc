@@ -80,11 +80,14 @@ Known typed(DType dtype, std::optional<Shape> shape) {
 // ---- If
 
 // The branch's types. A branch that cannot be right for the shapes at hand is the one that will not
-// run: exporters write "if the axis is 1, squeeze it". Then nothing is told.
-std::optional<std::vector<Known>> try_branch(const InferContext& c, size_t index) {
+// run: exporters write "if the axis is 1, squeeze it". Then nothing is told but why. Each branch is
+// inferred once: a second time would double the work with every level of nesting.
+std::optional<std::vector<Known>> try_branch(const InferContext& c, size_t index,
+                                             std::optional<Error>& why_not) {
   try {
     return c.infer_body(index, {});
-  } catch (const Error&) {
+  } catch (const Error& e) {
+    why_not = e;
     return std::nullopt;
   }
 }
@@ -95,9 +98,11 @@ void infer_if(InferContext& c) {
   std::optional<std::vector<Known>> then_types, else_types;
   const Tensor* condition = c.constant(0);
   const bool known = condition != nullptr && condition->count() == 1;
-  if (!known || truth(*condition)) then_types = try_branch(c, then_index);
-  if (!known || !truth(*condition)) else_types = try_branch(c, else_index);
-  if (!then_types && !else_types) then_types = c.infer_body(then_index, {});
+  const bool then_runs = known && truth(*condition);
+  std::optional<Error> why_not;
+  if (!known || !then_runs) else_types = try_branch(c, else_index, why_not);
+  if (!known || then_runs || !else_types) then_types = try_branch(c, then_index, why_not);
+  if (!then_types && !else_types) throw *why_not;
   for (size_t i = 0; i < c.output_count(); ++i) {
     const bool in_then = then_types && i < then_types->size();
     const bool in_else = else_types && i < else_types->size();
@@ -123,15 +128,42 @@ void eval_if(EvalContext& c) {
 // ---- What Loop and Scan share: carried values, whose types the body may change from one iteration
 // to the next.
 
+// How deep infer_iterated stands within itself. Each level multiplies the rounds of those inside.
+thread_local int iterating = 0;
+struct Iterating {
+  Iterating() { ++iterating; }
+  ~Iterating() { --iterating; }
+  Iterating(const Iterating&) = delete;
+  Iterating& operator=(const Iterating&) = delete;
+};
+
+std::vector<Known> infer_round(const InferContext& c, const std::vector<Known>& formals,
+                               size_t expected) {
+  std::vector<Known> results = c.infer_body(0, formals);
+  TREADLE_CHECK(results.size() >= expected, kInvalidModel, "the body has ", results.size(),
+                " outputs, expected at least ", expected);
+  return results;
+}
+
+// One round for any shapes of the carried values.
+std::vector<Known> infer_any_shape(const InferContext& c, std::vector<Known> formals, size_t first,
+                                   size_t carried) {
+  for (size_t i = 0; i < carried; ++i) formals[first + i].type.shape.reset();
+  std::vector<Known> results = infer_round(c, formals, carried + first / 2);
+  for (size_t i = 0; i < carried; ++i) results[first / 2 + i].type.shape.reset();
+  return results;
+}
+
 // Runs the body's inference until the types of the carried values, formals[first ...], hold for
 // every iteration.
 std::vector<Known> infer_iterated(const InferContext& c, std::vector<Known> formals, size_t first,
                                   size_t carried) {
-  constexpr int kRounds = 4;  // dims become unknown, then ranks
+  constexpr int kPrecise = 3;  // loops within loops
+  constexpr int kRounds = 4;   // dims become unknown, then ranks
+  const Iterating deeper;
+  if (iterating > kPrecise) return infer_any_shape(c, std::move(formals), first, carried);
   for (int round = 0;; ++round) {
-    std::vector<Known> results = c.infer_body(0, formals);
-    TREADLE_CHECK(results.size() >= carried + first / 2, kInvalidModel, "the body has ",
-                  results.size(), " outputs, expected at least ", carried + first / 2);
+    std::vector<Known> results = infer_round(c, formals, carried + first / 2);
     bool stable = true;
     for (size_t i = 0; i < carried; ++i) {
       Type& before = formals[first + i].type;

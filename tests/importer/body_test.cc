@@ -54,6 +54,62 @@ const Node& the_if(const Graph& graph) {
   fail(Code::kInternal, "no If");
 }
 
+// Loops (whose carried shape grows) within each other, around branches (which fit no matrix) within
+// each other: inference that does a thing twice at every level would not end.
+pb::GraphProto deep_body(int level, int loops) {
+  const std::string at = std::to_string(level);
+  pb::GraphProto body;
+  body.set_name("b" + at);
+  if (level < loops) {
+    add_value(*body.add_input(), "i" + at, Proto::INT64, {});
+    add_value(*body.add_input(), "c" + at, Proto::BOOL, {});
+    add_value(*body.add_input(), "s" + at, Proto::FLOAT, {-1, -1});
+    add_node(body, "Identity", {"c" + at}, {"k" + at});
+    body.add_output()->set_name("k" + at);
+    auto& concat = add_node(body, "Concat", {"s" + at, "s" + at}, {"t" + at});
+    add_attribute(concat, "axis", Attr::INT).set_i(0);
+  } else {
+    const std::string s = "s" + std::to_string(loops - 1);
+    add_node(body, "MatMul", {s, "square"}, {"t" + at});
+  }
+  body.add_output()->set_name("t" + at);
+  return body;
+}
+
+pb::GraphProto deep_graph(int level, int loops, int depth) {
+  pb::GraphProto body = deep_body(level, loops);
+  if (level + 1 == depth) return body;
+  const pb::GraphProto inner = deep_graph(level + 1, loops, depth);
+  const std::string out = "u" + std::to_string(level);
+  if (level + 1 < loops) {
+    auto& node = add_node(body, "Loop", {"n", "c", "x"}, {out});
+    *add_attribute(node, "body", Attr::GRAPH).mutable_g() = inner;
+  } else {
+    auto& node = add_node(body, "If", {"c"}, {out});
+    *add_attribute(node, "then_branch", Attr::GRAPH).mutable_g() = inner;
+    *add_attribute(node, "else_branch", Attr::GRAPH).mutable_g() = deep_body(99, loops);
+  }
+  return body;
+}
+
+TEST(Body, NestingCostsNoMoreThanItsSize) {
+  for (const int loops : {1, 29}) {
+    pb::ModelProto m = empty_model();
+    pb::GraphProto& graph = *m.mutable_graph();
+    add_value(*graph.add_input(), "n", Proto::INT64, {});
+    add_value(*graph.add_input(), "c", Proto::BOOL, {});
+    add_value(*graph.add_input(), "square", Proto::FLOAT, {5, 5});
+    auto& node = add_node(graph, "Loop", {"n", "c", "x"}, {"y"});
+    *add_attribute(node, "body", Attr::GRAPH).mutable_g() = deep_graph(0, loops, 29);
+    graph.add_output()->set_name("y");
+    try {
+      load_text(m.SerializeAsString());
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), Code::kInvalidModel) << e.what();
+    }
+  }
+}
+
 TEST(Body, OuterNamesAreCaptured) {
   const Graph graph = load_text(nested_model().SerializeAsString());
   const Node& node = the_if(graph);
