@@ -40,3 +40,10 @@ if(TREADLE_TESTS)
 endif()
 
 find_program(TREADLE_PYTHON python3 PATHS ${TREADLE_DEPS}/bin NO_DEFAULT_PATH)
+
+if(TREADLE_PYTHON_MODULE)
+  if(NOT SKBUILD)
+    set(Python_EXECUTABLE ${TREADLE_PYTHON})
+  endif()
+  find_package(Python 3.10 REQUIRED COMPONENTS Interpreter Development.Module)
+endif()

@@ -182,7 +182,10 @@ class Options {
     treadle_options* made = nullptr;
     detail::check(treadle_options_create(&made));
     handle_.reset(made);
-    for (const auto& [key, value] : list) detail::check(treadle_options_set(made, key, value));
+    for (const auto& [key, value] : list) set(key, value);
+  }
+  void set(const char* key, const char* value) {
+    detail::check(treadle_options_set(handle_.get(), key, value));
   }
   const treadle_options* handle() const { return handle_.get(); }
 
@@ -278,6 +281,7 @@ class Session {
     const std::unique_ptr<char, void (*)(char*)> owned(json, treadle_string_free);
     return json;
   }
+  void trim() { detail::check(treadle_session_trim(handle_.get())); }
   void profile(bool on) { detail::check(treadle_session_profile(handle_.get(), on ? 1 : 0)); }
   treadle_session* handle() const { return handle_.get(); }
 

@@ -1,0 +1,291 @@
+// treadle._native: models, sessions and values of the C API as Python objects. What users see is
+// built from these in treadle/*.py.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <treadle/treadle.hpp>
+
+#include <functional>
+
+namespace nb = nanobind;
+using treadle::Exception;
+using treadle::detail::check;
+
+namespace {
+
+// A value and the Python object whose bytes it borrows.
+struct Held {
+  treadle::Value value;
+  nb::object owner;
+};
+
+treadle::Options options_of(const nb::dict& settings) {
+  treadle::Options options;
+  for (const auto& [key, value] : settings)
+    options.set(nb::cast<std::string>(key).c_str(), nb::cast<std::string>(value).c_str());
+  return options;
+}
+
+// ---- Interrupts: Ctrl-C during a run on the main thread ends the run, and then Python's own
+// handler raises KeyboardInterrupt.
+
+pthread_t main_thread;
+treadle_cancel* running = nullptr;
+struct sigaction python_action;
+
+void interrupt(int signal) {
+  treadle_cancel_signal(running);
+  if ((python_action.sa_flags & SA_SIGINFO) == 0 && python_action.sa_handler != SIG_DFL &&
+      python_action.sa_handler != SIG_IGN)
+    python_action.sa_handler(signal);
+}
+
+class InterruptScope {
+ public:
+  InterruptScope() {
+    if (!pthread_equal(pthread_self(), main_thread) || running != nullptr) return;
+    check(treadle_cancel_create(&cancel_));
+    running = cancel_;
+    struct sigaction action = {};
+    action.sa_handler = interrupt;
+    sigaction(SIGINT, &action, &python_action);
+  }
+  ~InterruptScope() {
+    if (cancel_ == nullptr) return;
+    sigaction(SIGINT, &python_action, nullptr);
+    running = nullptr;
+    treadle_cancel_release(cancel_);
+  }
+  InterruptScope(const InterruptScope&) = delete;
+  InterruptScope& operator=(const InterruptScope&) = delete;
+  treadle_cancel* cancel() const { return cancel_; }
+
+ private:
+  treadle_cancel* cancel_ = nullptr;
+};
+
+// ---- Values
+
+using Array = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+
+// `dtype` tells what the array's bytes are, `dims` how many elements there are: numpy does not know
+// all of them.
+Held* make_tensor(const Array& array, treadle_dtype dtype, const std::vector<int64_t>& dims) {
+  treadle_value* made = nullptr;
+  check(treadle_tensor_wrap(dtype, dims.data(), dims.size(), const_cast<void*>(array.data()),
+                            array.nbytes(), &made));
+  return new Held{treadle::Value(made), nb::cast(array)};
+}
+
+Held* make_strings(const std::vector<nb::bytes>& elements, const std::vector<int64_t>& dims) {
+  std::vector<std::string> texts;
+  for (const nb::bytes& e : elements) texts.emplace_back(e.c_str(), e.size());
+  return new Held{treadle::Value::strings(texts, dims), nb::none()};
+}
+
+std::vector<const treadle_value*> handles(const std::vector<const Held*>& values) {
+  std::vector<const treadle_value*> out;
+  for (const Held* v : values) out.push_back(v->value.handle());
+  return out;
+}
+
+Held* make_sequence(const std::vector<const Held*>& elements) {
+  treadle_value* made = nullptr;
+  const auto given = handles(elements);
+  check(treadle_sequence_create(given.data(), given.size(), &made));
+  return new Held{treadle::Value(made), nb::cast(elements)};
+}
+
+Held* make_optional(const Held* element) {
+  treadle_value* made = nullptr;
+  check(treadle_optional_create(element != nullptr ? element->value.handle() : nullptr, &made));
+  return new Held{treadle::Value(made), element != nullptr ? nb::cast(element) : nb::none()};
+}
+
+Held* make_map(const Held* keys, const Held* values) {
+  treadle_value* made = nullptr;
+  check(treadle_map_create(keys->value.handle(), values->value.handle(), &made));
+  return new Held{treadle::Value(made), nb::make_tuple(keys, values)};
+}
+
+// The tensor's bytes, as numpy's uint8 [size], which keep the tensor alive.
+nb::ndarray<nb::numpy, uint8_t> bytes_of(nb::handle self) {
+  const Held& held = nb::cast<const Held&>(self);
+  treadle_value* handle = held.value.handle();
+  const size_t size = treadle_tensor_size(handle);
+  return nb::ndarray<nb::numpy, uint8_t>(treadle_tensor_data(handle), {size}, self);
+}
+
+std::vector<nb::bytes> strings_of(const Held& held) {
+  std::vector<nb::bytes> out;
+  for (size_t i = 0; i < held.value.count(); ++i) {
+    size_t length = 0;
+    const char* text = treadle_tensor_string(held.value.handle(), i, &length);
+    if (text == nullptr) break;
+    out.emplace_back(text, length);
+  }
+  return out;
+}
+
+std::vector<Held> elements_of(nb::handle self) {
+  std::vector<Held> out;
+  for (treadle::Value& v : nb::cast<const Held&>(self).value.elements())
+    out.push_back(Held{std::move(v), nb::borrow(self)});
+  return out;
+}
+
+// ---- Models and sessions
+
+// (name, "tensor(float)", dtype, dims: numbers, or texts where symbolic; None when unknown)
+nb::tuple port(const std::string& name, const treadle_type& type,
+               const std::function<const char*(size_t)>& dim) {
+  nb::object dims = nb::none();
+  if (type.rank >= 0) {
+    nb::list list;
+    for (int32_t i = 0; i < type.rank; ++i) {
+      if (type.dims[i] >= 0) {
+        list.append(type.dims[i]);
+      } else {
+        list.append(dim(static_cast<size_t>(i)));
+      }
+    }
+    dims = list;
+  }
+  return nb::make_tuple(name, type.text, type.dtype, dims);
+}
+
+nb::list inputs_of(const treadle::Model& model) {
+  nb::list out;
+  for (size_t i = 0; i < treadle_model_input_count(model.handle()); ++i) {
+    treadle_type type = {};
+    type.struct_size = sizeof type;
+    check(treadle_model_input_type(model.handle(), i, &type));
+    out.append(port(treadle_model_input_name(model.handle(), i), type,
+                    [&](size_t d) { return treadle_model_input_dim(model.handle(), i, d); }));
+  }
+  return out;
+}
+
+nb::list outputs_of(const treadle::Model& model) {
+  nb::list out;
+  for (size_t i = 0; i < treadle_model_output_count(model.handle()); ++i) {
+    treadle_type type = {};
+    type.struct_size = sizeof type;
+    check(treadle_model_output_type(model.handle(), i, &type));
+    out.append(port(treadle_model_output_name(model.handle(), i), type,
+                    [&](size_t d) { return treadle_model_output_dim(model.handle(), i, d); }));
+  }
+  return out;
+}
+
+nb::dict metadata_of(const treadle::Model& model) {
+  nb::dict out;
+  for (size_t i = 0; i < treadle_model_metadata_count(model.handle()); ++i) {
+    const char* key = treadle_model_metadata_key(model.handle(), i);
+    out[key] = treadle_model_metadata(model.handle(), key);
+  }
+  return out;
+}
+
+void construct_from_bytes(treadle::Model* self, const nb::bytes& data, const nb::dict& settings) {
+  const treadle::Options options = options_of(settings);
+  const nb::gil_scoped_release released;
+  new (self) treadle::Model(data.data(), data.size(), options);
+}
+
+void construct_from_path(treadle::Model* self, const std::string& path, const nb::dict& settings) {
+  const treadle::Options options = options_of(settings);
+  const nb::gil_scoped_release released;
+  new (self) treadle::Model(path, options);
+}
+
+// `places[i]`, where it is not None, is filled in place; the results follow output_names.
+std::vector<Held> run(treadle::Session& session, const std::vector<std::string>& input_names,
+                      const std::vector<const Held*>& inputs,
+                      const std::vector<std::string>& output_names, const nb::list& places,
+                      double timeout) {
+  std::vector<const char*> in, out;
+  for (const std::string& n : input_names) in.push_back(n.c_str());
+  for (const std::string& n : output_names) out.push_back(n.c_str());
+  const auto given = handles(inputs);
+  std::vector<treadle_value*> made;
+  for (nb::handle p : places)
+    made.push_back(p.is_none() ? nullptr : nb::cast<const Held&>(p).value.handle());
+  made.resize(out.size(), nullptr);
+  std::vector<bool> placed;
+  for (const treadle_value* p : made) placed.push_back(p != nullptr);
+  {
+    const InterruptScope interrupts;
+    const treadle_run_options options = {sizeof options, timeout, interrupts.cancel()};
+    const nb::gil_scoped_release released;
+    const treadle_status status =
+        treadle_session_run(session.handle(), in.data(), given.data(), given.size(), out.data(),
+                            made.data(), made.size(), &options);
+    if (status != TREADLE_OK) throw Exception(status);
+  }
+  std::vector<Held> results;
+  for (size_t i = 0; i < made.size(); ++i)
+    results.push_back(Held{treadle::Value(placed[i] ? nullptr : made[i]), nb::none()});
+  return results;
+}
+
+// ---- Errors: treadle._errors.raise_status makes the Python exception of a status.
+
+void translate(const std::exception_ptr& p, void*) {
+  try {
+    std::rethrow_exception(p);
+  } catch (const Exception& e) {
+    if (PyErr_CheckSignals() != 0) return;  // KeyboardInterrupt
+    const nb::object errors = nb::module_::import_("treadle._errors");
+    const nb::object type = errors.attr("of_status")(e.status());
+    PyErr_SetString(type.ptr(), e.what());
+  }
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  main_thread = pthread_self();
+  nb::register_exception_translator(translate);
+  m.def("version", &treadle_version);
+
+  nb::class_<Held>(m, "Value")
+      .def_static("tensor", &make_tensor, nb::arg("array"), nb::arg("dtype"), nb::arg("dims"))
+      .def_static("strings", &make_strings, nb::arg("elements"), nb::arg("dims"))
+      .def_static("sequence", &make_sequence, nb::arg("elements"))
+      .def_static("optional", &make_optional, nb::arg("element").none())
+      .def_static("map", &make_map, nb::arg("keys"), nb::arg("values"))
+      .def_prop_ro("kind", [](const Held& h) { return h.value.kind(); })
+      .def_prop_ro("dtype", [](const Held& h) { return h.value.dtype(); })
+      .def_prop_ro("dims", [](const Held& h) { return h.value.dims(); })
+      .def("bytes", [](nb::handle self) { return bytes_of(self); })
+      .def("texts", &strings_of)
+      .def("elements", [](nb::handle self) { return elements_of(self); });
+
+  nb::class_<treadle::Model>(m, "Model")
+      .def("__init__", &construct_from_bytes, nb::arg("data"), nb::arg("settings"))
+      .def("__init__", &construct_from_path, nb::arg("path"), nb::arg("settings"))
+      .def_prop_ro("inputs", &inputs_of)
+      .def_prop_ro("outputs", &outputs_of)
+      .def_prop_ro("metadata", &metadata_of)
+      .def("save", &treadle::Model::save, nb::arg("path"), nb::arg("opset") = 0,
+           nb::call_guard<nb::gil_scoped_release>());
+
+  nb::class_<treadle::Session>(m, "Session")
+      .def(
+          "__init__",
+          [](treadle::Session* self, const treadle::Model& model, const nb::dict& settings) {
+            new (self) treadle::Session(model, options_of(settings));
+          },
+          nb::arg("model"), nb::arg("settings"))
+      .def("run", &run, nb::arg("input_names"), nb::arg("inputs"), nb::arg("output_names"),
+           nb::arg("places"), nb::arg("timeout") = 0.0)
+      .def("report",
+           [](treadle::Session& s, const std::string& what) { return s.report(what.c_str()); })
+      .def("profile", &treadle::Session::profile, nb::arg("on"))
+      .def("trim", &treadle::Session::trim);
+}

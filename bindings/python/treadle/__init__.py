@@ -1,0 +1,35 @@
+"""Treadle: load, optimize and run ONNX models.
+
+    model = treadle.load("model.onnx")
+    logits = model(pixels)
+
+Scripts written for onnxruntime run with `import treadle as ort`.
+"""
+
+import os
+
+# Threads that wait for work spin 1,000 rounds, not milliseconds: libgomp reads this when it is
+# loaded, and leaves the processors to others.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+from . import _native
+from ._errors import (Busy, Cancelled, DeviceError, Error, FileError, InternalError,
+                      InvalidArgument, InvalidData, InvalidModel, LimitExceeded, OutOfMemory,
+                      Timeout, Unsupported)
+from ._model import Model, Port, load
+from ._ort import (ExecutionMode, GraphOptimizationLevel, InferenceSession, IOBinding,
+                   ModelMetadata, OrtValue, RunOptions, SessionOptions, get_all_providers,
+                   get_available_providers, get_device, get_version_string,
+                   set_default_logger_severity)
+
+NodeArg = Port
+__version__ = _native.version()
+
+__all__ = [
+    "Busy", "Cancelled", "DeviceError", "Error", "ExecutionMode", "FileError",
+    "GraphOptimizationLevel", "IOBinding", "InferenceSession", "InternalError", "InvalidArgument",
+    "InvalidData", "InvalidModel", "LimitExceeded", "Model", "ModelMetadata", "NodeArg", "OrtValue",
+    "OutOfMemory", "Port", "RunOptions", "SessionOptions", "Timeout", "Unsupported",
+    "get_all_providers", "get_available_providers", "get_device", "get_version_string", "load",
+    "set_default_logger_severity",
+]

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Builds the wheel and runs it in an environment that has nothing else but numpy.
+set -euo pipefail
+if [ -n "$TREADLE_SANITIZE" ]; then
+  echo "skipped: a Python without the sanitizer cannot load a library with it"
+  exit 77
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+quietly() { "$@" > "$work/log" 2>&1 || { tail -50 "$work/log"; exit 1; }; }
+
+quietly "$TREADLE_PYTHON" -m pip wheel --no-build-isolation --no-deps -w "$work" "$TREADLE_SOURCE"
+mkdir "$work/site"
+quietly "$TREADLE_PYTHON" -m pip install --no-deps --target "$work/site" "$work"/treadle-*.whl
+for name in treadle dnnl protobuf-lite hwy; do ls "$work"/site/treadle/lib/lib$name.so.* > /dev/null; done
+"$TREADLE_PYTHON" "$TREADLE_SOURCE/tests/c_api/color_model.py" "$work"
+cd "$work"
+env -i PYTHONPATH="$work/site" "$TREADLE_PYTHON" - <<'PY'
+import numpy as np
+import treadle
+
+scores = treadle.load("color.onnx")(np.ones((2, 3, 16, 16), np.float32))
+assert scores.shape == (2, 3) and (scores == 1).all(), scores
+print("treadle", treadle.__version__, "from", treadle.__file__)
+PY
