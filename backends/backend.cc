@@ -4,19 +4,22 @@ namespace treadle {
 
 std::shared_ptr<Buffer> PackCache::get(const Tensor& source, const std::string& key,
                                        const std::function<std::shared_ptr<Buffer>()>& make) {
-  const std::lock_guard lock(mutex_);
-  Entry& entry = entries_[{source.raw(), key}];
-  if (!entry.packed) {
-    entry.source = source.buffer();
-    entry.packed = make();
+  const std::pair<const void*, std::string> name{source.raw(), key};
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = entries_.find(name);
+    if (it != entries_.end()) return it->second.packed;
   }
-  return entry.packed;
+  // Not under the lock: packing takes long. Where two threads pack the same, the first is kept.
+  Entry entry{source.buffer(), make()};
+  const std::lock_guard lock(mutex_);
+  return entries_.emplace(name, std::move(entry)).first->second.packed;
 }
 
 size_t PackCache::bytes() const {
   const std::lock_guard lock(mutex_);
   size_t sum = 0;
-  for (const auto& [key, entry] : entries_) sum += entry.packed ? entry.packed->size() : 0;
+  for (const auto& [key, entry] : entries_) sum += entry.packed->size();
   return sum;
 }
 

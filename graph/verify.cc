@@ -1,6 +1,7 @@
 // Every invariant of a Graph, one function each.
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "graph/graph.h"
 #include "graph/ops/op.h"
@@ -8,31 +9,20 @@
 namespace treadle {
 namespace {
 
-// By value, so that each use is found at once: files may list 100,000 readers of one value.
-struct Index {
-  std::vector<bool> is_input;
-  std::vector<std::vector<NodeId>> users;  // sorted
+std::vector<bool> inputs_of(const Graph& g) {
+  std::vector<bool> is_input(g.value_count());
+  for (ValueId v : g.inputs()) is_input[v.index] = true;
+  return is_input;
+}
 
-  explicit Index(const Graph& g) : is_input(g.value_count()), users(g.value_count()) {
-    for (ValueId v : g.inputs()) is_input[v.index] = true;
-    for (uint32_t i = 0; i < g.value_count(); ++i) {
-      users[i] = g.value(ValueId{i}).users;
-      std::sort(users[i].begin(), users[i].end());
-    }
-  }
-};
-
-void verify_edges(const Graph& g, const Index& index, NodeId id) {
+void verify_edges(const Graph& g, const std::vector<bool>& is_input, NodeId id) {
   const Node& n = g.node(id);
   for_each_use(n, [&](ValueId v) {
     TREADLE_CHECK(v.index < g.value_count(), kInternal, describe(n),
                   " reads a value that does not exist");
     const ValueDef& def = g.value(v);
-    TREADLE_CHECK(def.producer.valid() || def.is_constant() || index.is_input[v.index],
-                  kInvalidModel, describe(n), " reads '", def.name, "', which nothing produces");
-    const std::vector<NodeId>& users = index.users[v.index];
-    TREADLE_CHECK(std::binary_search(users.begin(), users.end(), id), kInternal, describe(n),
-                  " is missing among the users of '", def.name, "'");
+    TREADLE_CHECK(def.producer.valid() || def.is_constant() || is_input[v.index], kInvalidModel,
+                  describe(n), " reads '", def.name, "', which nothing produces");
   });
   for (ValueId v : n.outputs) {
     TREADLE_CHECK(!v.valid() || g.value(v).producer == id, kInternal, describe(n),
@@ -40,16 +30,37 @@ void verify_edges(const Graph& g, const Index& index, NodeId id) {
   }
 }
 
-void verify_subgraphs(const Graph& g, const Node& n) {
+// Each value lists its readers, one entry a use.
+void verify_users(const Graph& g, const std::vector<NodeId>& order) {
+  std::vector<std::vector<NodeId>> readers(g.value_count());
+  for (NodeId id : order) {
+    for_each_use(g.node(id), [&](ValueId v) { readers[v.index].push_back(id); });
+  }
+  for (uint32_t i = 0; i < g.value_count(); ++i) {
+    std::vector<NodeId> users = g.value(ValueId{i}).users;
+    std::sort(users.begin(), users.end());
+    std::sort(readers[i].begin(), readers[i].end());
+    TREADLE_CHECK(users == readers[i], kInternal, "the users of '", g.value(ValueId{i}).name,
+                  "' are not the nodes that read it");
+  }
+}
+
+void verify_subgraphs(const Node& n) {
   for (const Subgraph& s : n.subgraphs) {
     TREADLE_CHECK(s.graph && s.graph->inputs().size() >= s.captures.size(), kInternal, describe(n),
                   ": subgraph '", s.attribute, "' has fewer inputs than captures");
     verify(*s.graph);
   }
-  (void)g;
 }
 
-void verify_names(const Graph& g) {
+void verify_names(const Graph& g, const std::vector<bool>& is_input) {
+  std::unordered_set<std::string> values;
+  for (uint32_t i = 0; i < g.value_count(); ++i) {
+    const ValueDef& def = g.value(ValueId{i});
+    if (!def.producer.valid() && !def.is_constant() && !is_input[i]) continue;  // removed
+    TREADLE_CHECK(values.insert(def.name).second, kInternal, "two values are named '", def.name,
+                  "'");
+  }
   std::unordered_map<std::string, ValueId> seen;  // a value may be listed twice
   for (const GraphOutput& o : g.outputs()) {
     TREADLE_CHECK(o.value.valid() && o.value.index < g.value_count(), kInternal, "output '", o.name,
@@ -62,13 +73,15 @@ void verify_names(const Graph& g) {
 }  // namespace
 
 void verify(const Graph& g) {
-  verify_names(g);
-  const Index index(g);
-  for (NodeId id : g.topological_order()) {
-    verify_edges(g, index, id);
+  const std::vector<bool> is_input = inputs_of(g);
+  const std::vector<NodeId> order = g.topological_order();
+  verify_names(g, is_input);
+  for (NodeId id : order) {
+    verify_edges(g, is_input, id);
     check_against_row(g.node(id));
-    verify_subgraphs(g, g.node(id));
+    verify_subgraphs(g.node(id));
   }
+  verify_users(g, order);
 }
 
 }  // namespace treadle

@@ -16,7 +16,11 @@ struct OptimizeOptions {
   // Bytes that folding one node may add over what it frees; unpacking a weight to 8 times its size
   // is always allowed.
   int64_t fold_growth = 4 << 20;
-  bool verify = false;     // check every invariant after each pass (on in tests and dev builds)
+#ifdef NDEBUG
+  bool verify = false;  // check every invariant after each pass
+#else
+  bool verify = true;
+#endif
   bool attention = false;  // make Attention nodes: where the backend has a kernel for them
 };
 

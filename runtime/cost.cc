@@ -1,6 +1,6 @@
 // Multiply-adds of the operators that have many: what inspect and profile
 // count.
-#include "runtime/runtime.h"
+#include "runtime/describe.h"
 
 namespace treadle {
 namespace {
@@ -11,32 +11,35 @@ int64_t count(const TensorSpec& t) { return element_count(t.dims); }
 // kernel…].
 int64_t conv(const NodeSpec& s, size_t weights) {
   const Dims& w = s.inputs[weights].dims;
-  return w.empty() || w[0] == 0 ? 0 : count(s.outputs[0]) * (count(s.inputs[weights]) / w[0]);
+  return w.empty() || w[0] == 0 ? 0
+                                : capped_mul(count(s.outputs[0]), count(s.inputs[weights]) / w[0]);
 }
 
 // W is [C, M/group, kernel…]: each input meets W[c].
 int64_t conv_transpose(const NodeSpec& s) {
   const Dims& w = s.inputs[1].dims;
-  return w.empty() || w[0] == 0 ? 0 : count(s.inputs[0]) * (count(s.inputs[1]) / w[0]);
+  return w.empty() || w[0] == 0 ? 0 : capped_mul(count(s.inputs[0]), count(s.inputs[1]) / w[0]);
 }
 
 int64_t gemm(const NodeSpec& s, bool trans_a) {
   const Dims& a = s.inputs[0].dims;
   if (a.empty()) return 0;
-  return count(s.outputs[0]) * (trans_a && a.size() > 1 ? a[a.size() - 2] : a.back());
+  return capped_mul(count(s.outputs[0]), trans_a && a.size() > 1 ? a[a.size() - 2] : a.back());
 }
 
 // Input and recurrent weights, once a step and batch row.
 int64_t recurrent(const NodeSpec& s) {
   const Dims& x = s.inputs[0].dims;
-  return x.size() < 2 ? 0 : x[0] * x[1] * (count(s.inputs[1]) + count(s.inputs[2]));
+  if (x.size() < 2) return 0;
+  const int64_t weights = capped_add(count(s.inputs[1]), count(s.inputs[2]));
+  return capped_mul(capped_mul(x[0], x[1]), weights);
 }
 
 int64_t attention(const NodeSpec& s) {
   const Dims& q = s.inputs[0].dims;
   const Dims& k = s.inputs[1].dims;
   if (q.size() != 4 || k.size() != 4) return 0;
-  return 2 * q[0] * q[1] * q[2] * q[3] * k[2];
+  return capped_mul(capped_mul(2, count(s.inputs[0])), k[2]);
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ Known known_of(const Value& value) {
   return known;
 }
 
-bool fits(const Known& known, const Value& value) {
-  const Tensor* t = std::get_if<Tensor>(&value);
+bool fits(const Known& known, const Value* value) {
+  const Tensor* t = std::get_if<Tensor>(value);
   if (t == nullptr) return !known.type.is_tensor();
   if (!known.type.is_tensor() || known.type.dtype != t->dtype() ||
       known.type.shape->size() != t->dims().size()) {
@@ -40,6 +40,12 @@ bool fits(const Known& known, const Value& value) {
 void* bytes_of(const Value& value) {
   const Tensor* t = std::get_if<Tensor>(&value);
   return t == nullptr ? nullptr : const_cast<std::byte*>(t->raw());
+}
+
+std::vector<Value*> pointers_to(std::vector<Value>& values) {
+  std::vector<Value*> pointers;
+  for (Value& v : values) pointers.push_back(&v);
+  return pointers;
 }
 
 class DepthScope {
@@ -86,7 +92,7 @@ void Execution::clear() {
   arenas_.clear();
 }
 
-Bound& Execution::bind(const std::shared_ptr<const Graph>& graph, std::span<const Value> inputs) {
+Bound& Execution::bind(const std::shared_ptr<const Graph>& graph, Inputs inputs) {
   const auto found = std::find_if(bounds_.begin(), bounds_.end(), [&](const Bound& b) {
     return b.plan->graph == graph && b.depth == depth_ &&
            std::equal(b.types.begin(), b.types.end(), inputs.begin(), inputs.end(), fits);
@@ -95,7 +101,7 @@ Bound& Execution::bind(const std::shared_ptr<const Graph>& graph, std::span<cons
     bounds_.splice(bounds_.begin(), bounds_, found);
   } else {
     Bound bound;
-    for (const Value& v : inputs) bound.types.push_back(known_of(v));
+    for (const Value* v : inputs) bound.types.push_back(known_of(*v));
     bound.plan = model_.plans().get({&model_, graph, bound.types, threads_});
     bound.depth = depth_;
     bounds_.push_front(std::move(bound));
@@ -185,30 +191,33 @@ Tensor new_output(const Graph& graph, size_t index, const TensorSpec& spec) {
   }
 }
 
+// The tensor that the caller gave for an output of this type, or null when it gave none.
+Tensor* given_for(const std::string& name, DType dtype, const Dims& dims, Value& output) {
+  Tensor* given = std::get_if<Tensor>(&output);
+  if (given == nullptr || !given->defined()) return nullptr;
+  TREADLE_CHECK(given->dtype() == dtype && given->dims() == dims, kInvalidArgument, "output '",
+                name, "' is ", dtype_name(dtype), shape_text(dims), ", the buffer given for it is ",
+                dtype_name(given->dtype()), shape_text(given->dims()));
+  return given;
+}
+
 }  // namespace
 
-void Execution::run(const std::shared_ptr<const Graph>& graph, std::span<const Value> inputs,
-                    std::span<Value> outputs, const RunControl* control) {
+void Execution::run(const std::shared_ptr<const Graph>& graph, Inputs inputs, Outputs outputs,
+                    const RunControl* control) {
   Bound& bound = bind(graph, inputs);
   const Plan& plan = *bound.plan;
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (!plan.outputs[i].is_static) continue;
     const TensorSpec& spec = plan.outputs[i].spec;
-    const Tensor* given = std::get_if<Tensor>(&outputs[i]);
-    if (given == nullptr || !given->defined()) {
-      outputs[i] = new_output(*graph, i, spec);
-    } else {
-      TREADLE_CHECK(given->dtype() == spec.dtype && given->dims() == spec.dims, kInvalidArgument,
-                    "output '", graph->outputs()[i].name, "' is ", dtype_name(spec.dtype),
-                    shape_text(spec.dims), ", the buffer given for it is ",
-                    dtype_name(given->dtype()), shape_text(given->dims()));
-    }
+    if (given_for(graph->outputs()[i].name, spec.dtype, spec.dims, *outputs[i]) == nullptr)
+      *outputs[i] = new_output(*graph, i, spec);
   }
   for (const Bound::Patch& p : bound.input_patches) {
-    bound.pointers[p.at] = static_cast<std::byte*>(bytes_of(inputs[p.index])) + p.offset;
+    bound.pointers[p.at] = static_cast<std::byte*>(bytes_of(*inputs[p.index])) + p.offset;
   }
   for (const Bound::Patch& p : bound.output_patches) {
-    bound.pointers[p.at] = static_cast<std::byte*>(bytes_of(outputs[p.index])) + p.offset;
+    bound.pointers[p.at] = static_cast<std::byte*>(bytes_of(*outputs[p.index])) + p.offset;
   }
   run_steps(bound, control);
   const bool late = std::any_of(plan.outputs.begin(), plan.outputs.end(),
@@ -245,6 +254,21 @@ Value kept(const Value& value, const Lent& lent) {
   return Optional{std::make_shared<const Value>(kept(*std::get<Optional>(value).value, lent))};
 }
 
+// The tensor that a step left at `e`: its bytes are the run's, or of a constant of the plan.
+Tensor exported_tensor(const Exported& e, const Bound& bound, Inputs inputs, Outputs outputs) {
+  if (e.place.kind == Place::Kind::kConstant) {
+    const Tensor& constant = bound.plan->constants[e.place.index];
+    const auto at = static_cast<size_t>(constant.raw() - constant.buffer()->data());
+    return Tensor(e.spec.dtype, e.spec.dims, constant.buffer(), at + e.place.offset);
+  }
+  void* base = e.place.kind == Place::Kind::kInput    ? bytes_of(*inputs[e.place.index])
+               : e.place.kind == Place::Kind::kOutput ? bytes_of(*outputs[e.place.index])
+                                                      : const_cast<std::byte*>(bound.arena);
+  const auto bytes = static_cast<size_t>(byte_size(e.spec.dtype, element_count(e.spec.dims)));
+  return Tensor(e.spec.dtype, e.spec.dims,
+                Buffer::borrow(static_cast<std::byte*>(base) + e.place.offset, bytes));
+}
+
 // Copies what the model's constants, the caller's inputs or another output share with the value:
 // whoever gets it may write to it.
 void own(Value& value, bool shared = false) {
@@ -265,74 +289,58 @@ void own(Value& value, bool shared = false) {
   }
 }
 
+// Fills the tensor given for an output, or sets the output; returns whether it did the latter.
+bool hand_over(const std::string& name, const Value& made, const Lent& lent, Value& output) {
+  const Tensor* t = std::get_if<Tensor>(&output);
+  if (t == nullptr || !t->defined()) {
+    output = kept(made, lent);
+    return true;
+  }
+  const Tensor& from = made.tensor();
+  copy_elements(from, *given_for(name, from.dtype(), from.dims(), output));
+  return false;
+}
+
 }  // namespace
 
 // The nodes whose shapes follow from data, then what depends on them.
-void Execution::run_late(const Bound& bound, std::span<const Value> inputs,
-                         std::span<Value> outputs, const RunControl* control) {
+void Execution::run_late(const Bound& bound, Inputs inputs, Outputs outputs,
+                         const RunControl* control) {
   const std::shared_ptr<const Plan> plan = bound.plan;  // `bound` may be evicted by a nested run
   const Graph& graph = *plan->graph;
   const DepthScope deeper(depth_);
   std::vector<Value> values(graph.value_count());
-  std::vector<const Buffer*> lent;
-  for (size_t i = 0; i < inputs.size(); ++i) values[graph.inputs()[i].index] = inputs[i];
+  Lent lent;
+  for (size_t i = 0; i < inputs.size(); ++i) values[graph.inputs()[i].index] = *inputs[i];
   for (const Exported& e : plan->exported) {
-    void* data = nullptr;
-    switch (e.place.kind) {
-      case Place::Kind::kArena: data = const_cast<std::byte*>(bound.arena) + e.place.offset; break;
-      case Place::Kind::kInput:
-        data = static_cast<std::byte*>(bytes_of(inputs[e.place.index])) + e.place.offset;
-        break;
-      case Place::Kind::kOutput:
-        data = static_cast<std::byte*>(bytes_of(outputs[e.place.index])) + e.place.offset;
-        break;
-      case Place::Kind::kConstant:
-        values[e.value.index] =
-            Tensor(e.spec.dtype, e.spec.dims, plan->constants[e.place.index].buffer(),
-                   static_cast<size_t>(plan->constants[e.place.index].raw() -
-                                       plan->constants[e.place.index].buffer()->data()) +
-                       e.place.offset);
-        continue;
-      case Place::Kind::kNone: continue;
-    }
-    const auto bytes = static_cast<size_t>(byte_size(e.spec.dtype, element_count(e.spec.dims)));
-    const std::shared_ptr<Buffer> bytes_lent = Buffer::borrow(data, bytes);
-    lent.push_back(bytes_lent.get());
-    values[e.value.index] = Tensor(e.spec.dtype, e.spec.dims, bytes_lent);
+    if (e.place.kind == Place::Kind::kNone) continue;
+    const Tensor t = exported_tensor(e, bound, inputs, outputs);
+    if (e.place.kind != Place::Kind::kConstant) lent.push_back(t.buffer().get());
+    values[e.value.index] = t;
   }
   run_dynamic(plan, values, control);
-  if (plan->rest) {
-    std::vector<Value> rest_in;
-    for (ValueId v : plan->rest_inputs) rest_in.push_back(values[v.index]);
-    std::vector<Value> rest_out(plan->rest->outputs().size());
-    run(plan->rest, rest_in, rest_out, control);
-    for (const auto& [from, to] : plan->rest_outputs) {
-      values[graph.outputs()[to].value.index] = std::move(rest_out[from]);
-    }
-  }
-  std::vector<size_t> set;
+  if (plan->rest) run_rest(*plan, values, control);
+  std::vector<Value*> set;
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (plan->outputs[i].is_static) continue;
-    const Value& made = values[graph.outputs()[i].value.index];
-    const Value& loose =
-        made.empty() ? Value(graph.value(graph.outputs()[i].value).constant) : made;
-    Tensor* given = std::get_if<Tensor>(&outputs[i]);
-    if (given != nullptr && given->defined()) {
-      const Tensor& from = loose.tensor();
-      TREADLE_CHECK(given->dtype() == from.dtype() && given->dims() == from.dims(),
-                    kInvalidArgument, "output '", graph.outputs()[i].name, "' is ",
-                    dtype_name(from.dtype()), shape_text(from.dims()),
-                    " in this run, the buffer given for it is ", dtype_name(given->dtype()),
-                    shape_text(given->dims()));
-      copy_elements(from, *given);
-    } else {
-      outputs[i] = kept(loose, lent);
-      set.push_back(i);
-    }
+    const ValueId id = graph.outputs()[i].value;
+    Value& made = values[id.index];
+    if (made.empty()) made = graph.value(id).constant;
+    if (hand_over(graph.outputs()[i].name, made, lent, *outputs[i])) set.push_back(outputs[i]);
   }
   if (depth_ > 1) return;  // a body's results go to the nodes behind it
   values.clear();
-  for (size_t i : set) own(outputs[i]);
+  for (Value* output : set) own(*output);
+}
+
+void Execution::run_rest(const Plan& plan, std::vector<Value>& values, const RunControl* control) {
+  std::vector<const Value*> in;
+  for (ValueId v : plan.rest_inputs) in.push_back(&values[v.index]);
+  std::vector<Value> results(plan.rest->outputs().size());
+  run(plan.rest, in, pointers_to(results), control);
+  for (const auto& [from, to] : plan.rest_outputs) {
+    values[plan.graph->outputs()[to].value.index] = std::move(results[from]);
+  }
 }
 
 void Execution::run_dynamic(const std::shared_ptr<const Plan>& plan, std::vector<Value>& values,
@@ -370,11 +378,13 @@ std::vector<Value> Execution::run_node(const Graph& graph, const Node& node,
       context.captures.emplace_back();
       for (ValueId v : s.captures) context.captures.back().push_back(value_of(v));
     }
-    context.run_body_with = [this, control](const Subgraph& body, std::vector<Value> formals,
+    context.run_body_with = [this, control](const Subgraph& body, const std::vector<Value>& formals,
                                             const std::vector<Value>& captures) {
-      formals.insert(formals.end(), captures.begin(), captures.end());
+      std::vector<const Value*> given;
+      for (const Value& v : formals) given.push_back(&v);
+      for (const Value& v : captures) given.push_back(&v);
       std::vector<Value> results(body.graph->outputs().size());
-      run(body.graph, formals, results, control);
+      run(body.graph, given, pointers_to(results), control);
       return results;
     };
     node.op->eval(context);

@@ -46,25 +46,29 @@ class Profile {
   double total_ = 0;
 };
 
+using Inputs = std::span<const Value* const>;
+using Outputs = std::span<Value* const>;
+
 class Execution {
  public:
   Execution(const Model& model, int threads) : model_(model), threads_(threads) {}
-  // Runs a graph; outputs[i] that is a defined tensor is filled in place, the
-  // others are set. `control` may be null.
-  void run(const std::shared_ptr<const Graph>& graph, std::span<const Value> inputs,
-           std::span<Value> outputs, const RunControl* control);
+  // Runs a graph on the calling thread and its OpenMP team; *outputs[i] that is
+  // a defined tensor is filled in place, the others are set. `control` may be
+  // null. Errors name the node.
+  void run(const std::shared_ptr<const Graph>& graph, Inputs inputs, Outputs outputs,
+           const RunControl* control);
   std::optional<Profile> profile;  // there while runs are measured
   size_t arena_bytes() const;
   void clear();
 
  private:
-  Bound& bind(const std::shared_ptr<const Graph>& graph, std::span<const Value> inputs);
+  Bound& bind(const std::shared_ptr<const Graph>& graph, Inputs inputs);
   void resolve(Bound& bound);
   void run_steps(const Bound& bound, const RunControl* control);
-  void run_late(const Bound& bound, std::span<const Value> inputs, std::span<Value> outputs,
-                const RunControl* control);
+  void run_late(const Bound& bound, Inputs inputs, Outputs outputs, const RunControl* control);
   void run_dynamic(const std::shared_ptr<const Plan>& plan, std::vector<Value>& values,
                    const RunControl* control);
+  void run_rest(const Plan& plan, std::vector<Value>& values, const RunControl* control);
   std::vector<Value> run_node(const Graph& graph, const Node& node, std::vector<Value>& values,
                               const RunControl* control);
   std::byte* arena(size_t depth, size_t bytes);

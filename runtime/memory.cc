@@ -8,7 +8,13 @@
 namespace treadle {
 namespace {
 
-size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+// Where a buffer ends, in whole lines.
+size_t end_of(size_t offset, size_t bytes) {
+  size_t end;
+  TREADLE_CHECK(!__builtin_add_overflow(offset, bytes, &end) && end <= SIZE_MAX - kAlignment,
+                kLimit, "buffers of more than 2^64 bytes");
+  return (end + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 }  // namespace
 
@@ -25,15 +31,15 @@ size_t place_buffers(std::vector<Lifetime>& buffers) {
     for (size_t j : placed) {
       const Lifetime& other = buffers[j];
       if (other.last < buffer.first || buffer.last < other.first) continue;
-      if (offset + aligned(buffer.bytes) <= other.offset) break;
-      offset = std::max(offset, other.offset + aligned(other.bytes));
+      if (end_of(offset, buffer.bytes) <= other.offset) break;
+      offset = std::max(offset, end_of(other.offset, other.bytes));
     }
     buffer.offset = offset;
     const auto at =
         std::upper_bound(placed.begin(), placed.end(), offset,
                          [&](size_t value, size_t j) { return value < buffers[j].offset; });
     placed.insert(at, i);
-    arena = std::max(arena, offset + aligned(buffer.bytes));
+    arena = std::max(arena, end_of(offset, buffer.bytes));
   }
   return arena;
 }

@@ -20,10 +20,18 @@ std::shared_ptr<const Model> Model::create(Graph graph, const ModelOptions& opti
 
 namespace {
 
-[[noreturn]] void unknown_name(std::string_view what, std::string_view name,
-                               const std::vector<std::string>& names) {
+// The position of `name` among `count` names; kInvalidArgument when it is none of them.
+template <class NameOf>
+size_t find_name(std::string_view what, std::string_view name, size_t count, NameOf name_of) {
+  for (size_t i = 0; i < count; ++i) {
+    if (name_of(i) == name) return i;
+  }
+  std::vector<std::string> names;
   std::string list;
-  for (const std::string& n : names) list += (list.empty() ? "'" : ", '") + n + "'";
+  for (size_t i = 0; i < count; ++i) {
+    names.push_back(name_of(i));
+    list += cat(i == 0 ? "'" : ", '", names.back(), "'");
+  }
   const std::string near = close_match(name, names);
   fail(Code::kInvalidArgument, "the model has no ", what, " '", name, "'",
        near.empty() ? "; it has " + list : "; did you mean '" + near + "'?");
@@ -32,21 +40,13 @@ namespace {
 }  // namespace
 
 size_t Model::find_input(std::string_view name) const {
-  std::vector<std::string> names;
-  for (size_t i = 0; i < input_count(); ++i) {
-    if (input(i).name == name) return i;
-    names.push_back(input(i).name);
-  }
-  unknown_name("input", name, names);
+  return find_name("input", name, input_count(),
+                   [this](size_t i) -> const std::string& { return input(i).name; });
 }
 
 size_t Model::find_output(std::string_view name) const {
-  std::vector<std::string> names;
-  for (size_t i = 0; i < output_count(); ++i) {
-    if (output_name(i) == name) return i;
-    names.push_back(output_name(i));
-  }
-  unknown_name("output", name, names);
+  return find_name("output", name, output_count(),
+                   [this](size_t i) -> const std::string& { return output_name(i); });
 }
 
 }  // namespace treadle

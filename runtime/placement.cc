@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/describe.h"
 #include "runtime/planner.h"
 
 namespace treadle {
@@ -236,7 +237,7 @@ class Placer {
     StepInfo info = d_.drafts[c.draft].info;
     info.kernel = "memcpy";
     info.backend = "runtime";
-    info.bytes = static_cast<int64_t>(2 * bytes);
+    info.bytes = capped_mul(2, static_cast<int64_t>(bytes));
     plan_.infos.push_back(std::move(info));
     plan_.steps.push_back(std::move(step));
   }

@@ -4,45 +4,12 @@
 
 #include <algorithm>
 
+#include "runtime/describe.h"
 #include "runtime/planner.h"
 #include "runtime/views.h"
 
 namespace treadle {
 namespace {
-
-int64_t spec_bytes(const TensorSpec& spec) {
-  return spec.present() ? byte_size(spec.dtype, element_count(spec.dims)) : 0;
-}
-
-StepInfo describe_node(const Node& node) {
-  StepInfo info;
-  info.node = node.name;
-  info.op = node.op->full_name();
-  info.origins = node.origins.empty() ? std::vector<std::string>{node.name} : node.origins;
-  return info;
-}
-
-StepInfo describe_dynamic(const Node& node) {
-  StepInfo info = describe_node(node);
-  info.backend = "reference";
-  info.reason = "its shapes depend on data";
-  return info;
-}
-
-StepInfo describe_step(const NodeSpec& spec) {
-  StepInfo info = describe_node(*spec.node);
-  for (const TensorSpec& t : spec.inputs) {
-    info.shapes += (info.shapes.empty() ? "" : " ") + (t.present() ? shape_text(t.dims) : "-");
-    info.bytes += spec_bytes(t);
-  }
-  info.shapes += " ->";
-  for (const TensorSpec& t : spec.outputs) {
-    info.shapes += " " + (t.present() ? shape_text(t.dims) : "-");
-    info.bytes += spec_bytes(t);
-  }
-  info.multiply_adds = multiply_adds(spec);
-  return info;
-}
 
 class Planner {
  public:
@@ -173,7 +140,7 @@ class Planner {
     draft.info.backend = backend_.name();
     draft.info.kernel = reorder.name;
     draft.info.shapes = shape_text(to.dims);
-    draft.info.bytes = 2 * spec_bytes(to);
+    draft.info.bytes = capped_mul(2, byte_size(to.dtype, element_count(to.dims)));
     draft.compiled = std::move(reorder);
     draft.inputs = {from};
     draft.outputs = {slot};
@@ -340,19 +307,25 @@ bool same_type(const Type& a, const Type& b) {
 }
 }  // namespace
 
-std::shared_ptr<const Plan> PlanCache::get(const PlanRequest& request) {
+std::shared_ptr<const Plan> PlanCache::find(const PlanRequest& request) {
   const std::lock_guard lock(mutex_);
   const auto it = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) {
     return e.graph == request.graph.get() && e.threads == request.threads &&
            std::equal(e.types.begin(), e.types.end(), request.inputs.begin(), request.inputs.end(),
                       [](const Type& t, const Known& k) { return same_type(t, k.type); });
   });
-  if (it != entries_.end()) {
-    entries_.splice(entries_.begin(), entries_, it);
-    return it->plan;
-  }
+  if (it == entries_.end()) return nullptr;
+  entries_.splice(entries_.begin(), entries_, it);
+  return it->plan;
+}
+
+std::shared_ptr<const Plan> PlanCache::get(const PlanRequest& request) {
+  if (auto plan = find(request)) return plan;
+  // Not under the lock: planning takes long, and other sessions go on meanwhile.
   Entry entry{request.graph.get(), request.threads, {}, make_plan(request)};
   for (const Known& k : request.inputs) entry.types.push_back(k.type);
+  if (auto plan = find(request)) return plan;  // another session was quicker
+  const std::lock_guard lock(mutex_);
   entries_.push_front(std::move(entry));
   while (entries_.size() > capacity_) entries_.pop_back();
   return entries_.front().plan;

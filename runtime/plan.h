@@ -3,7 +3,6 @@
 #pragma once
 
 #include <list>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -78,6 +77,7 @@ std::shared_ptr<const Plan> make_plan(const PlanRequest& request);
 class PlanCache {
  public:
   explicit PlanCache(size_t capacity) : capacity_(capacity) {}
+  // The plan, made when there is none yet.
   std::shared_ptr<const Plan> get(const PlanRequest& request);
   void clear();
 
@@ -88,6 +88,7 @@ class PlanCache {
     std::vector<Type> types;
     std::shared_ptr<const Plan> plan;
   };
+  std::shared_ptr<const Plan> find(const PlanRequest& request);
   std::mutex mutex_;
   std::list<Entry> entries_;  // most recently used first
   size_t capacity_;

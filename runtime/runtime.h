@@ -5,8 +5,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -98,6 +96,13 @@ struct MemoryInfo {
   size_t packed_bytes = 0;
 };
 
+// What a plan will do. Steps that only the run can plan follow the others, with
+// the shapes that are known and a reason that says so; `memory` is without them.
+struct PlanInfo {
+  std::vector<StepInfo> steps;
+  MemoryInfo memory;
+};
+
 struct NamedValue {
   std::string name;
   Value value;
@@ -133,11 +138,13 @@ class Session {
   // static graph when all outputs are given.
   void run_into(std::span<const Value> inputs, std::span<Value> outputs,
                 const RunOptions& options = {});
+  // The same with values that lie apart.
+  void run_into(std::span<const Value* const> inputs, std::span<Value* const> outputs,
+                const RunOptions& options = {});
 
-  // The plan for the given input types (declared shapes where static): its
-  // steps and memory, without a run. kInvalidArgument when a shape is needed
-  // and missing.
-  std::vector<StepInfo> describe_plan(std::span<const Type> input_types);
+  // The plan for the given input types (declared shapes where static), without
+  // a run. kInvalidArgument when a shape is needed and missing.
+  PlanInfo describe_plan(std::span<const Type> input_types);
   MemoryInfo memory() const;  // of what has been planned so far
   // Starts or stops measuring each step of the runs; starting forgets earlier
   // times.
@@ -155,8 +162,12 @@ class Session {
   std::unique_ptr<Impl> impl_;
 };
 
+// The nodes of a graph and of its bodies, each once, with the shapes and
+// multiply-adds that follow from the input types. No kernel is chosen.
+std::vector<StepInfo> describe_nodes(const Graph& graph, std::span<const Type> input_types);
+
 // Multiply-adds of one node at concrete shapes (0 for operators that have
-// none).
+// none; at most INT64_MAX).
 int64_t multiply_adds(const NodeSpec& spec);
 
 }  // namespace treadle

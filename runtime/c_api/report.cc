@@ -51,7 +51,7 @@ std::vector<StepInfo> placement(treadle_session& session) {
     if (!types.back().shape) continue;
     for (Dim& d : *types.back().shape) d = d.known() ? d : Dim(1);
   }
-  return session.session->describe_plan(types);
+  return session.session->describe_plan(types).steps;
 }
 
 std::string memory_json(const MemoryInfo& m) {

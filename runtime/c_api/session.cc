@@ -1,49 +1,77 @@
 // Sessions: runs, reports, profiles.
 #include <cstdlib>
 #include <cstring>
+#include <span>
 
 #include "runtime/c_api/handles.h"
 
-using treadle::NamedValue;
 using treadle::Value;
 using treadle::c_api::guarded;
 using treadle::c_api::require;
 
 namespace {
 
-treadle::RunOptions run_options(const treadle_run_options* given) {
-  treadle::RunOptions options;
-  if (given == nullptr) return options;
-  const treadle_run_options read =
-      treadle::c_api::read_struct(*given, sizeof(treadle_run_options), "treadle_run_options");
+void take_options(const treadle_run_options* given, treadle::RunOptions& options) {
+  treadle_run_options read = {};
+  if (given != nullptr) {
+    read = treadle::c_api::read_struct(*given, sizeof(treadle_run_options), "treadle_run_options");
+  }
   options.timeout_seconds = read.timeout_seconds;
   options.cancel = read.cancel != nullptr ? &read.cancel->token : nullptr;
-  return options;
 }
 
-std::vector<Value> inputs_by_position(const treadle::Model& model, const char* const* names,
-                                      const treadle_value* const* tensors, size_t count) {
-  std::vector<Value> values(model.input_count());
+// What the calling thread's runs reuse, so that a repeated run allocates nothing.
+struct Scratch {
+  std::vector<const Value*> inputs;
+  std::vector<Value*> outputs;
+  treadle::RunOptions options;
+};
+
+void take_inputs(const treadle::Model& model, const char* const* names,
+                 const treadle_value* const* values, size_t count,
+                 std::vector<const Value*>& inputs) {
+  static const Value kNone;
+  inputs.assign(model.input_count(), &kNone);
   for (size_t i = 0; i < count; ++i) {
     require(names[i], "input_names[i]");
-    require(tensors[i], "inputs[i]");
-    Value& slot = values[model.find_input(names[i])];
-    TREADLE_CHECK(slot.empty(), kInvalidArgument, "input '", names[i], "' is given twice");
-    slot = tensors[i]->value;
+    require(values[i], "inputs[i]");
+    const Value*& slot = inputs[model.find_input(names[i])];
+    TREADLE_CHECK(slot == &kNone, kInvalidArgument, "input '", names[i], "' is given twice");
+    slot = &values[i]->value;
   }
-  return values;
 }
 
-void hand_out(std::vector<Value>& results, treadle_value** outputs) {
-  std::vector<std::unique_ptr<treadle_value>> made(results.size());
-  for (size_t i = 0; i < results.size(); ++i) {
-    if (outputs[i] != nullptr) continue;
-    made[i] = std::make_unique<treadle_value>(treadle_value{std::move(results[i])});
+// New handles for the outputs that have none, kept when the run succeeds.
+class NewOutputs {
+ public:
+  NewOutputs(const char* const* names, treadle_value** outputs, size_t count, Scratch& scratch)
+      : outputs_(outputs, count) {
+    scratch.outputs.clear();
+    for (size_t i = 0; i < count; ++i) {
+      require(names[i], "output_names[i]");
+      treadle_value* value = outputs[i];
+      if (value == nullptr) {
+        made_.push_back(std::make_unique<treadle_value>());
+        value = made_.back().get();
+      } else {
+        TREADLE_CHECK(value->value.is_tensor(), kInvalidArgument, "the value given for output '",
+                      names[i], "' is no tensor: give a tensor to be filled, or null");
+      }
+      scratch.outputs.push_back(&value->value);
+    }
+    scratch.options.outputs.assign(names, names + count);
   }
-  for (size_t i = 0; i < results.size(); ++i) {
-    if (made[i]) outputs[i] = made[i].release();
+  void keep() {
+    size_t next = 0;
+    for (treadle_value*& output : outputs_) {
+      if (output == nullptr) output = made_[next++].release();
+    }
   }
-}
+
+ private:
+  std::span<treadle_value*> outputs_;
+  std::vector<std::unique_ptr<treadle_value>> made_;
+};
 
 }  // namespace
 
@@ -77,21 +105,12 @@ treadle_status treadle_session_run(treadle_session* session, const char* const* 
     TREADLE_CHECK(output_count > 0, kInvalidArgument, "no output is wanted");
     require(output_names, "output_names");
     require(outputs, "outputs");
-    treadle::RunOptions run = run_options(options);
-    const treadle::Model& model = *session->model;
-    bool all = output_count == model.output_count();
-    for (size_t i = 0; i < output_count; ++i) {
-      require(output_names[i], "output_names[i]");
-      all = all && model.output_name(i) == output_names[i];
-    }
-    if (!all) run.outputs.assign(output_names, output_names + output_count);
-    const std::vector<Value> values = inputs_by_position(model, input_names, inputs, input_count);
-    std::vector<Value> results(output_count);
-    for (size_t i = 0; i < output_count; ++i) {
-      if (outputs[i] != nullptr) results[i] = outputs[i]->value;
-    }
-    session->session->run_into(values, results, run);
-    hand_out(results, outputs);
+    thread_local Scratch scratch;
+    take_options(options, scratch.options);
+    take_inputs(*session->model, input_names, inputs, input_count, scratch.inputs);
+    NewOutputs made(output_names, outputs, output_count, scratch);
+    session->session->run_into(scratch.inputs, scratch.outputs, scratch.options);
+    made.keep();
   });
 }
 

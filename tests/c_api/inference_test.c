@@ -159,6 +159,43 @@ static void test_run(treadle_session* session, int64_t rows) {
   free(y);
 }
 
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+extern void* __libc_malloc(size_t size);
+static _Thread_local int counting, calls;
+__attribute__((visibility("default"))) void* malloc(size_t size) {
+  calls += counting;
+  return __libc_malloc(size);
+}
+
+/* A repeated run into given outputs allocates nothing, whatever its options. */
+static void test_allocation(treadle_session* session) {
+  const int64_t dims[2] = {2, 3};
+  const char *in[] = {"x"}, *out[] = {"y"};
+  treadle_value *x = NULL, *y = NULL;
+  treadle_cancel* cancel = NULL;
+  CHECK(treadle_tensor_create(TREADLE_FLOAT, dims, 2, &x) == TREADLE_OK);
+  counting = 1;
+  CHECK(treadle_tensor_create(TREADLE_FLOAT, dims, 2, &y) == TREADLE_OK);
+  counting = 0;
+  CHECK(calls > 0); /* they are counted */
+  CHECK(treadle_cancel_create(&cancel) == TREADLE_OK);
+  const treadle_run_options options = {sizeof options, 100, cancel};
+  calls = 0;
+  for (int i = 0; i < 4; ++i) {
+    counting = i == 3;
+    CHECK(treadle_session_run(session, in, (const treadle_value* const*)&x, 1, out, &y, 1,
+                              &options) == TREADLE_OK);
+  }
+  counting = 0;
+  CHECK(calls == 0);
+  treadle_value_release(x);
+  treadle_value_release(y);
+  treadle_cancel_release(cancel);
+}
+#else
+static void test_allocation(treadle_session* session) { (void)session; }
+#endif
+
 static void test_misuse(treadle_session* session) {
   const char* in[] = {"x"};
   const char* wrong[] = {"z"};
@@ -239,6 +276,22 @@ static void test_values(void) {
   CHECK(treadle_value_kind(NULL) == TREADLE_NONE);
 }
 
+/* An output slot is null or a tensor. */
+static void test_wrong_slot(treadle_session* session) {
+  const int64_t dims[2] = {1, 3};
+  const char *in[] = {"x"}, *out[] = {"y"};
+  treadle_value *x = NULL, *slot = NULL;
+  CHECK(treadle_tensor_create(TREADLE_FLOAT, dims, 2, &x) == TREADLE_OK);
+  CHECK(treadle_sequence_create(NULL, 0, &slot) == TREADLE_OK);
+  treadle_value* const sequence = slot;
+  CHECK(treadle_session_run(session, in, (const treadle_value* const*)&x, 1, out, &slot, 1, NULL) ==
+        TREADLE_INVALID_ARGUMENT);
+  CHECK(slot == sequence && treadle_value_kind(slot) == TREADLE_SEQUENCE);
+  CHECK(strstr(treadle_last_error(), "'y'") != NULL);
+  treadle_value_release(slot);
+  treadle_value_release(x);
+}
+
 static void test_reports(treadle_session* session) {
   const char* kinds[] = {"placement", "passes", "memory", "profile"};
   char* json = NULL;
@@ -268,6 +321,8 @@ int main(void) {
   treadle_model_release(model); /* the session keeps what it needs */
   for (int64_t rows = 0; rows < 5; ++rows) test_run(session, rows);
   test_misuse(session);
+  test_wrong_slot(session);
+  test_allocation(session);
   test_cancel(session);
   test_values();
   test_reports(session);

@@ -17,6 +17,13 @@ except ImportError as missing:
 TOOL = os.environ["TREADLE_TOOL"]
 
 MODELS = {
+    "norank": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[] x) => (float[] y) { y = Relu(x) }""",
+    "nonzero": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[4] x) => (float[M, M] y) { i = NonZero(x) f = Cast <to = 1> (i) t = Transpose(f) y = MatMul(t, f) }""",
+    "square": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[64, 64] x) => (float[64, 64] y) {
+        a = Softmax(x) b = Softmax <axis = 0> (x) c = MatMul(a, b) y = Softmax(c) }""",
     "add": """<ir_version: 8, opset_import: ["" : 17]>
       g (float[N, 3] x, float[N, 3] y) => (float[N, 3] sum, float[N, 3] act) { sum = Add(x, y) act = Relu(sum) }""",
     "gather": """<ir_version: 8, opset_import: ["" : 17]>
@@ -203,6 +210,12 @@ CASES = [
     ("inspect add.onnx --show placement", 0, ["cpu"]),
     ("inspect add.onnx --show passes", 0, ["nodes"]),
     ("inspect add.onnx --show memory", 0, ["arena"]),
+    ("inspect square.onnx", 0, ["multiply-adds  0.262 M"]),
+    ("inspect norank.onnx", 0, ["Relu", "nodes"]),
+    ("inspect norank.onnx --json", 0, ["needs a shape"]),
+    ("inspect norank.onnx --show placement", 4, ["'x' needs a shape"]),
+    ("inspect norank.onnx --show placement --shape x:2x3", 0, ["Relu"]),
+    ("inspect nonzero.onnx --show placement", 0, ["NonZero", "shapes depend on data", "MatMul", "planned in the run"]),
     ("inspect add.onnx --show colours", 2, ["colours"]),
     ("inspect loop.onnx --show placement", 0, ["Loop", "shapes depend on data"]),
     ("inspect add.onnx --dot add.dot", 0, []),
@@ -255,6 +268,9 @@ def main():
                 assert done.returncode == 0 and isinstance(json.loads(done.stdout), dict)
             except (AssertionError, json.JSONDecodeError) as e:
                 fail(f"`treadle {line}`: {e!r}\n{done.stdout[:400]}{done.stderr}")
+        memory = json.loads(call("inspect square.onnx --json", folder).stdout)["memory"]
+        if memory["arena"] < 64 * 64 * 4:
+            fail("two tensors of 64 x 64 floats need an arena, told", memory)
         if (folder / "q.npz").exists():
             q = np.load(folder / "q.npz")["q"]
             if q.tolist() != [np.iinfo(np.int32).min, 0, -3]:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "graph/builder.h"
+#include "graph/text.h"
 #include "runtime/runtime.h"
 
 namespace treadle {
@@ -47,6 +48,19 @@ inline Graph data_dependent() {
   g.add_output("picked", b.op("Neg", {picked}));
   g.add_output("doubled", doubled);
   return g;
+}
+
+// Runs until it is stopped.
+inline Graph endless() {
+  return parse(R"(g (float x) => (float y)
+    <bool on = {1}>
+  {
+    y = Loop ("", on, x) <
+      body = b (int64 i, bool going, float v) => (bool more, float next) {
+        more = Identity (going)
+        next = Neg (v)
+      }>
+  })");
 }
 
 }  // namespace treadle

@@ -73,5 +73,18 @@ TEST(Profile, LeavesCancellingAndErrorsAsTheyAre) {
   EXPECT_NE(failure(3).find("cancelled"), std::string::npos);
 }
 
+TEST(Profile, LeavesTheTimeoutAsItIs) {
+  Session session(Model::create(endless(), raw()), {1});
+  session.profile(true);
+  RunOptions options;
+  options.timeout_seconds = 0.05;
+  try {
+    session.run(std::vector<NamedValue>{{"x", ramp({})}}, options);
+    ADD_FAILURE() << "it ended";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), Code::kTimeout);
+  }
+}
+
 }  // namespace
 }  // namespace treadle

@@ -55,7 +55,7 @@ TEST(Session, ConcatChainsAreGatheredInPlace) {
   const Graph g = dense_chain(16);
   expect_same(g, {ramp({1, 16, 4, 4})}, raw(), 1);
   Session session(Model::create(g.clone(), raw()), {1});
-  for (const StepInfo& s : session.describe_plan({})) {
+  for (const StepInfo& s : session.describe_plan({}).steps) {
     EXPECT_TRUE(s.op != "Concat" && s.op != "copy") << s.op << " " << s.kernel;
   }
 }
@@ -287,6 +287,35 @@ TEST(Session, ManySessionsShareAModelAtTheSameTime) {
   }
   for (std::thread& t : threads) t.join();
   EXPECT_EQ(wrong, 0);
+}
+
+TEST(Session, IsBusyForEveryOtherCallWhileItRuns) {
+  Session session(Model::create(endless(), raw()), {1});
+  CancelToken cancel;
+  std::atomic<bool> ended{false};
+  std::thread runner([&] {
+    RunOptions options;
+    options.cancel = &cancel;
+    EXPECT_THROW(session.run(std::vector<NamedValue>{{"x", ramp({})}}, options), Error);
+    ended = true;
+  });
+  auto is_busy = [](const auto& call) {
+    try {
+      call();
+    } catch (const Error& e) {
+      return e.code() == Code::kBusy;
+    }
+    return false;
+  };
+  while (!ended && !is_busy([&] { session.memory(); })) std::this_thread::yield();
+  EXPECT_TRUE(is_busy([&] { session.run(std::vector<NamedValue>{{"x", ramp({})}}); }));
+  EXPECT_TRUE(is_busy([&] { session.describe_plan({}); }));
+  EXPECT_TRUE(is_busy([&] { session.profile(true); }));
+  EXPECT_TRUE(is_busy([&] { session.profile(); }));
+  EXPECT_TRUE(is_busy([&] { session.trim(); }));
+  cancel.cancel();
+  runner.join();
+  EXPECT_NO_THROW(session.trim());
 }
 
 TEST(Session, AChildForkedAfterAParallelRunCanRun) {

@@ -53,14 +53,17 @@ void write_dot(const std::string& path, const Graph& graph) {
   write_file(path, dot + "}\n");
 }
 
-// The plan's steps where every input shape is known or given; the reason why not otherwise.
-std::vector<StepInfo> plan_steps(const std::shared_ptr<const Model>& model, const Args& args,
-                                 MemoryInfo& memory) {
+PlanInfo plan(const std::shared_ptr<const Model>& model, const Args& args) {
   Session session(model, session_options(args));
-  const std::vector<Type> types = input_types(*model, args, true);
-  std::vector<StepInfo> steps = session.describe_plan(types);
-  memory = session.memory();
-  return steps;
+  return session.describe_plan(input_types(*model, args, true));
+}
+
+int64_t multiply_adds(const Model& model, const Args& args) {
+  int64_t sum = 0;
+  for (const StepInfo& s : describe_nodes(model.graph(), input_types(model, args, true))) {
+    if (__builtin_add_overflow(sum, s.multiply_adds, &sum)) return INT64_MAX;
+  }
+  return sum;
 }
 
 void show_passes(const Model& model, Json* json) {
@@ -130,10 +133,17 @@ void show_memory(const MemoryInfo& memory) {
               static_cast<double>(memory.packed_bytes) / 1e6);
 }
 
-int64_t total_multiply_adds(const std::vector<StepInfo>& steps) {
-  int64_t sum = 0;
-  for (const StepInfo& s : steps) sum += s.multiply_adds;
-  return sum;
+void add_plan(const std::shared_ptr<const Model>& model, const Args& args, Json& json) {
+  try {
+    const PlanInfo info = plan(model, args);
+    json["memory"] = {{"arena", info.memory.arena_bytes},
+                      {"weights", info.memory.constant_bytes},
+                      {"packed", info.memory.packed_bytes}};
+    for (const StepInfo& s : info.steps) json["steps"].push_back(step_json(s));
+  } catch (const Error& e) {  // a shape is needed that only --shape can give
+    if (e.code() != Code::kInvalidArgument) throw;
+    json["not_planned"] = e.what();
+  }
 }
 
 }  // namespace
@@ -147,29 +157,24 @@ int run_inspect(const Args& args) {
   const Graph original = load_graph(args.positional[0], args);
   const auto model = Model::create(original.clone(), model_options(args));
   if (args.has("dot")) write_dot(args.text("dot"), model->graph());
-  MemoryInfo memory;
-  const std::vector<StepInfo> steps = plan_steps(model, args, memory);
   if (args.has("json")) {
     Json json = summary_json(*model, original);
-    json["multiply_adds"] = total_multiply_adds(steps);
-    json["memory"] = {{"arena", memory.arena_bytes},
-                      {"weights", memory.constant_bytes},
-                      {"packed", memory.packed_bytes}};
-    for (const StepInfo& s : steps) json["steps"].push_back(step_json(s));
+    json["multiply_adds"] = multiply_adds(*model, args);
+    add_plan(model, args, json);
     show_passes(*model, &json);
     print_json(json);
   } else if (part == "passes") {
     show_passes(*model, nullptr);
   } else if (part == "memory") {
-    show_memory(memory);
+    show_memory(plan(model, args).memory);
   } else if (part == "layers" || part == "placement") {
-    show_steps(steps, part == "placement");
+    show_steps(plan(model, args).steps, part == "placement");
   } else if (part == "ops") {
     for (const auto& [op, n] : count(original).ops)
       std::printf("%6lld  %s\n", static_cast<long long>(n), op.c_str());
   } else {
     show_summary(*model, original);
-    std::printf("multiply-adds  %.3f M\n", static_cast<double>(total_multiply_adds(steps)) / 1e6);
+    std::printf("multiply-adds  %.3f M\n", static_cast<double>(multiply_adds(*model, args)) / 1e6);
   }
   return kExitOk;
 }

@@ -1,0 +1,90 @@
+// What a plan says about itself before it runs.
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "graph/text.h"
+#include "tests/runtime/graphs.h"
+
+namespace treadle {
+namespace {
+
+const StepInfo& step_of(const PlanInfo& plan, const std::string& op) {
+  for (const StepInfo& s : plan.steps) {
+    if (s.op == op) return s;
+  }
+  fail(Code::kInternal, "no step ", op);
+}
+
+TEST(Describe, NamesWhatWaitsForData) {
+  Session session(Model::create(data_dependent(), raw()), {1});
+  const Type x = floats({40});
+  const PlanInfo plan = session.describe_plan({&x, 1});
+  EXPECT_EQ(step_of(plan, "Add").backend, "cpu");
+  EXPECT_EQ(step_of(plan, "NonZero").reason, "its shapes depend on data");
+  EXPECT_EQ(step_of(plan, "Gather").reason, "planned in the run");
+  EXPECT_EQ(step_of(plan, "Neg").reason, "planned in the run");
+}
+
+TEST(Describe, CountsWhatIsInBodies) {
+  Session session(
+      Model::create(parse(R"(g (bool c, float[2, 3] x, float[3, 5] w) => (float[a, b] y) {
+    y = If (c) <
+      then_branch = t () => (float[a, b] p) { p = MatMul (x, w) },
+      else_branch = e () => (float[a, b] q) { q = Identity (x) }>
+  })"),
+                    raw()),
+      {1});
+  const std::vector<Type> types{Type::tensor(DType::kBool, Shape{}), floats({2, 3}),
+                                floats({3, 5})};
+  const PlanInfo plan = session.describe_plan(types);
+  EXPECT_EQ(step_of(plan, "MatMul").multiply_adds, 2 * 3 * 5);
+  EXPECT_EQ(step_of(plan, "MatMul").shapes, "[2, 3] [3, 5] -> [2, 5]");
+  EXPECT_EQ(step_of(plan, "Identity").reason, "planned in the run");
+}
+
+TEST(Describe, KnowsTheArenaWithoutARun) {
+  Session session(Model::create(dense_chain(16), raw()), {1});
+  const size_t planned = session.describe_plan({}).memory.arena_bytes;
+  EXPECT_EQ(session.memory().arena_bytes, 0u);
+  session.run(std::vector<NamedValue>{{"x", ramp({1, 16, 4, 4})}});
+  EXPECT_GT(planned, 0u);
+  EXPECT_EQ(session.memory().arena_bytes, planned);
+}
+
+TEST(Describe, CountsThatDoNotFitAreCapped) {
+  Graph g;
+  Builder b(g);
+  const int64_t n = int64_t{1} << 30;
+  const ValueId x = g.add_input("x", floats({n, n}));
+  g.add_output("y", b.op("MatMul", {x, x}));
+  ModelOptions options = raw();
+  options.device = "reference";
+  Session session(Model::create(std::move(g), options), {1});
+  const PlanInfo plan = session.describe_plan({});
+  EXPECT_EQ(plan.steps[0].multiply_adds, std::numeric_limits<int64_t>::max());
+  EXPECT_EQ(plan.steps[0].bytes, std::numeric_limits<int64_t>::max());
+}
+
+// Buffers that add up to more than an address has bits.
+TEST(Describe, HugeBuffersAreRefused) {
+  Graph g;
+  Builder b(g);
+  ValueId x = g.add_input("x", floats({int64_t{1} << 60}));
+  const ValueId y = b.op("Softmax", {x});
+  const ValueId z = b.op("Softmax", {y});
+  const ValueId u = b.op("Softmax", {z});
+  g.add_output("y", b.op("Sum", {y, z, u, b.op("Softmax", {u})}));
+  ModelOptions options = raw();
+  options.device = "reference";
+  Session session(Model::create(std::move(g), options), {1});
+  try {
+    session.describe_plan({});
+    ADD_FAILURE() << "planned";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), Code::kLimit) << e.what();
+  }
+}
+
+}  // namespace
+}  // namespace treadle
