@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_set>
 
 #include "graph/builder.h"
 #include "graph/ops/op.h"
@@ -190,11 +191,10 @@ class Application {
   void label(const std::string& root_name) {
     std::sort(dead_.begin(), dead_.end());
     std::vector<std::string> origins;
+    std::unordered_set<std::string_view> seen;
     for (const auto& [id, names] : dead_) {
       for (const std::string& name : names) {
-        if (std::find(origins.begin(), origins.end(), name) == origins.end()) {
-          origins.push_back(name);
-        }
+        if (seen.insert(name).second) origins.push_back(name);
       }
     }
     for (NodeId id : added_) {

@@ -7,7 +7,8 @@ namespace treadle {
 namespace {
 
 constexpr size_t kMaxBounds = 32;
-constexpr size_t kMaxDepth = 128;
+constexpr size_t kMaxBodies = 128;  // within each other
+constexpr size_t kMaxDepth = 1024;  // these, and the rests behind data-dependent nodes
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
@@ -50,8 +51,9 @@ std::vector<Value*> pointers_to(std::vector<Value>& values) {
 
 class DepthScope {
  public:
-  explicit DepthScope(size_t& depth) : depth_(depth) {
-    TREADLE_CHECK(++depth_ <= kMaxDepth, kLimit, "control flow is nested deeper than ", kMaxDepth);
+  DepthScope(size_t& depth, size_t limit, const char* what) : depth_(depth) {
+    TREADLE_CHECK(depth < limit, kLimit, what, " deeper than ", limit);
+    ++depth_;
   }
   ~DepthScope() { --depth_; }
   DepthScope(const DepthScope&) = delete;
@@ -308,7 +310,7 @@ void Execution::run_late(const Bound& bound, Inputs inputs, Outputs outputs,
                          const RunControl* control) {
   const std::shared_ptr<const Plan> plan = bound.plan;  // `bound` may be evicted by a nested run
   const Graph& graph = *plan->graph;
-  const DepthScope deeper(depth_);
+  const DepthScope deeper(depth_, kMaxDepth, "data-dependent shapes are chained");
   std::vector<Value> values(graph.value_count());
   Lent lent;
   for (size_t i = 0; i < inputs.size(); ++i) values[graph.inputs()[i].index] = *inputs[i];
@@ -380,6 +382,7 @@ std::vector<Value> Execution::run_node(const Graph& graph, const Node& node,
     }
     context.run_body_with = [this, control](const Subgraph& body, const std::vector<Value>& formals,
                                             const std::vector<Value>& captures) {
+      const DepthScope inner(bodies_, kMaxBodies, "control flow is nested");
       std::vector<const Value*> given;
       for (const Value& v : formals) given.push_back(&v);
       for (const Value& v : captures) given.push_back(&v);

@@ -77,6 +77,7 @@ class Execution {
   const Model& model_;
   int threads_;
   size_t depth_ = 0;
+  size_t bodies_ = 0;  // running within each other
   std::vector<std::shared_ptr<Buffer>> arenas_;
   std::list<Bound> bounds_;  // most recently used first
 };

@@ -117,6 +117,22 @@ TEST(Session, ShapesFromDataAreFollowed) {
   }
 }
 
+TEST(Session, ShapesMayFollowFromDataManyTimesOver) {
+  Graph g;
+  Builder b(g);
+  ValueId x = g.add_input("x", floats({3}));
+  for (int i = 0; i < 200; ++i) {
+    const ValueId where = b.op("Squeeze", {b.op("NonZero", {x}), b.ints({0})});
+    x = b.op("Gather", {x, where});
+  }
+  g.add_output("y", x);
+  Session session(Model::create(std::move(g), raw()), {1});
+  const std::vector<Value> in{Tensor::of<float>({3}, {1, 0, 3})};
+  std::vector<Value> got(1);
+  session.run_into(in, got);
+  EXPECT_EQ(got[0].tensor(), Tensor::of<float>({2}, {1, 3}));
+}
+
 TEST(Session, OnlyWhatIsWantedIsComputed) {
   Graph g;
   Builder b(g);
