@@ -40,6 +40,36 @@ bool is_fixed(const Known& known) {
          is_static(*known.type.shape);
 }
 
+// What is known of each value. Where shapes do not fit (a branch that is never taken, sizes that were
+// guessed) only the declared types are.
+std::vector<Known> known_in(const Graph& graph, const std::vector<Known>& inputs) {
+  std::vector<Known> known(graph.value_count());
+  for (uint32_t i = 0; i < known.size(); ++i) {
+    const ValueDef& def = graph.value(ValueId{i});
+    known[i] = def.is_constant() ? known_constant(def.constant) : Known{def.type, {}, {}};
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) known[graph.inputs()[i].index] = inputs[i];
+  for (NodeId id : graph.topological_order()) {
+    const Node& node = graph.node(id);
+    std::vector<const Known*> in;
+    for (ValueId v : node.inputs) in.push_back(v.valid() ? &known[v.index] : nullptr);
+    std::vector<std::vector<Known>> captures;
+    for (const Subgraph& s : node.subgraphs) {
+      captures.emplace_back();
+      for (ValueId v : s.captures) captures.back().push_back(known[v.index]);
+    }
+    try {
+      std::vector<Known> out = infer_node(node, in, captures);
+      for (size_t i = 0; i < node.outputs.size(); ++i) {
+        if (node.outputs[i].valid()) known[node.outputs[i].index] = std::move(out[i]);
+      }
+    } catch (const Error&) {
+      continue;
+    }
+  }
+  return known;
+}
+
 class Lister {
  public:
   explicit Lister(std::string reason) : reason_(std::move(reason)) {}
@@ -65,17 +95,6 @@ class Lister {
   std::vector<StepInfo> steps;
 
  private:
-  // A branch may be wrong that is never taken: of its values only the declared types are known.
-  static std::vector<Known> known_in(const Graph& body, const std::vector<Known>& inputs) {
-    try {
-      return infer(body, inputs);
-    } catch (const Error&) {
-      std::vector<Known> known(body.value_count());
-      for (uint32_t i = 0; i < known.size(); ++i) known[i].type = body.value(ValueId{i}).type;
-      return known;
-    }
-  }
-
   void add(const Node& node, const std::vector<Known>& known) {
     StepInfo info = describe_node(node);
     info.reason = reason_;
@@ -126,13 +145,13 @@ std::vector<StepInfo> describe_nodes(const Graph& graph, std::span<const Type> i
   std::vector<Known> inputs;
   for (const Type& type : input_types) inputs.push_back({type, {}, {}});
   Lister lister("");
-  lister.list(graph, graph.topological_order(), infer(graph, inputs));
+  lister.list(graph, graph.topological_order(), known_in(graph, inputs));
   return std::move(lister.steps);
 }
 
 std::vector<StepInfo> describe_late(const Graph& graph, const std::vector<Known>& inputs) {
   const Partition parts = partition(graph, inputs);
-  const std::vector<Known> known = infer(graph, inputs);
+  const std::vector<Known> known = known_in(graph, inputs);
   Lister lister("planned in the run");
   for (NodeId id : parts.dynamic) lister.list_bodies(graph.node(id), known);
   lister.list(graph, parts.rest, known);

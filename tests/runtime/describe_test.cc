@@ -43,6 +43,21 @@ TEST(Describe, CountsWhatIsInBodies) {
   EXPECT_EQ(step_of(plan, "Identity").reason, "planned in the run");
 }
 
+// As when symbols are guessed to be 1: every branch may be wrong for the guess.
+TEST(Describe, ToleratesBranchesThatDoNotFit) {
+  const Graph g = parse(R"(g (bool c, float[1, n] x) => (float[a] y)
+    <float[2] w = {1, 2}, float[3] u = {1, 2, 3}>
+  {
+    y = If (c) <
+      then_branch = t () => (float[a] p) { p = MatMul (x, w) },
+      else_branch = e () => (float[a] q) { q = MatMul (x, u) }>
+  })");
+  const std::vector<Type> types{Type::tensor(DType::kBool, Shape{}), floats({1, 1})};
+  EXPECT_EQ(describe_nodes(g, types).size(), 3u);
+  Session session(Model::create(g.clone(), raw()), {1});
+  EXPECT_EQ(session.describe_plan(types).steps.size(), 3u);
+}
+
 TEST(Describe, KnowsTheArenaWithoutARun) {
   Session session(Model::create(dense_chain(16), raw()), {1});
   const size_t planned = session.describe_plan({}).memory.arena_bytes;
