@@ -41,6 +41,9 @@ Heads heads_of(const Attributes& a) {
   return h;
 }
 
+// Heads of query, keys and values side by side.
+int64_t packed_heads(const Heads& h) { return checked_add(h.query, checked_mul(2, h.key)); }
+
 void check_supported(const Node& n) {
   const Attributes& a = n.attributes;
   const bool whole = a.s("k_quant_type", "NONE") == "NONE" &&
@@ -54,7 +57,7 @@ void check_supported(const Node& n) {
 Values step_inputs(Builder& b, const Node& n, const Heads& h) {
   Values parts = {n.input(kQuery), n.input(kKey), n.input(kValue)};
   if (!parts[1].valid()) {
-    const int64_t size = known_size(b, parts[0], -1) / (h.query + 2 * h.key);
+    const int64_t size = known_size(b, parts[0], -1) / packed_heads(h);
     parts = split_last(b, parts[0], {h.query * size, h.key * size, h.key * size});
   }
   TREADLE_CHECK(parts[2].valid(), kInvalidModel, "the value is missing");
@@ -183,7 +186,7 @@ void infer_group_query_attention(InferContext& c) {
   const Shape& q = c.shape(kQuery);
   TREADLE_CHECK(q.size() == 3, kInvalidModel, "the query has shape ", shape_text(q),
                 ", expected rank 3");
-  const int64_t all = c.has(kKey) ? h.query : checked_add(h.query, checked_mul(2, h.key));
+  const int64_t all = c.has(kKey) ? h.query : packed_heads(h);
   const Dim size = Dim::floor_div(q[2], all);
   c.set_shape(0, {q[0], q[1], c.has(kKey) ? q[2] : size * h.query});
   Dim keys = c.values(kTotal) != nullptr && c.values(kTotal)->size() == 1

@@ -1,6 +1,6 @@
 // Operators of com.microsoft on quantized tensors and weights that are not elementwise:
-// MatMulNBits, QGemm, QLinearWhere, QLinearReduceMean, QLinearConv, NhwcMaxPool, QuantizeLinear and
-// DequantizeLinear, as graphs of standard ones.
+// MatMulNBits, GatherBlockQuantized, QGemm, QLinearWhere, QLinearReduceMean, QLinearConv, NhwcMaxPool,
+// QuantizeLinear and DequantizeLinear, as graphs of standard ones.
 #include "graph/ops/composite.h"
 #include "graph/ops/families.h"
 #include "graph/ops/microsoft.h"
@@ -35,26 +35,28 @@ ValueId first_columns(Builder& b, ValueId x, int64_t columns) {
   return b.op("Slice", {x, b.ints({0}), b.ints({columns}), b.ints({1})});
 }
 
-// [N, …] of the numbers packed in bytes, first in the low bits.
-ValueId unpacked(Builder& b, ValueId bytes, const Blocks& w) {
-  const ValueId rows = reshaped(b, bytes, {w.n, -1});
-  const int64_t each = 8 / w.bits;
-  if (each == 1) return rows;
+// The numbers of `bits` bits packed in bytes along the last axis, first in the low bits.
+ValueId unpacked(Builder& b, ValueId bytes, int64_t bits) {
+  const int64_t each = 8 / bits;
+  if (each == 1) return bytes;
   std::vector<uint8_t> shifts;
-  for (int64_t i = 0; i < each; ++i) shifts.push_back(static_cast<uint8_t>(i * w.bits));
+  for (int64_t i = 0; i < each; ++i) shifts.push_back(static_cast<uint8_t>(i * bits));
   const ValueId shift = b.constant(Tensor::of<uint8_t>({each}, shifts));
   const ValueId shifted =
-      b.op("BitShift", {b.op("Unsqueeze", {rows, b.ints({-1})}), shift}, {{"direction", "RIGHT"}});
-  const ValueId mask = b.scalar(DType::kUint8, static_cast<double>((1 << w.bits) - 1));
-  return reshaped(b, b.op("BitwiseAnd", {shifted, mask}), {w.n, -1});
+      b.op("BitShift", {b.op("Unsqueeze", {bytes, b.ints({-1})}), shift}, {{"direction", "RIGHT"}});
+  const ValueId mask = b.scalar(DType::kUint8, static_cast<double>((1 << bits) - 1));
+  std::vector<int64_t> shape(known_rank(b, bytes), 0);
+  shape.back() = -1;
+  return reshaped(b, b.op("BitwiseAnd", {shifted, mask}), shape);
 }
 
 // A zero point for each block, [N, blocks], or one for all.
 ValueId zero_of_blocks(Builder& b, ValueId given, const Blocks& w, DType dtype) {
   if (!given.valid()) return b.scalar(dtype, static_cast<double>(1 << (w.bits - 1)));
   const bool packed = b.type(given).dtype == DType::kUint8;
-  const ValueId each = packed ? first_columns(b, unpacked(b, given, w), w.count)
-                              : reshaped(b, given, {w.n, w.count});
+  const ValueId each =
+      packed ? first_columns(b, unpacked(b, reshaped(b, given, {w.n, -1}), w.bits), w.count)
+             : reshaped(b, given, {w.n, w.count});
   return cast(b, each, dtype);
 }
 
@@ -62,7 +64,7 @@ ValueId zero_of_blocks(Builder& b, ValueId given, const Blocks& w, DType dtype) 
 // folding the weights stays within bounds.
 ValueId dequantized_weights(Builder& b, const Node& n, const Blocks& w) {
   const DType dtype = b.type(n.input(0)).dtype;
-  ValueId codes = unpacked(b, n.input(1), w);
+  ValueId codes = unpacked(b, reshaped(b, n.input(1), {w.n, -1}), w.bits);
   ValueId scale = reshaped(b, n.input(2), {w.n, w.count});
   ValueId zero = zero_of_blocks(b, n.input(3), w, dtype);
   const ValueId block_of_column = n.input(4);
@@ -93,6 +95,61 @@ void infer_matmul_nbits(InferContext& c) {
   TREADLE_CHECK(!shape.empty() && (!shape.back().known() || shape.back().is(w.k)), kInvalidModel,
                 "A has shape ", shape_text(shape), ", expected ", w.k, " columns");
   shape.back() = w.n;
+  c.set_shape(0, shape);
+}
+
+// ---- GatherBlockQuantized -----------------------------------------------------------------------
+
+struct GatherAxes {
+  int64_t gather, quantized;
+};
+
+GatherAxes gather_axes(const Attributes& a, int64_t rank) {
+  const GatherAxes axes{resolve_axis(a.i("gather_axis", 0), rank),
+                        resolve_axis(a.i("quantize_axis", 1), rank)};
+  TREADLE_CHECK(axes.gather != axes.quantized, kUnsupported,
+                "gather_axis and quantize_axis are both ", axes.gather);
+  const int64_t bits = a.i("bits", 4);
+  TREADLE_CHECK(bits == 2 || bits == 4 || bits == 8, kUnsupported, "elements of ", bits, " bits");
+  return axes;
+}
+
+// Rows of the codes, scales and zero points are gathered, then put together. Bytes hold several
+// numbers, around the middle of their range where no zero point is given.
+Values gather_blocks(Builder& b, const Node& n) {
+  const Attributes& a = n.attributes;
+  const GatherAxes axes = gather_axes(a, static_cast<int64_t>(known_rank(b, n.input(0))));
+  const auto picked = [&](size_t input) {
+    if (!n.input(input).valid()) return ValueId{};
+    return b.op("Gather", {n.input(input), n.input(1)}, {{"axis", axes.gather}});
+  };
+  ValueId codes = picked(0);
+  const ValueId scale = picked(2);
+  ValueId zero = picked(3);
+  if (b.type(codes).dtype == DType::kUint8) {
+    const int64_t bits = a.i("bits", 4);
+    codes = unpacked(b, codes, bits);
+    if (zero.valid()) {
+      zero = b.op("Slice",
+                  {unpacked(b, zero, bits), b.ints({0}), size_of(b, scale, -1), b.ints({-1})});
+    } else {
+      const ValueId middle = b.scalar(DType::kInt32, static_cast<double>(1 << (bits - 1)));
+      codes = b.op("Sub", {cast(b, codes, DType::kInt32), middle});
+    }
+  }
+  const auto added = static_cast<int64_t>(known_rank(b, n.input(1))) - 1;
+  const int64_t axis = axes.quantized + (axes.quantized > axes.gather ? added : 0);
+  return {b.op("DequantizeLinear", zero.valid() ? Values{codes, scale, zero} : Values{codes, scale},
+               {{"axis", axis}, {"block_size", a.i("block_size", 128)}})};
+}
+
+void infer_gather_blocks(InferContext& c) {
+  const GatherAxes axes = gather_axes(c.attributes(), c.rank(0));
+  Shape data = c.shape(0);
+  if (c.dtype(0) == DType::kUint8) data.back() = data.back() * (8 / c.attributes().i("bits", 4));
+  Shape shape(data.begin(), data.begin() + axes.gather);
+  shape.insert(shape.end(), c.shape(1).begin(), c.shape(1).end());
+  shape.insert(shape.end(), data.begin() + axes.gather + 1, data.end());
   c.set_shape(0, shape);
 }
 
@@ -189,6 +246,14 @@ constexpr OpDef kRows[] = {
      .attributes = "K:i! N:i! accuracy_level:i=0 bits:i=4 block_size:i! weight_prepacked:i=0",
      .infer = infer_matmul_nbits,
      .decompose = matmul_nbits,
+     .domain = "com.microsoft"},
+    {.kind = "GatherBlockQuantized",
+     .inputs = "data:T1 indices:Tind scales:T2 zero_points?:T1",
+     .outputs = "output:T2",
+     .types = "T1=uint8,int4,uint4 T2=float,float16,bfloat16 Tind=int32,int64",
+     .attributes = "bits:i=4 block_size:i=128 gather_axis:i=0 quantize_axis:i=1",
+     .infer = infer_gather_blocks,
+     .decompose = gather_blocks,
      .domain = "com.microsoft"},
     {.kind = "QGemm",
      .inputs = "A:TA a_scale:float a_zero_point:TA B:TB b_scale:float b_zero_point:TB C?:int32 "

@@ -139,6 +139,7 @@ D columns_of(const std::vector<D>& dims) {
 // Columns that each input gets in the output.
 template <class D, class C>
 std::vector<D> feature_columns(const C& c, const std::vector<std::vector<D>>& inputs) {
+  TREADLE_CHECK(!inputs.empty(), kInvalidModel, "there are no inputs");
   const std::vector<int64_t> given = c.attributes().ints("inputdimensions");
   TREADLE_CHECK(given.empty() || given.size() == inputs.size(), kInvalidModel, given.size(),
                 " inputdimensions for ", inputs.size(), " inputs");

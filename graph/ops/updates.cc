@@ -53,6 +53,7 @@ Values for_each_variable(Builder& b, const Node& n, size_t kinds, Step&& step) {
   const size_t count = n.inputs.size() > kFirst ? n.inputs.size() - kFirst : 0;
   TREADLE_CHECK(count > 0 && count % kinds == 0, kInvalidModel, n.inputs.size(),
                 " inputs, expected 2 and ", kinds, " for each variable");
+  for (ValueId input : n.inputs) TREADLE_CHECK(input.valid(), kInvalidModel, "an input is missing");
   const size_t variables = count / kinds;
   Values results(variables * (kinds - 1));
   for (size_t i = 0; i < variables; ++i) {

@@ -24,8 +24,10 @@ void add_import(const pb::OperatorSetIdProto& import, Opsets& opsets) {
   const std::string domain = domain_of(import.domain());
   TREADLE_CHECK(import.version() >= 1, kInvalidModel, "imports opset ", import.version(),
                 " of domain '", domain, "', expected 1 or above");
-  const bool fresh = opsets.emplace(domain, import.version()).second;
-  TREADLE_CHECK(fresh, kInvalidModel, "imports domain '", domain, "' twice");
+  // Exporters repeat an import, which says nothing new.
+  const int64_t version = opsets.emplace(domain, import.version()).first->second;
+  TREADLE_CHECK(version == import.version(), kInvalidModel, "imports domain '", domain,
+                "' twice, as opset ", version, " and ", import.version());
 }
 
 std::string shown(const std::string& domain) { return domain.empty() ? "ai.onnx" : domain; }

@@ -270,6 +270,13 @@ std::vector<Old> cases() {
 
 class OldNodes : public testing::TestWithParam<Old> {};
 
+TEST(Opsets, ImportedTwiceAlike) {
+  pb::ModelProto m = relu_model();
+  m.add_opset_import()->set_version(21);
+  const std::string bytes = m.SerializeAsString();
+  EXPECT_EQ(load_bytes(std::as_bytes(std::span(bytes))).node_count(), 1u);
+}
+
 TEST_P(OldNodes, MeanTheSame) {
   const Old& old = GetParam();
   pb::ModelProto m = empty_model(old.opset);
