@@ -40,8 +40,8 @@ bool is_fixed(const Known& known) {
          is_static(*known.type.shape);
 }
 
-// What is known of each value. Where shapes do not fit (a branch that is never taken, sizes that were
-// guessed) only the declared types are.
+// What is known of each value. Where shapes do not fit (a branch that is never taken, sizes that
+// were guessed) only the declared types are.
 std::vector<Known> known_in(const Graph& graph, const std::vector<Known>& inputs) {
   std::vector<Known> known(graph.value_count());
   for (uint32_t i = 0; i < known.size(); ++i) {
