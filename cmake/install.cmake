@@ -1,5 +1,5 @@
-# cmake --install: a tree that can be moved and runs on its own. oneDNN and protobuf-lite lie beside
-# the library, which finds them by $ORIGIN.
+# cmake --install: a tree that can be moved and runs on its own. oneDNN, protobuf-lite, RE2 and the
+# decoders of JPEG and PNG lie beside the library, which finds them by $ORIGIN.
 include(CMakePackageConfigHelpers)
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/treadle)
 
@@ -12,7 +12,9 @@ install(DIRECTORY include/treadle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN *.h PATTERN *.hpp)
 
 install(RUNTIME_DEPENDENCY_SET treadle_needs
-        PRE_INCLUDE_REGEXES "^libdnnl[.]so" "^libprotobuf-lite[.]so" PRE_EXCLUDE_REGEXES .*
+        PRE_INCLUDE_REGEXES "^libdnnl[.]so" "^libprotobuf-lite[.]so" "^libre2[.]so"
+                            "^libturbojpeg[.]so" "^libpng16[.]so"
+        PRE_EXCLUDE_REGEXES .*
         DESTINATION ${CMAKE_INSTALL_LIBDIR})
 
 install(EXPORT treadle-targets NAMESPACE treadle:: DESTINATION ${config_dir})

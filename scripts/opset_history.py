@@ -13,7 +13,7 @@ import onnx
 from onnx import defs, helper
 
 OLDEST = 7  # the writer goes no lower
-DOMAINS = ["", "ai.onnx.ml"]
+DOMAINS = ["", "ai.onnx.ml", "ai.onnx.preview"]
 
 
 def mask(types):

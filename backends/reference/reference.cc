@@ -2,6 +2,9 @@
 
 #include <cstring>
 
+#include "backends/reference/external.h"
+#include "graph/ops/external.h"
+
 namespace treadle {
 namespace {
 
@@ -100,6 +103,11 @@ class ReferenceBackend : public Backend {
 
 std::unique_ptr<Kernel> reference_kernel(const NodeSpec& spec) {
   return std::make_unique<ReferenceKernel>(spec);
+}
+
+void provide_external_kernels() {
+  provide_external(External::kRegexFullMatch, eval_regex_full_match);
+  provide_external(External::kImageDecoder, eval_image_decoder);
 }
 
 const Backend& reference_backend() {

@@ -9,4 +9,7 @@ namespace treadle {
 // A node as a Kernel that calls the row's `eval` (or decomposition). Allocates while it runs.
 std::unique_ptr<Kernel> reference_kernel(const NodeSpec& spec);
 
+// Gives the rows of graph/ops/external.h their kernels.
+void provide_external_kernels();
+
 }  // namespace treadle

@@ -58,6 +58,18 @@ std::vector<std::span<const OpDef>> op_families() {
       string_ops(),
       generate_ops(),
       grid_sample_ops(),
+      dft_ops(),
+      spectral_ops(),
+      affine_grid_ops(),
+      col2im_ops(),
+      deform_conv_ops(),
+      det_ops(),
+      roi_ops(),
+      non_max_suppression_ops(),
+      linear_attention_ops(),
+      flex_attention_ops(),
+      tfidf_ops(),
+      external_ops(),
   };
 }
 

@@ -61,5 +61,17 @@ std::span<const OpDef> sequence_ops();
 std::span<const OpDef> string_ops();
 std::span<const OpDef> generate_ops();
 std::span<const OpDef> grid_sample_ops();
+std::span<const OpDef> dft_ops();
+std::span<const OpDef> spectral_ops();
+std::span<const OpDef> affine_grid_ops();
+std::span<const OpDef> col2im_ops();
+std::span<const OpDef> deform_conv_ops();
+std::span<const OpDef> det_ops();
+std::span<const OpDef> roi_ops();
+std::span<const OpDef> non_max_suppression_ops();
+std::span<const OpDef> linear_attention_ops();
+std::span<const OpDef> flex_attention_ops();
+std::span<const OpDef> tfidf_ops();
+std::span<const OpDef> external_ops();
 
 }  // namespace treadle

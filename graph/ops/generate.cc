@@ -4,7 +4,7 @@
 
 #include "graph/ops/families.h"
 #include "graph/ops/move.h"
-#include "graph/ops/op.h"
+#include "graph/ops/scalar.h"
 
 namespace treadle {
 namespace {
@@ -137,14 +137,8 @@ void eval_range(EvalContext& c) {
 
 // ---- EyeLike
 
-DType eye_dtype(const Attributes& a, DType input) {
-  const int64_t dtype = a.i("dtype", static_cast<int64_t>(input));
-  TREADLE_CHECK(dtype > 0 && dtype < kDTypeCount, kInvalidModel, "dtype is ", dtype);
-  return static_cast<DType>(dtype);
-}
-
 void infer_eye_like(InferContext& c) {
-  c.set_dtype(0, eye_dtype(c.attributes(), c.dtype(0)));
+  c.set_dtype(0, dtype_attribute(c.attributes(), "dtype", c.dtype(0)));
   TREADLE_CHECK(c.rank(0) == 2, kInvalidModel, "the input has rank ", c.rank(0), ", expected 2");
   infer_same_shape(c);
 }
@@ -155,7 +149,7 @@ void eval_eye_like(EvalContext& c) {
   const int64_t rows = x.dim(0);
   const int64_t columns = x.dim(1);
   const int64_t k = std::clamp(c.attributes().i("k", 0), -rows - 1, columns + 1);
-  Tensor& out = c.output(0, eye_dtype(c.attributes(), x.dtype()), x.dims());
+  Tensor& out = c.output(0, dtype_attribute(c.attributes(), "dtype", x.dtype()), x.dims());
   dispatch(out.dtype(), NumberOrBoolTypes{}, [&]<class T>() {
     const auto to = out.data<T>();
     std::fill(to.begin(), to.end(), T{});

@@ -10,6 +10,7 @@
 #include "graph/ops/families.h"
 #include "graph/ops/op.h"
 #include "graph/ops/philox.h"
+#include "graph/ops/scalar.h"
 
 namespace treadle {
 namespace {
@@ -50,34 +51,26 @@ void fill_normal(Tensor& y, const Attributes& a) {
   });
 }
 
-// The attribute 'dtype', or `otherwise` where it is absent.
-DType dtype_attribute(const Attributes& a, DType otherwise) {
-  const int64_t dtype = a.i("dtype", static_cast<int64_t>(otherwise));
-  TREADLE_CHECK(dtype > 0 && dtype < kDTypeCount, kInvalidModel, "attribute 'dtype' is ", dtype,
-                ", expected an element type");
-  return static_cast<DType>(dtype);
-}
-
 void infer_shaped(InferContext& c) {
-  c.set_dtype(0, dtype_attribute(c.attributes(), DType::kFloat));
+  c.set_dtype(0, dtype_attribute(c.attributes(), "dtype", DType::kFloat));
   c.set_shape(0, symbolic(c.attributes().ints("shape")));
 }
 
 void infer_like(InferContext& c) {
   if (c.dtype(0) != DType::kUndefined || c.attributes().has("dtype")) {
-    c.set_dtype(0, dtype_attribute(c.attributes(), c.dtype(0)));
+    c.set_dtype(0, dtype_attribute(c.attributes(), "dtype", c.dtype(0)));
   }
   infer_same_shape(c);
 }
 
 template <auto Fill>
 void eval_shaped(EvalContext& c) {
-  const DType dtype = dtype_attribute(c.attributes(), DType::kFloat);
+  const DType dtype = dtype_attribute(c.attributes(), "dtype", DType::kFloat);
   Fill(c.output(0, dtype, c.attributes().ints("shape")), c.attributes());
 }
 template <auto Fill>
 void eval_like(EvalContext& c) {
-  Fill(c.output(0, dtype_attribute(c.attributes(), c.dtype(0)), c.input(0).dims()), c.attributes());
+  Fill(c.output(0, dtype_attribute(c.attributes(), "dtype", c.dtype(0)), c.input(0).dims()), c.attributes());
 }
 
 void eval_bernoulli(EvalContext& c) {
@@ -85,7 +78,7 @@ void eval_bernoulli(EvalContext& c) {
   const uint64_t seed = seed_of(c.attributes());
   Tensor drawn(DType::kBool, c.input(0).dims());
   for (size_t i = 0; i < p.size(); ++i) drawn.data<bool>()[i] = philox_uniform(seed, i) < p[i];
-  const DType dtype = dtype_attribute(c.attributes(), c.dtype(0));
+  const DType dtype = dtype_attribute(c.attributes(), "dtype", c.dtype(0));
   copy_elements(cast_tensor(drawn, dtype), c.output(0, dtype, drawn.dims()));
 }
 
@@ -113,12 +106,12 @@ void eval_multinomial(EvalContext& c) {
     }
     to[i] = static_cast<int64_t>(chosen);
   }
-  const DType dtype = dtype_attribute(c.attributes(), DType::kInt32);
+  const DType dtype = dtype_attribute(c.attributes(), "dtype", DType::kInt32);
   copy_elements(cast_tensor(drawn, dtype), c.output(0, dtype, drawn.dims()));
 }
 
 void infer_multinomial(InferContext& c) {
-  c.set_dtype(0, dtype_attribute(c.attributes(), DType::kInt32));
+  c.set_dtype(0, dtype_attribute(c.attributes(), "dtype", DType::kInt32));
   TREADLE_CHECK(c.rank(0) == 2, kInvalidModel, "expected [batch, classes], got ",
                 shape_text(c.shape(0)));
   c.set_shape(0, {c.shape(0)[0], c.attributes().i("sample_size", 1)});

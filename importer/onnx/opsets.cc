@@ -14,11 +14,9 @@ struct Newest {
   std::string_view domain;
   int64_t version;
 };
-constexpr Newest kNewest[] = {{"", kOpset},
-                              {"ai.onnx.ml", 5},
-                              {"ai.onnx.preview.training", 1},
-                              {"com.microsoft", 1},
-                              {"treadle", 1}};
+constexpr Newest kNewest[] = {{"", kOpset},           {"ai.onnx.ml", 5},
+                              {"ai.onnx.preview", 1}, {"ai.onnx.preview.training", 1},
+                              {"com.microsoft", 1},   {"treadle", 1}};
 
 void add_import(const pb::OperatorSetIdProto& import, Opsets& opsets) {
   const std::string domain = domain_of(import.domain());

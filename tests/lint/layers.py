@@ -12,7 +12,7 @@ import sys
 
 DOORS = ["importer/importer.h", "optimizer/optimizer.h", "backends/backend.h",
          "backends/registry.h", "runtime/runtime.h", "training/training.h"]
-IMAGES = ["jpeglib.h", "turbojpeg.h", "png.h", "zip.h"]
+IMAGES = ["jpeglib.h", "turbojpeg.h", "png.h", "zip.h", "tiffio.h", "webp/", "openjpeg.h"]
 MAY = {
     "include": (["treadle/"], []),
     "graph": (["graph/"], []),
@@ -37,7 +37,7 @@ MAY = {
 OURS = ("treadle/", "graph/", "importer/", "optimizer/", "backends/", "runtime/", "training/",
         "tools/", "tests/", "bindings/")
 VENDORS = re.compile(r"oneapi/|dnnl|hwy/|omp\.h|google/|onnx|.*\.pb\.h|CLI/|nlohmann/|toml\+\+/|"
-                     r"jpeglib|turbojpeg|png\.h|zip\.h|re2/|cuda|cudnn|cublas|nvrtc|hdf5|lmdb|"
+                     r"jpeglib|turbojpeg|png\.h|zip\.h|tiffio|webp/|openjpeg|re2/|cuda|cudnn|cublas|nvrtc|hdf5|lmdb|"
                      r"nanobind/")
 INCLUDE = re.compile(r'\s*#\s*include\s*[<"]([^>"]+)[>"]')
 SOURCE = (".h", ".hpp", ".cc", ".c", ".cu", ".cuh", ".def")
