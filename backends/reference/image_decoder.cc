@@ -1,4 +1,5 @@
 // ImageDecoder: finds the format by its first bytes; what cannot be decoded is an empty image.
+#include <algorithm>
 #include <array>
 
 #include "backends/reference/external.h"

@@ -1,4 +1,5 @@
 // The formats that need no library: BMP without compression, and PNM (P1 to P6).
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>

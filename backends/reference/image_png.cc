@@ -1,6 +1,7 @@
 // PNG through libpng.
 #include <png.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 

@@ -70,7 +70,8 @@ void eval_shaped(EvalContext& c) {
 }
 template <auto Fill>
 void eval_like(EvalContext& c) {
-  Fill(c.output(0, dtype_attribute(c.attributes(), "dtype", c.dtype(0)), c.input(0).dims()), c.attributes());
+  Fill(c.output(0, dtype_attribute(c.attributes(), "dtype", c.dtype(0)), c.input(0).dims()),
+       c.attributes());
 }
 
 void eval_bernoulli(EvalContext& c) {

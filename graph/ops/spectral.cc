@@ -42,7 +42,9 @@ void fill_window(EvalContext& c, const Cosines& w) {
     const auto to = y.data<T>();
     for (size_t i = 0; i < to.size(); ++i) {
       const double t = static_cast<double>(i) * step;
-      to[i] = convert<T>(w.a - w.b * std::cos(t) + w.c * std::cos(2 * t));
+      const double value = w.a - w.b * std::cos(t) + w.c * std::cos(2 * t);
+      // Rounded as ONNX's definition is, in float: integers lose what is below 1.
+      to[i] = convert<T>(is_int<T> ? static_cast<double>(static_cast<float>(value)) : value);
     }
   });
 }

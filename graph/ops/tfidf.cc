@@ -96,10 +96,11 @@ class Grams {
 
 // How often each n-gram occurs in a row. Single tokens have no gaps: they are counted once.
 template <class Token>
-void count_grams(const Grams<Token>& grams, std::span<const Token> row, GramRange range,
-                 std::vector<int64_t>& counts) {
+void count_grams(const EvalContext& c, const Grams<Token>& grams, std::span<const Token> row,
+                 GramRange range, std::vector<int64_t>& counts) {
   std::fill(counts.begin(), counts.end(), 0);
   for (int64_t skip = 0; skip <= range.skips && skip < static_cast<int64_t>(row.size()); ++skip) {
+    c.poll();
     for (size_t at = 0; at < row.size(); ++at) {
       grams.match(row, at, static_cast<size_t>(skip) + 1, range,
                   [&](int64_t gram) { ++counts[static_cast<size_t>(gram)]; });
@@ -132,8 +133,7 @@ void vectorize(EvalContext& c, const std::vector<Token>& pool, std::span<const T
   std::vector<int64_t> counts(columns.size());
   std::fill(y.data<float>().begin(), y.data<float>().end(), 0.0F);
   for (size_t r = 0; r < rows; ++r) {
-    c.poll();
-    count_grams(grams, tokens.subspan(r * length, length), range, counts);
+    count_grams(c, grams, tokens.subspan(r * length, length), range, counts);
     for (size_t i = 0; i < counts.size(); ++i) {
       const int64_t count = mode == "IDF" ? std::min<int64_t>(counts[i], 1) : counts[i];
       const float weight = mode == "TF" || weights.empty() ? 1 : weights[i];

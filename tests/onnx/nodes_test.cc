@@ -14,6 +14,7 @@
 #include <map>
 #include <sstream>
 
+#include "backends/reference/reference.h"
 #include "graph/ops/op.h"
 #include "importer/importer.h"
 #include "runtime/runtime.h"
@@ -126,6 +127,7 @@ std::string failure(Way way, const fs::path& folder, const Tolerance& tolerance)
 }
 
 void run_all(Way way) {
+  provide_external_kernels();
   const fs::path folder = cases_folder();
   if (folder.empty()) GTEST_SKIP() << "no Python with onnx to make the cases: run scripts/setup.sh";
   const auto skips = read_skips();
