@@ -35,8 +35,16 @@ fetch scikit-image==0.25.2 skimage/data/page.png
 printf '%s\n' '0,upright' '1,turned by 90' '2,upside down' '3,turned by 270' > "$labels"
 
 normalize=(--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225)
-echo "Which way up is the page in $picture?"
+echo "Which way up is the page in $picture? First the network, then what runs of it after optimizing."
 show inspect "$model"
+echo
+echo "What the optimizer did, pass by pass ('fired': places it rewrote; 'refused': left alone, and why):"
 show inspect "$model" --show passes
+echo
+echo "The answer:"
 show run "$model" --input "$picture" "${normalize[@]}" --topk 3 --labels "$labels"
+echo
+echo "How fast it is. Times in milliseconds: loading, the first run (kernels are prepared), then the"
+echo "fastest, the middle and the slowest of many. peak_rss_mb is the memory of the whole process,"
+echo "arena_mb what one run computes in, packed_mb weights in the form that kernels read."
 show bench "$model" --shape x:1x3x224x224 --duration 2

@@ -58,6 +58,14 @@ class CpuBackend : public Backend {
 
 }  // namespace
 
+std::vector<std::string> cpu_families(const Op& op) {
+  std::vector<std::string> names;
+  for (const Candidate& c : cpu::candidates()) {
+    if (op.kind == c.kind && op.domain == c.domain) names.emplace_back(c.family->name);
+  }
+  return names;
+}
+
 const Backend& cpu_backend() {
   static const CpuBackend backend;
   return backend;

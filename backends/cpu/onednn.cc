@@ -9,6 +9,9 @@
 #include <cstring>
 #include <string_view>
 
+#include "backends/cpu/cpu.h"
+#include "backends/cpu/simd.h"
+
 namespace treadle::cpu {
 namespace {
 
@@ -347,3 +350,15 @@ Compiled KernelBuilder::finish(std::string name) {
 }
 
 }  // namespace treadle::cpu
+
+namespace treadle {
+
+std::string cpu_libraries() {
+  const dnnl_version_t& v = *dnnl_version();
+  std::string_view isa = dnnl_cpu_isa2str(cpu::process().effective);
+  if (isa.starts_with("cpu_isa_")) isa.remove_prefix(8);
+  return cat("oneDNN ", v.major, ".", v.minor, ".", v.patch, " with ", isa,
+             ", native kernels with ", cpu::simd_target());
+}
+
+}  // namespace treadle

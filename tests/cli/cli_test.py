@@ -2,14 +2,16 @@
 import json
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 
 try:
     import numpy as np
     import onnx
-    from onnx import parser
+    from onnx import SequenceProto, TensorProto, helper, numpy_helper, parser
 except ImportError as missing:
     print("skipped: the Python packages onnx and numpy are needed:", missing)
     sys.exit(77)
@@ -39,6 +41,31 @@ MODELS = {
         keep = Constant <value = bool {1}> ()
         y = Loop (n, keep, x) <body = b (int64 i, bool c, float[2] s) => (bool k, float[2] t) {
           k = Identity(c) t = Add(s, s) }> }""",
+    "doubled": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[2, 3] x) => (float[2, 3] y) <float two = {2}> { t = Mul(x, two) u = Relu(t) y = Exp(u) }""",
+    "tripled": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[2, 3] x) => (float[2, 3] y) <float two = {3}> { t = Mul(x, two) u = Relu(t) y = Exp(u) }""",
+    "noisy": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[4] x) => (float[4] y) { r = RandomNormal <shape = [4]> () y = Add(x, r) }""",
+    "ids": """<ir_version: 8, opset_import: ["" : 17]>
+      g (int64[B, S] ids) => (float[B, S, 2] y) <float[3, 2] w = {1, 2, 3, 4, 5, 6}> { y = Gather(w, ids) }""",
+    "window": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[N, 3, H, W] x) => (float[N, 3, P, Q] y) <float[3, 3, 2, 2] w = {
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}>
+      { y = Conv(x, w) }""",
+    "branch": """<ir_version: 8, opset_import: ["" : 17]>
+      g (bool c, float[2, 3] x) => (float[2, 2] y) {
+        y = If (c) <
+          then_branch = a () => (float[2, 2] p) <float[3, 2] w = {1, 2, 3, 4, 5, 6}> { p = MatMul(x, w) },
+          else_branch = b () => (float[2, 2] q) <float[3, 2] v = {1, 2, 3, 4, 5, 6}> { q = MatMul(x, v) }> }""",
+    "map": """<ir_version: 8, opset_import: ["" : 17, "ai.onnx.ml" : 3]>
+      g (float[1, 2] x) => (seq(map(int64, float)) z) { z = ai.onnx.ml.ZipMap <classlabels_int64s = [7, 3]> (x) }""",
+    "same": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[A, B] x) => (float[A, B] y) { y = Identity(x) }""",
+    "bytes": """<ir_version: 8, opset_import: ["" : 17]>
+      g (uint8[N, 2, 2, 3] x) => (uint8[N, 2, 2, 3] y) { y = Identity(x) }""",
+    "chw": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[3, 2, 2] x) => (float[3, 2, 2] y) { y = Identity(x) }""",
     "shapes": """<ir_version: 8, opset_import: ["" : 17]>
       g (float[2, 3] x, int64[R] s) => (float[A, B] y) { y = Reshape(x, s) }""",
     "expand": """<ir_version: 8, opset_import: ["" : 17]>
@@ -75,8 +102,61 @@ def bomb(levels):
     return model
 
 
+def png(width, height, depth, kind, rows, *chunks):
+    """A PNG file of the given rows of bytes; kind 0 gray, 2 RGB, 6 RGBA."""
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    pixels = zlib.compress(b"".join(b"\0" + bytes(row) for row in rows))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
+            + b"".join(chunk(*c) for c in chunks) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
+
+
+def write_test_data(folder, inputs, outputs):
+    folder.mkdir(parents=True)
+    for kind, values in (("input", inputs), ("output", outputs)):
+        for i, (name, value) in enumerate(values):
+            proto = value if isinstance(value, SequenceProto) else numpy_helper.from_array(value, name)
+            (folder / f"{kind}_{i}.pb").write_bytes(proto.SerializeToString())
+
+
+def map_of(keys, values):
+    scalars = [helper.make_tensor("", TensorProto.FLOAT, [], [v]) for v in values]
+    return helper.make_sequence("z", SequenceProto.MAP, [helper.make_map(
+        "", TensorProto.INT64, keys, helper.make_sequence("", SequenceProto.TENSOR, scalars))])
+
+
+def prepare_test_data(folder):
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    inputs = [("x", x), ("y", -2 * x)]
+    write_test_data(folder / "sets" / "test_data_set_0", inputs, [("sum", -x), ("act", np.maximum(-x, 0))])
+    write_test_data(folder / "sets" / "test_data_set_1", inputs, [("sum", -x - 1)])
+    write_test_data(folder / "infinite", inputs, [("sum", np.full_like(x, np.inf))])
+    z = [("x", np.array([[0.25, 0.75]], np.float32))]
+    write_test_data(folder / "map", z, [("z", map_of([3, 7], [0.75, 0.25]))])
+    write_test_data(folder / "mapkey", z, [("z", map_of([3, 8], [0.75, 0.25]))])
+    write_test_data(folder / "mapvalue", z, [("z", map_of([3, 7], [0.25, 0.75]))])
+
+
+def prepare_pictures(folder):
+    """Two rows of two pixels, each in a way of its own; see PICTURES."""
+    rgb = [[10, 20, 30, 40, 50, 60], [70, 80, 90, 100, 110, 120]]
+    wide = [[b for x in row for b in (x, 200)] for row in rgb]
+    alpha = [[*row[:3], 0, *row[3:], 128] for row in rgb]
+    turned = b"MM\0*" + struct.pack(">IHHHIHH", 8, 1, 0x0112, 3, 1, 3, 0)
+    (folder / "plain.png").write_bytes(png(2, 2, 8, 2, rgb))
+    (folder / "wide.png").write_bytes(png(2, 2, 16, 2, wide))
+    (folder / "alpha.png").write_bytes(png(2, 2, 8, 6, alpha))
+    (folder / "gamma.png").write_bytes(png(2, 2, 8, 2, rgb, (b"gAMA", struct.pack(">I", 100000))))
+    (folder / "turned.png").write_bytes(png(2, 2, 8, 2, rgb, (b"eXIf", turned)))
+    (folder / "gray.png").write_bytes(png(2, 2, 8, 0, [[10, 20], [30, 40]]))
+    (folder / "cut.png").write_bytes(png(2, 2, 8, 2, rgb)[:-30])
 def prepare(folder):
-    os.mkfifo(folder / "pipe")
+
+
+def prepare(folder):
+    os.mkfifo(folder / "pipe.npz")
+    prepare_test_data(folder)
+    prepare_pictures(folder)
     for name, text in MODELS.items():
         onnx.save(parser.parse_model(text), str(folder / f"{name}.onnx"))
     (folder / "short.data").write_bytes(b"1234")
@@ -124,14 +204,23 @@ def prepare(folder):
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0" + b"\0" * 40)
     (folder / "labels.txt").write_text("red\ngreen\nblue\n")
+    (folder / "indexed.txt").write_bytes(b"\xef\xbb\xbf2,two\r\n0,zero\r\n")
+    (folder / "comma.txt").write_text("0,5 litres\nplain\n")
+    np.savez(folder / "only.npz", anything=x)
+    os.rename(folder / "only.npz", folder / "ONLY.NPZ")
+    np.save(folder / "nan.npy", np.array([[np.nan, np.inf, 1] * 5], np.float32))
+    np.save(folder / "scores.npy", np.array([[1, 3, 2], [9, 7, 8]], np.float32))
 
 
 # (command line, exit code, texts that stdout and stderr together hold)
 CASES = [
     ("--version", 0, ["treadle"]),
     ("--help", 0, ["run", "bench", "inspect"]),
-    ("", 2, []),
-    ("fly", 2, []),
+    ("", 2, ["run", "bench"]),
+    ("fly", 2, ["unknown command 'fly'"]),
+    ("runn", 2, ["unknown command 'runn'", "did you mean 'run'"]),
+    ("help", 0, ["inspect", "Exit codes"]),
+    ("help ops", 0, ["--json"]),
     ("run", 2, ["MODEL"]),
     ("run add.onnx --thread 1", 2, []),
     ("run add.onnx", 2, ["'x'", "'x' is not given", "--fill"]),
@@ -161,6 +250,7 @@ CASES = [
     ("run add.onnx --fill ones --threads many", 2, ["--threads"]),
     ("run add.onnx --fill ones --threads -1", 2, ["--threads"]),
     ("run add.onnx --fill ones --device abacus", 5, ["abacus"]),
+    ("run add.onnx --fill ones --skip-pass nonsense", 2, ["nonsense", "fold_constants"]),
     ("run add.onnx --fill ones --skip-pass eliminat", 2, ["--skip-pass", "did you mean 'eliminate'"]),
     ("run add.onnx --fill ones --shape x:2x3 --shape y:5x3", 4, ["'y'"]),
     ("run missing.onnx --fill ones", 4, ["missing.onnx"]),
@@ -201,9 +291,9 @@ CASES = [
     ("run add.onnx --input x=x.npy --input x=x.npy", 2, ["'x'", "twice"]),
     ("run add.onnx --fill ones --timeout -1", 2, ["--timeout"]),
     ("run add.onnx --fill ones --timeout nan", 2, ["--timeout"]),
-    ("run add.onnx --fill ones --save-outputs pipe", 4, ["'pipe'", "not a regular file"]),
-    ("inspect add.onnx --dot pipe", 4, ["'pipe'", "not a regular file"]),
-    ("optimize add.onnx pipe", 4, ["'pipe'", "not a regular file"]),
+    ("run add.onnx --fill ones --save-outputs pipe.npz", 4, ["'pipe.npz'", "not a regular file"]),
+    ("inspect add.onnx --dot pipe.npz", 4, ["'pipe.npz'", "not a regular file"]),
+    ("optimize add.onnx pipe.npz", 4, ["'pipe.npz'", "not a regular file"]),
     ("bench add.onnx --duration 0.05", 0, ["min_ms", "peak_rss_mb"]),
     ("profile add.onnx --iterations 2 --trace trace.json", 0, ["all steps"]),
     ("inspect add.onnx", 0, ["float[N, 3]", "nodes"]),
@@ -232,7 +322,81 @@ CASES = [
     ("ops", 0, ["Conv", "treadle.FusedConv"]),
     ("ops Conv", 0, ["dilations"]),
     ("ops Convv", 4, ["did you mean 'Conv'"]),
-    ("info", 0, ["threads"]),
+    ("info", 0, ["threads", "oneDNN 3."]),
+    # A comparison fails: exit 1.
+    ("run add.onnx --test-data sets/test_data_set_0", 0, ["equal", "sum", "act"]),
+    ("run add.onnx --test-data sets", 1, ["test_data_set_0", "test_data_set_1", "DIFFER sum", "6 of 6 elements"]),
+    ("run add.onnx --test-data sets/test_data_set_1", 1, ["DIFFER sum", "at [0, 0]", "expected -1"]),
+    ("run add.onnx --test-data sets/test_data_set_1 --atol 1.5", 0, ["equal", "sum"]),
+    ("run add.onnx --test-data sets/test_data_set_0 --outputs act", 0, ["act"]),
+    ("run add.onnx --test-data infinite", 1, ["DIFFER sum", "expected inf"]),
+    ("run map.onnx --test-data map", 0, ["equal"]),
+    ("run map.onnx --test-data mapkey", 1, ["DIFFER", "keys", "expected 8"]),
+    ("run map.onnx --test-data mapvalue", 1, ["DIFFER", "values", "expected 0.25"]),
+    ("compare doubled.onnx tripled.onnx", 1, ["FAILED", "DIFFER", "part at node", "tensor"]),
+    ("compare doubled.onnx tripled.onnx --no-optimize", 1, ["(Mul), tensor 't'"]),
+    ("compare doubled.onnx tripled.onnx --no-optimize --all-layers", 1, ["DIFFER", " t:", " u:", " y:", "(Mul)"]),
+    ("compare doubled.onnx doubled.onnx --all-layers", 0, ["PASSED"]),
+    ("optimize noisy.onnx noisy_out.onnx", 1, ["nothing was written", "'y'"]),
+    ("optimize noisy.onnx noisy_out.onnx --no-check", 0, ["not checked (--no-check)"]),
+    ("optimize gather.onnx o1.onnx --val-range 50,60", 0, ["not checked", "does not run"]),
+    ("optimize doubled.onnx o2.onnx", 0, ["checked: max error"]),
+    ("optimize doubled.onnx o3.onnx --device cpu", 2, ["--device"]),
+    ("check add.onnx --threads 1", 2, ["--threads"]),
+    ("check unknown.onnx", 3, ["Frobnicate", "Defrob"]),
+    # Sizes of symbolic dimensions.
+    ("inspect window.onnx", 0, ["float[N, 3, H, W]", "--shape x:1x3xHxW"]),
+    ("inspect window.onnx --shape x:1x3x5x5", 0, ["multiply-adds", "0.001 M", "float[1, 3, 5, 5]"]),
+    ("inspect window.onnx --shape H=5,W=5 --show layers,memory", 0, ["-- layers", "Conv", "-- memory", "arena"]),
+    ("inspect window.onnx --shape x:1x3x1x1", 0, ["not at these shapes"]),
+    ("inspect window.onnx --shape x:1x3x1x1 --show layers", 4, ["--shape", "[1, 3, 1, 1]"]),
+    ("inspect window.onnx --show layers", 2, ["--shape x:1x3xHxW"]),
+    ("inspect window.onnx --dot window.dot", 0, []),
+    ("inspect branch.onnx", 0, ["parameters     12 ", "0.000 M"]),
+    ("bench window.onnx --duration 0.05", 2, ["--shape x:1x3xHxW"]),
+    ("bench window.onnx --duration 0.05 --shape x:1x3x1x1", 4, ["--shape"]),
+    ("run add.onnx --fill ones --shape x:4x3", 0, ["sum  float[4, 3]"]),
+    ("run add.onnx --fill ones --shape N=4", 0, ["sum  float[4, 3]"]),
+    ("run add.onnx --fill ones --shape M=4", 4, ["'M'", "did you mean 'N'"]),
+    ("run add.onnx --fill ones --shape x:2x3,y:2,3", 0, ["sum  float[2, 3]"]),
+    ("run add.onnx --input xy.npz --shape x:4x3", 4, ["'x'", "[2, 3]", "[4, 3]"]),
+    ("run add.onnx --fill ones --shape x:2xx3", 2, ["--shape"]),
+    ("run ids.onnx --fill random --shape B=2,S=3", 0, ["float[2, 3, 2]"]),
+    ("run ids.onnx --fill random", 2, ["--shape ids:1xS"]),
+    ("run ids.onnx --fill random --shape S=3 --val-range 7,9", 4, ["--fill zeros"]),
+    # Pictures.
+    ("run bytes.onnx --input plain.png", 0, ["uint8[1, 2, 2, 3]  [10, 20, 30, 40"]),
+    ("run bytes.onnx --input plain.png --color bgr", 0, ["[30, 20, 10, 60"]),
+    ("run bytes.onnx --input wide.png", 0, ["[10, 20, 30, 40, 50, 60, 70"]),
+    ("run bytes.onnx --input alpha.png", 0, ["[10, 20, 30, 40, 50, 60, 70"]),
+    ("run bytes.onnx --input gamma.png", 0, ["[10, 20, 30, 40, 50, 60, 70"]),
+    ("run bytes.onnx --input turned.png", 0, ["[100, 110, 120, 70, 80, 90, 40"]),
+    ("run bytes.onnx --input gray.png", 0, ["[10, 10, 10, 20"]),
+    ("run bytes.onnx --input plain.png --shape N=2", 0, ["uint8[2, 2, 2, 3]"]),
+    ("run bytes.onnx --input cut.png", 4, ["cut.png", "PNG"]),
+    ("run chw.onnx --input plain.png --scale 1", 0, ["float[3, 2, 2]  [10, 40, 70, 100, 20"]),
+    ("run chw.onnx --input plain.png --scale 1/10 --mean 1,2,3 --std 1,1,10", 0, ["[0, 3, 6, 9, 0, 3"]),
+    ("run chw.onnx --input plain.png --mean 1,2", 2, ["--mean", "3 channels"]),
+    ("run chw.onnx --input plain.png --std 0", 2, ["--std"]),
+    ("run chw.onnx --input plain.png --scale 1/0", 2, ["--scale"]),
+    ("run chw.onnx --input plain.png --color gbr", 2, ["--color"]),
+    # Other files, values and numbers.
+    ("run same.onnx --input ONLY.NPZ", 4, ["'anything'"]),
+    ("run same.onnx --input x=ONLY.NPZ", 0, ["[0, 1, 2, 3, 4, 5]"]),
+    ("run same.onnx --input nan.npy", 0, ["5 NaN", "5 infinite", "mean 1"]),
+    ("run same.onnx --input scores.npy --topk 2", 0, ["row 0", "row 1", "     1           3", "     2           8"]),
+    ("run same.onnx --input scores.npy --labels indexed.txt", 0, ["two", "zero", "(no label)"]),
+    ("run same.onnx --input scores.npy --labels comma.txt", 0, ["0,5 litres", "plain"]),
+    ("run same.onnx --input scores.npy --topk 0", 2, ["--topk"]),
+    ("run same.onnx --input x.npy --save-outputs y.npy", 0, []),
+    ("run add.onnx --input xy.npz --save-outputs two.npy", 2, ["two.npy"[-4:], "2"]),
+    ("run add.onnx --input xy.npz --save-outputs y.txt", 2, ["y.txt"]),
+    ("run add.onnx --test-data sets --input x.npy", 2, ["--input", "--test-data"]),
+    ("run add.onnx --fill ones --timeout 0", 2, ["--timeout"]),
+    ("bench add.onnx --duration -1", 2, ["--duration"]),
+    ("profile add.onnx --iterations 0", 2, ["--iterations"]),
+    ("profile add.onnx --top -1", 2, ["--top"]),
+    ("run map.onnx --fill ones", 0, ["a sequence of 1", "int64[2]  [7, 3]"]),
 ]
 JSON = ["run add.onnx --input xy.npz --json", "bench add.onnx --duration 0.05 --json", "inspect add.onnx --json",
         "profile add.onnx --iterations 2 --json", "compare add.onnx --devices cpu,reference --json", "ops --json",
@@ -282,8 +446,18 @@ def main():
                 done = subprocess.run([TOOL, *line.split()], stdout=full, stderr=subprocess.PIPE, text=True, cwd=folder)
             if done.returncode != 4 or "standard output" not in done.stderr:
                 fail(f"`treadle {line}` into a full device: exit {done.returncode}, {done.stderr!r}")
-        if not (folder / "pipe").is_fifo():
+        if not (folder / "pipe.npz").is_fifo():
             fail("a pipe was replaced by a file")
+        if (folder / "noisy_out.onnx").exists() and not call("check noisy_out.onnx", folder).returncode == 0:
+            fail("optimize wrote a broken model")
+        if np.load(folder / "y.npy").tolist() != [[0, 1, 2], [3, 4, 5]]:
+            fail("--save-outputs y.npy gave", np.load(folder / "y.npy"))
+        told = json.loads(call("run same.onnx --input nan.npy --json", folder).stdout)["outputs"][0]
+        if (told["min"], told["nan"], told["infinite"], told["values"][:3]) != (1, 5, 5, [None, None, 1]):
+            fail("run --json gave", told)
+        problems = [p["problem"] for p in json.loads(call("check unknown.onnx --json", folder).stdout)["problems"]]
+        if len(problems) != 2:
+            fail("check named the unknown operators so:", problems)
         if list(folder.glob("*.tmp.*")):
             fail("temporary files were left:", list(folder.glob("*.tmp.*")))
     print(f"{len(CASES) + len(JSON)} command lines, {failures} failures")

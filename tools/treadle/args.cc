@@ -1,3 +1,5 @@
+// What the user gave, as numbers, lists and choices.
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -27,11 +29,20 @@ int exit_code(Code code) {
 
 namespace {
 
+[[noreturn]] void refuse(std::string_view flag, const std::string& text, std::string_view want) {
+  throw UsageError(cat("--", flag, ": '", text, "' is not ", want));
+}
+
+// "0.5", or a fraction, "1/255".
 double parse_number(std::string_view flag, const std::string& text) {
   char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0' || std::isnan(value))
-    throw UsageError(cat("--", flag, ": '", text, "' is not a number"));
+  double value = std::strtod(text.c_str(), &end);
+  if (end != text.c_str() && *end == '/') {
+    const char* divisor = end + 1;
+    value /= std::strtod(divisor, &end);
+    if (end == divisor) refuse(flag, text, "a number");
+  }
+  if (text.empty() || *end != '\0' || !std::isfinite(value)) refuse(flag, text, "a number");
   return value;
 }
 
@@ -57,21 +68,36 @@ std::string Args::text(std::string_view name, std::string_view fallback) const {
   return values.empty() ? std::string(fallback) : values.back();
 }
 
-int64_t Args::integer(std::string_view name, int64_t fallback) const {
+int64_t Args::integer(std::string_view name, int64_t fallback, int64_t least) const {
   const auto& values = all(name);
   if (values.empty()) return fallback;
   const std::string& text = values.back();
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    throw UsageError(cat("--", name, ": '", text, "' is not an integer"));
-  }
+  if (error != std::errc() || end != text.data() + text.size()) refuse(name, text, "an integer");
+  if (value < least) refuse(name, text, cat("at least ", least));
   return value;
 }
 
 double Args::number(std::string_view name, double fallback) const {
   const auto& values = all(name);
   return values.empty() ? fallback : parse_number(name, values.back());
+}
+
+double Args::positive(std::string_view name, double fallback) const {
+  const double value = number(name, fallback);
+  if (has(name) && value <= 0) refuse(name, all(name).back(), "above 0");
+  return value;
+}
+
+std::string Args::choice(std::string_view name, const std::vector<std::string>& allowed) const {
+  const std::string value = text(name, allowed.front());
+  if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {
+    std::string list;
+    for (const std::string& a : allowed) list += " " + a;
+    throw UsageError(cat("--", name, ": '", value, "' is none of:", list));
+  }
+  return value;
 }
 
 std::vector<std::string> Args::list(std::string_view name) const {

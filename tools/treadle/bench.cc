@@ -32,7 +32,7 @@ std::vector<double> measure(Session& session, const std::vector<Value>& inputs,
   const int64_t warmup = args.integer("warmup", 3);
   for (int64_t i = 0; i < warmup; ++i) session.run_into(inputs, outputs);
   std::vector<double> times;
-  const double duration_ms = args.number("duration", 2) * 1e3;
+  const double duration_ms = args.positive("duration", 2) * 1e3;
   const auto begin = Clock::now();
   while (ms_since(begin) < duration_ms || times.size() < 5) {
     const auto start = Clock::now();
@@ -52,20 +52,22 @@ double at_fraction(const std::vector<double>& sorted, double fraction) {
 
 int run_bench(const Args& args) {
   const double base = peak_rss_mb();
+  args.integer("warmup", 3), args.positive("duration", 2);  // refused before anything is loaded
   auto start = Clock::now();
   const auto model = load_model(args.positional[0], args);
   Session session(model, session_options(args));
   const double load_ms = ms_since(start);
-  const std::vector<Value> inputs = gather_inputs(*model, args, true);
+  const std::vector<Value> inputs = gather_inputs(*model, args, Missing::kFill);
   std::vector<Value> outputs(model->output_count());
   start = Clock::now();
-  session.run_into(inputs, outputs);
+  run_model(session, args, inputs, outputs);
   const double first_ms = ms_since(start);
   const std::vector<double> times = measure(session, inputs, outputs, args);
   double sum = 0;
   for (double t : times) sum += t;
   const MemoryInfo memory = session.memory();
   const Json json = {{"model", args.positional[0]},
+                     {"inputs", shapes_text(*model, inputs)},
                      {"device", std::string(model->backend().name())},
                      {"threads", session.threads()},
                      {"runs", times.size()},

@@ -1,9 +1,9 @@
-// A subcommand: a constant row of name, help, flags and function. main.cc parses by these rows.
+// A subcommand: a constant row of name, help, flags and function (commands.cc). main.cc parses by
+// these rows.
 #pragma once
 
 #include <cstdint>
 #include <map>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,8 +38,11 @@ class Args {
   bool has(std::string_view name) const { return flags.contains(std::string(name)); }
   std::string text(std::string_view name, std::string_view fallback = "") const;
   const std::vector<std::string>& all(std::string_view name) const;
-  int64_t integer(std::string_view name, int64_t fallback) const;
+  int64_t integer(std::string_view name, int64_t fallback, int64_t least = 0) const;
   double number(std::string_view name, double fallback) const;
+  double positive(std::string_view name, double fallback) const;
+  // One of `allowed`, the first where the flag is not given.
+  std::string choice(std::string_view name, const std::vector<std::string>& allowed) const;
   // Comma-separated values, over all the times that the flag was given.
   std::vector<std::string> list(std::string_view name) const;
   std::vector<double> numbers(std::string_view name, std::vector<double> fallback) const;
@@ -67,6 +70,9 @@ struct Command {
   std::vector<Flag> flags;
   int (*run)(const Args& args);
 };
+
+// THE list of subcommands.
+const std::vector<Command>& commands();
 
 int run_run(const Args& args);
 int run_bench(const Args& args);

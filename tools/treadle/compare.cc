@@ -1,156 +1,184 @@
 // treadle compare: two models, one model on two devices, or Treadle beside onnxruntime, on the same
 // input.
-#include <unistd.h>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
+#include <map>
 
-#include "importer/importer.h"
-#include "tools/treadle/files.h"
+#include "tools/treadle/difference.h"
 #include "tools/treadle/inputs.h"
 #include "tools/treadle/json.h"
+#include "tools/treadle/reference.h"
 
 namespace treadle::tool {
 namespace {
 
-namespace fs = std::filesystem;
+// What is run: a file on a device, or by onnxruntime.
+struct Subject {
+  std::string path;
+  std::string device;
+  bool onnxruntime = false;
+};
 
 struct Side {
   std::string title;
-  std::vector<std::string> names;
-  std::vector<Value> values;
+  std::vector<NamedValue> values;            // outputs, or every tensor, producers first
+  std::map<std::string, std::string> nodes;  // the node that makes each: "node 'conv1' (Conv)"
 };
 
-// Makes every tensor of the graph an output, in the order in which they are computed.
+// Every tensor that the graph computes as an output, in the order in which they are computed.
 void expose_all(Graph& graph) {
+  while (!graph.outputs().empty()) graph.remove_output(graph.outputs().size() - 1);
   for (NodeId id : graph.topological_order()) {
     for (ValueId v : graph.node(id).outputs) {
-      if (!v.valid() || graph.is_output(v) || !graph.value(v).type.is_tensor()) continue;
-      graph.add_output(graph.value(v).name, v);
+      if (v.valid() && graph.value(v).type.is_tensor()) graph.add_output(graph.value(v).name, v);
     }
   }
 }
 
-Side run_side(const std::string& path, const std::string& device, const Args& args,
-              const std::vector<Value>& inputs, const Model& first) {
+std::map<std::string, std::string> makers(const Graph& graph) {
+  std::map<std::string, std::string> nodes;
+  for (const GraphOutput& output : graph.outputs()) {
+    const Node* node = graph.producer(output.value);
+    if (node != nullptr) nodes[output.name] = describe(*node);
+  }
+  return nodes;
+}
+
+// `inputs` are those of `first`. With `everything` each tensor that is there after optimizing is an
+// output.
+Side run_side(const Subject& subject, const Args& args, const std::vector<Value>& inputs,
+              const Model& first, bool everything) {
+  Graph graph = load_graph(subject.path, args);
+  Side side{std::filesystem::path(subject.path).filename().string(), {}, {}};
+  if (subject.onnxruntime) {
+    side.title = "onnxruntime";
+    if (everything) expose_all(graph);
+    side.values = everything ? run_onnxruntime(graph, first, inputs)
+                             : run_onnxruntime(subject.path, first, inputs);
+    return side;
+  }
   ModelOptions options = model_options(args);
-  if (!device.empty()) options.device = device;
-  Graph graph = load_graph(path, args);
-  if (args.has("all-layers")) {
-    options.optimize = false;
+  if (!subject.device.empty()) {
+    options.device = subject.device;
+    side.title += " on " + subject.device;
+  }
+  if (everything) {
+    if (options.optimize) optimize(graph, options.passes);
+    options.optimize = false;  // with all tensors outputs, little could be fused
     expose_all(graph);
   }
   const auto model = Model::create(std::move(graph), options);
-  Side side{path + (device.empty() ? "" : " on " + device),
-            {},
-            std::vector<Value>(model->output_count())};
-  std::vector<NamedValue> named;
-  for (size_t i = 0; i < inputs.size(); ++i) named.push_back({first.input(i).name, inputs[i]});
-  Session session(model, session_options(args));
-  side.values = session.run(named);
-  for (size_t i = 0; i < model->output_count(); ++i) side.names.push_back(model->output_name(i));
-  return side;
-}
-
-constexpr const char* kReferenceScript =
-    "import sys, numpy as np, onnxruntime as ort\n"
-    "o = ort.SessionOptions(); o.log_severity_level = 4\n"
-    "s = ort.InferenceSession(sys.argv[1], o, providers=['CPUExecutionProvider'])\n"
-    "y = s.run(None, dict(np.load(sys.argv[2])))\n"
-    "np.savez(sys.argv[3], **{k.name: v for k, v in zip(s.get_outputs(), y) if isinstance(v, "
-    "np.ndarray)})\n";
-
-std::string quoted(const std::string& text) {
-  std::string out = "'";
-  for (char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
-// Runs onnxruntime through Python ($TREADLE_PYTHON, default python3) on the same input.
-Side run_onnxruntime(const std::string& path, const Model& model,
-                     const std::vector<Value>& inputs) {
-  std::string folder = (fs::temp_directory_path() / "treadle-XXXXXX").string();
-  TREADLE_CHECK(mkdtemp(folder.data()) != nullptr, kIo, "cannot make a temporary folder");
-  const fs::path dir = folder;
-  NamedTensors feed;
+  side.nodes = makers(model->graph());
+  std::vector<Value> ordered(model->input_count()), outputs(model->output_count());
   for (size_t i = 0; i < inputs.size(); ++i)
-    feed.emplace_back(model.input(i).name, inputs[i].tensor());
-  write_npz(dir / "in.npz", feed);
-  write_file(dir / "run.py", kReferenceScript);
-  const char* python = std::getenv("TREADLE_PYTHON");
-  const std::string command =
-      cat(quoted(python != nullptr ? python : "python3"), " ", quoted((dir / "run.py").string()),
-          " ", quoted(path), " ", quoted((dir / "in.npz").string()), " ",
-          quoted((dir / "out.npz").string()), " 1>&2");
-  const int status = std::system(command.c_str());
-  Side side{"onnxruntime", {}, {}};
-  if (status == 0) {
-    for (auto& [name, tensor] : read_npz(dir / "out.npz")) {
-      side.names.push_back(name);
-      side.values.emplace_back(std::move(tensor));
-    }
-  }
-  fs::remove_all(dir);
-  TREADLE_CHECK(status == 0, kDevice,
-                "onnxruntime did not run the model: is the Python package installed? "
-                "TREADLE_PYTHON names the interpreter");
+    ordered[model->find_input(first.input(i).name)] = inputs[i];
+  Session session(model, session_options(args));
+  run_model(session, args, ordered, outputs);
+  for (size_t i = 0; i < outputs.size(); ++i)
+    side.values.push_back({model->output_name(i), std::move(outputs[i])});
   return side;
 }
 
-int report(const Side& a, const Side& b, const Args& args) {
-  Json rows = Json::array();
-  std::string first;
-  size_t compared = 0;
-  for (size_t i = 0; i < a.names.size(); ++i) {
-    for (size_t k = 0; k < b.names.size(); ++k) {
-      if (a.names[i] != b.names[k]) continue;
-      const Difference d = compare_values(a.values[i], b.values[k], args.number("rtol", 1e-3),
-                                          args.number("atol", 1e-4));
-      ++compared;
-      if (!d.equal && first.empty()) first = a.names[i];
-      rows.push_back({{"tensor", a.names[i]},
-                      {"equal", d.equal},
-                      {"worst_absolute", d.worst_absolute},
-                      {"worst_relative", d.worst_relative},
-                      {"difference", d.text}});
-      if (!args.has("json")) {
-        std::printf("%-6s %-40s abs %.3g  rel %.3g  %s\n", d.equal ? "equal" : "DIFFER",
-                    a.names[i].c_str(), d.worst_absolute, d.worst_relative, d.text.c_str());
-      }
-    }
+struct Row {
+  std::string tensor;
+  std::string node;  // that makes it, on the first side
+  Difference difference;
+};
+
+std::vector<Row> compare_sides(const Side& a, const Side& b, const Args& args) {
+  std::map<std::string, const Value*> by_name;
+  for (const NamedValue& v : b.values) by_name[v.name] = &v.value;
+  std::vector<Row> rows;
+  for (const NamedValue& v : a.values) {
+    const auto other = by_name.find(v.name);
+    if (other == by_name.end()) continue;
+    const auto node = a.nodes.find(v.name);
+    rows.push_back({v.name, node == a.nodes.end() ? "" : node->second,
+                    compare_values(v.value, *other->second, args.number("rtol", 1e-3),
+                                   args.number("atol", 1e-4))});
   }
-  TREADLE_CHECK(compared > 0, kInvalidArgument, a.title, " and ", b.title,
+  TREADLE_CHECK(!rows.empty(), kInvalidArgument, a.title, " and ", b.title,
                 " have no output of the same name");
-  if (args.has("json")) {
-    print_json({{"equal", first.empty()}, {"first_difference", first}, {"tensors", rows}});
-  } else {
-    std::printf("%s: %s beside %s, %zu tensors%s\n", first.empty() ? "PASSED" : "FAILED",
-                a.title.c_str(), b.title.c_str(), compared,
-                first.empty() ? "" : cat(", first difference at '", first, "'").c_str());
+  return rows;
+}
+
+const Row* first_different(const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    if (!row.difference.equal) return &row;
   }
-  return first.empty() ? kExitOk : kExitDiffers;
+  return nullptr;
+}
+
+void print_rows(const std::vector<Row>& rows) {
+  std::printf("       %10s %10s  tensor\n", "max error", "relative");
+  for (const Row& row : rows) {
+    const Difference& d = row.difference;
+    std::printf("%-6s %10.3g %10.3g  %s%s%s\n", d.equal ? "equal" : "DIFFER", d.worst_absolute,
+                d.worst_relative, row.tensor.c_str(), d.equal ? "" : ": ", d.text.c_str());
+  }
+}
+
+int report(const Side& a, const Side& b, const std::vector<Row>& rows, const Row* first,
+           const Args& args) {
+  const bool equal = first_different(rows) == nullptr;
+  const std::string where =
+      first == nullptr ? "" : cat(first->node, ", tensor '", first->tensor, "'");
+  if (!args.has("json")) {
+    print_rows(rows);
+    std::printf("%s: %s beside %s, %zu tensors%s\n", equal ? "PASSED" : "FAILED", a.title.c_str(),
+                b.title.c_str(), rows.size(),
+                first == nullptr ? "" : cat("; they part at ", where).c_str());
+    return equal ? kExitOk : kExitDiffers;
+  }
+  Json list = Json::array();
+  for (const Row& row : rows) {
+    list.push_back({{"tensor", row.tensor},
+                    {"node", row.node},
+                    {"equal", row.difference.equal},
+                    {"worst_absolute", row.difference.worst_absolute},
+                    {"worst_relative", row.difference.worst_relative},
+                    {"difference", row.difference.text}});
+  }
+  print_json({{"equal", equal},
+              {"first_tensor", first == nullptr ? "" : first->tensor},
+              {"first_node", first == nullptr ? "" : first->node},
+              {"tensors", list}});
+  return equal ? kExitOk : kExitDiffers;
+}
+
+// What the flags ask to be set side by side.
+std::pair<Subject, Subject> subjects(const Args& args) {
+  const std::string& a = args.positional[0];
+  const std::vector<std::string> devices = args.list("devices");
+  const bool reference = args.has("reference");
+  if (static_cast<int>(args.positional.size() > 1) + !devices.empty() + reference != 1)
+    throw UsageError("give one of: a second model, --devices A,B, --reference onnxruntime");
+  if (reference) {
+    args.choice("reference", {"onnxruntime"});
+    return {{a, ""}, {a, "", true}};
+  }
+  if (devices.empty()) return {{a, ""}, {args.positional[1], ""}};
+  if (devices.size() != 2) throw UsageError("--devices: expected two, as in cpu,reference");
+  return {{a, devices[0]}, {a, devices[1]}};
 }
 
 }  // namespace
 
 int run_compare(const Args& args) {
-  const std::string& a = args.positional[0];
-  const auto model = load_model(a, args);
-  const std::vector<Value> inputs = gather_inputs(*model, args, true);
-  if (args.has("reference")) {
-    if (args.text("reference") != "onnxruntime")
-      throw UsageError("--reference: only onnxruntime is known");
-    return report(run_side(a, "", args, inputs, *model), run_onnxruntime(a, *model, inputs), args);
-  }
-  const std::vector<std::string> devices = args.list("devices");
-  if (!devices.empty() && devices.size() != 2)
-    throw UsageError("--devices: expected two, as in cpu,reference");
-  if (args.positional.size() < 2 && devices.empty()) {
-    throw UsageError("give a second model, --devices A,B or --reference onnxruntime");
-  }
-  const std::string& b = args.positional.size() > 1 ? args.positional[1] : a;
-  return report(run_side(a, devices.empty() ? "" : devices[0], args, inputs, *model),
-                run_side(b, devices.empty() ? "" : devices[1], args, inputs, *model), args);
+  const auto [a, b] = subjects(args);
+  const auto model = load_model(a.path, args);
+  const std::vector<Value> inputs = gather_inputs(*model, args, Missing::kFill);
+  const bool everything = args.has("all-layers");
+  const Side left = run_side(a, args, inputs, *model, everything);
+  const Side right = run_side(b, args, inputs, *model, everything);
+  const std::vector<Row> rows = compare_sides(left, right, args);
+  const Row* first = first_different(rows);
+  if (first == nullptr || everything) return report(left, right, rows, first, args);
+  // The outputs are apart: where does it begin?
+  const std::vector<Row> layers = compare_sides(run_side(a, args, inputs, *model, true),
+                                                run_side(b, args, inputs, *model, true), args);
+  const Row* node = first_different(layers);
+  return report(left, right, rows, node == nullptr ? first : node, args);
 }
 
 }  // namespace treadle::tool

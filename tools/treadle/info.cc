@@ -1,9 +1,14 @@
 // treadle info, treadle ops, treadle check: what this build and a model's file are.
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
+#include <map>
+#include <set>
 
+#include "backends/registry.h"
 #include "importer/importer.h"
-#include "tools/treadle/inputs.h"
+#include "tools/treadle/command.h"
 #include "tools/treadle/json.h"
 
 namespace treadle::tool {
@@ -17,48 +22,98 @@ std::string processor() {
   return "unknown";
 }
 
+// An attribute's kind in words.
+std::string kind_text(const std::string& kind) {
+  static const std::map<std::string, std::string> words = {
+      {"i", "int"},      {"f", "float"},  {"s", "string"},   {"is", "ints"}, {"fs", "floats"},
+      {"ss", "strings"}, {"t", "tensor"}, {"ts", "tensors"}, {"tp", "type"}, {"g", "graph"}};
+  return words.at(kind);
+}
+
+std::vector<std::string> dtypes(const Param& p) {
+  std::vector<std::string> names;
+  for (int d = 1; d < kDTypeCount && !p.any; ++d) {
+    if (p.allowed.has(static_cast<DType>(d))) names.emplace_back(dtype_name(static_cast<DType>(d)));
+  }
+  return names;
+}
+
+const char* reference_text(const Op& op) { return op.eval != nullptr ? "kernel" : "decomposition"; }
+
+Json params_json(const std::vector<Param>& params) {
+  Json list = Json::array();
+  for (const Param& p : params) {
+    list.push_back({{"name", p.name},
+                    {"optional", p.optional},
+                    {"variadic", p.variadic},
+                    {"any", p.any},
+                    {"dtypes", dtypes(p)}});
+  }
+  return list;
+}
+
 Json op_json(const Op& op) {
-  Json json = {{"name", op.full_name()}};
-  for (const Param& p : op.inputs)
-    json["inputs"].push_back(p.name + (p.optional ? "?" : p.variadic ? "*" : ""));
-  for (const Param& p : op.outputs)
-    json["outputs"].push_back(p.name + (p.optional ? "?" : p.variadic ? "*" : ""));
-  for (const AttributeDef& a : op.attributes) json["attributes"].push_back(a.name);
-  json["reference"] = op.eval != nullptr ? "kernel" : "decomposition";
+  Json json = {{"name", op.full_name()},
+               {"inputs", params_json(op.inputs)},
+               {"outputs", params_json(op.outputs)},
+               {"attributes", Json::array()}};
+  for (const AttributeDef& a : op.attributes) {
+    json["attributes"].push_back({{"name", a.name},
+                                  {"type", kind_text(a.kind)},
+                                  {"required", a.required},
+                                  {"default", a.default_text}});
+  }
+  json["reference"] = reference_text(op);
+  json["cpu"] = kernel_families("cpu", op);
   return json;
 }
 
+std::string joined(const std::vector<std::string>& words, const char* between) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
+  return text;
+}
+
+void print_params(const char* title, const std::vector<Param>& params) {
+  std::printf("%s\n", title);
+  for (const Param& p : params) {
+    std::printf("  %s%s: %s\n", p.name.c_str(),
+                p.optional   ? " (optional)"
+                : p.variadic ? " (any number)"
+                             : "",
+                p.any ? "any type" : joined(dtypes(p), " ").c_str());
+  }
+}
+
 void print_op(const Op& op) {
-  auto print = [](const char* title, const std::vector<Param>& params) {
-    std::printf("%s\n", title);
-    for (const Param& p : params) {
-      std::string types;
-      for (int d = 1; d < kDTypeCount && !p.any; ++d) {
-        if (p.allowed.has(static_cast<DType>(d)))
-          types += cat(" ", dtype_name(static_cast<DType>(d)));
-      }
-      std::printf("  %s%s:%s\n", p.name.c_str(),
-                  p.optional   ? " (optional)"
-                  : p.variadic ? " (any number)"
-                               : "",
-                  p.any ? " any type" : types.c_str());
-    }
-  };
-  std::printf("%s (%s)\n", op.full_name().c_str(),
-              op.eval != nullptr ? "reference kernel" : "decomposition");
-  print("inputs", op.inputs);
-  print("outputs", op.outputs);
+  const std::string cpu = joined(kernel_families("cpu", op), ", ");
+  std::printf("%s\n", op.full_name().c_str());
+  print_params("inputs", op.inputs);
+  print_params("outputs", op.outputs);
   if (!op.attributes.empty()) std::printf("attributes\n");
   for (const AttributeDef& a : op.attributes) {
-    std::printf("  %s: %s%s%s\n", a.name.c_str(), a.kind.c_str(), a.required ? ", required" : "",
+    std::printf("  %s: %s%s%s\n", a.name.c_str(), kind_text(a.kind).c_str(),
+                a.required ? ", required" : "",
                 a.default_text.empty() ? "" : cat(", default ", a.default_text).c_str());
   }
+  std::printf("runs on\n  cpu: %s\n  reference: %s\n",
+              cpu.empty() ? "no kernel of its own: by reference" : cpu.c_str(), reference_text(op));
+}
+
+std::vector<const Op*> sorted_ops() {
+  std::vector<const Op*> ops;
+  for (const Op& op : all_ops()) ops.push_back(&op);
+  std::sort(ops.begin(), ops.end(),
+            [](const Op* a, const Op* b) { return a->full_name() < b->full_name(); });
+  return ops;
 }
 
 // Every problem on a line of stderr; in JSON, a list.
 int report_problems(const std::vector<Error>& problems, const Args& args) {
   Json list = Json::array();
+  std::set<std::string> said;
   for (const Error& e : problems) {
+    if (!said.insert(e.what()).second) continue;
     list.push_back({{"code", std::string(code_name(e.code()))}, {"problem", e.what()}});
     std::fprintf(stderr, "treadle check: %s: %s\n", std::string(code_name(e.code())).c_str(),
                  e.what());
@@ -71,35 +126,38 @@ int report_problems(const std::vector<Error>& problems, const Args& args) {
 }  // namespace
 
 int run_info(const Args& args) {
-  const Json json = {{"version", TREADLE_VERSION},
-                     {"opset", kOpset},
-                     {"operators", all_ops().size()},
-                     {"processor", processor()},
-                     {"threads", default_threads()},
-                     {"devices", {"cpu", "reference"}},
-                     {"cuda", "not built: this build has no CUDA backend"}};
+  const std::vector<DeviceInfo> list = devices();
+  Json json = {{"version", TREADLE_VERSION},    {"opset", kOpset},
+               {"operators", all_ops().size()}, {"processor", processor()},
+               {"threads", default_threads()},  {"devices", Json::array()}};
+  for (const DeviceInfo& d : list)
+    json["devices"].push_back({{"name", d.name}, {"detail", d.detail}});
+  const char* isa = std::getenv("TREADLE_ISA");
+  json["TREADLE_ISA"] = isa == nullptr ? Json() : Json(isa);
   if (args.has("json")) {
     print_json(json);
-  } else {
-    for (const auto& [key, value] : json.items()) {
-      std::printf("%-10s %s\n", key.c_str(),
-                  value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
-    }
+    return kExitOk;
   }
+  std::printf("treadle %s, %zu operators, opset %lld\n%s, %d threads%s%s\n", TREADLE_VERSION,
+              all_ops().size(), static_cast<long long>(kOpset), processor().c_str(),
+              default_threads(), isa == nullptr ? "" : ", TREADLE_ISA=", isa == nullptr ? "" : isa);
+  std::printf("devices\n");
+  for (const DeviceInfo& d : list) std::printf("  %-12s %s\n", d.name.c_str(), d.detail.c_str());
   return kExitOk;
 }
 
 int run_ops(const Args& args) {
+  const std::vector<const Op*> ops = sorted_ops();
   if (!args.positional.empty()) {
     const std::string& name = args.positional[0];
     std::vector<std::string> names;
-    for (const Op& op : all_ops()) {
-      names.push_back(op.full_name());
-      if (op.full_name() != name) continue;
+    for (const Op* op : ops) {
+      names.push_back(op->full_name());
+      if (op->full_name() != name) continue;
       if (args.has("json")) {
-        print_json(op_json(op));
+        print_json(op_json(*op));
       } else {
-        print_op(op);
+        print_op(*op);
       }
       return kExitOk;
     }
@@ -108,11 +166,11 @@ int run_ops(const Args& args) {
          near.empty() ? "" : "; did you mean '" + near + "'?");
   }
   Json list = Json::array();
-  for (const Op& op : all_ops()) {
+  for (const Op* op : ops) {
     if (args.has("json")) {
-      list.push_back(op_json(op));
+      list.push_back(op_json(*op));
     } else {
-      std::puts(op.full_name().c_str());
+      std::puts(op->full_name().c_str());
     }
   }
   if (args.has("json")) print_json({{"operators", list}});

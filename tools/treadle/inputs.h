@@ -1,45 +1,32 @@
-// What the subcommands share: loading a model by flags, gathering its inputs, comparing and
-// printing tensors.
+// The inputs of a run by flags: files, pictures, filled ones; and the run itself.
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "runtime/runtime.h"
-#include "tools/treadle/command.h"
+#include "tools/treadle/load.h"
 
 namespace treadle::tool {
 
-// --device, --no-fallback, --no-optimize, --skip-pass, --stop-after.
-ModelOptions model_options(const Args& args);
-// Reads a model (--overridable). ModelError where it exceeds a limit.
-Graph load_graph(const std::string& path, const Args& args);
-// Reads and creates it.
-std::shared_ptr<const Model> load_model(const std::string& path, const Args& args);
-// --threads.
-SessionOptions session_options(const Args& args);
-
-// One type a model input: as declared, --shape put in; dims still symbolic become 1 when
-// `default_one`.
-std::vector<Type> input_types(const Model& model, const Args& args, bool default_one);
-// The model's inputs from --input files, the rest by --fill or, when `fill_all`, with seeded random
-// numbers. UsageError listing the inputs when one has neither.
-std::vector<Value> gather_inputs(const Model& model, const Args& args, bool fill_all);
-
-// Numbers ~N(0,1) for floats, 0..99 for integers, true for bool: seeded, the same on every machine.
-Tensor random_tensor(DType dtype, const Dims& dims, uint64_t seed);
-
-struct Difference {
-  bool equal = true;
-  std::string text;  // "shape …", or the worst element
-  double worst_absolute = 0, worst_relative = 0;
+enum class Missing {
+  kRefuse,  // an input without a file needs --fill: UsageError listing the inputs
+  kFill,    // filled with random numbers; UsageError where --shape must say its size
+  kGuess    // the same, but every size that nobody gives is 1
 };
-// |got − want| ≤ atol + rtol·|want|; NaN equals NaN; integers, bools and strings exact unless
-// `quantized` slack given.
-Difference compare_values(const Value& got, const Value& want, double rtol, double atol);
+// The model's inputs from --input files, the rest by --fill. A leading symbolic dimension that
+// nobody sizes is a batch of 1.
+std::vector<Value> gather_inputs(const Model& model, const Args& args, Missing missing);
 
-// "float[1, 1000] min -3.1 max 12.4 mean 0.02".
-std::string summary(const Value& value);
+// "x float[1, 3, 224, 224], ..." of values at hand.
+std::string shapes_text(const Model& model, std::span<const Value> inputs);
+
+// One run. Errors that come of sizes or numbers that the user chose (or left to chance) say so,
+// instead of blaming the model.
+void run_model(Session& session, const Args& args, std::span<const Value> inputs,
+               std::span<Value> outputs, const RunOptions& options = {});
+// The rethrown form of an error of the model at these input shapes.
+[[noreturn]] void blame_shapes(const Error& error, const Model& model, const std::string& shapes);
 
 }  // namespace treadle::tool

@@ -3,27 +3,30 @@
 #include <cstdio>
 #include <map>
 
-#include "importer/importer.h"
+#include "tools/treadle/dot.h"
 #include "tools/treadle/files.h"
 #include "tools/treadle/inputs.h"
 #include "tools/treadle/json.h"
+#include "tools/treadle/shapes.h"
+#include "tools/treadle/work.h"
 
 namespace treadle::tool {
 namespace {
 
+const std::vector<std::string> kParts = {"layers", "ops", "memory", "placement", "passes"};
+
 struct Counts {
   std::map<std::string, int64_t> ops;
+  int64_t nodes = 0;  // bodies included, as in the others
   int64_t parameters = 0;
   int64_t parameter_bytes = 0;
 };
 
-Counts count(const Graph& graph) {
-  Counts c;
+void add_counts(const Graph& graph, Counts& c) {
   for (NodeId id : graph.topological_order()) {
+    ++c.nodes;
     ++c.ops[graph.node(id).op->full_name()];
-    for (const Subgraph& s : graph.node(id).subgraphs) {
-      for (const auto& [op, n] : count(*s.graph).ops) c.ops[op] += n;
-    }
+    for (const Subgraph& s : graph.node(id).subgraphs) add_counts(*s.graph, c);
   }
   for (uint32_t i = 0; i < graph.value_count(); ++i) {
     const ValueDef& def = graph.value(ValueId{i});
@@ -31,54 +34,85 @@ Counts count(const Graph& graph) {
     c.parameters += def.constant.count();
     c.parameter_bytes += static_cast<int64_t>(def.constant.bytes());
   }
+}
+
+Counts count(const Graph& graph) {
+  Counts c;
+  add_counts(graph, c);
   return c;
 }
 
+// Control characters as they are written in C.
 std::string printable(const std::string& text) {
   std::string out;
-  for (unsigned char c : text) out += c < 0x20 || c == 0x7f ? '?' : static_cast<char>(c);
+  for (char c : text) {
+    if (c == '\n') {
+      out += "\\n";
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += '?';
+    } else {
+      out += c;
+    }
+  }
   return out;
 }
 
-void write_dot(const std::string& path, const Graph& graph) {
-  std::string dot = "digraph model {\n  node [shape=box, fontname=\"sans-serif\"];\n";
-  for (NodeId id : graph.topological_order()) {
-    const Node& node = graph.node(id);
-    dot += cat("  n", id.index, " [label=\"", node.op->full_name(), "\"];\n");
-    for_each_use(node, [&](ValueId v) {
-      const NodeId from = graph.value(v).producer;
-      if (from.valid()) dot += cat("  n", from.index, " -> n", id.index, ";\n");
-    });
+// The model, and the sizes at which it is looked at.
+struct Subject {
+  Graph original;
+  std::shared_ptr<const Model> model;
+  std::vector<Type> types;  // a batch of 1 where it is open
+  std::string missing;      // flags that would size what is still open; "" when all is sized
+};
+
+Subject subject_of(const Args& args) {
+  Graph original = load_graph(args.positional[0], args);
+  const auto model = Model::create(original.clone(), model_options(args));
+  Subject s{std::move(original), model, input_types(*model, args), ""};
+  for (size_t i = 0; i < s.types.size(); ++i) {
+    const Tensor& fallback = model->input(i).default_value;
+    s.types[i] = fallback.defined() ? Type::tensor(fallback.dtype(), symbolic(fallback.dims()))
+                                    : with_batch(s.types[i]);
+    if (is_sized(s.types[i])) continue;
+    s.missing += (s.missing.empty() ? "" : " ") + shape_hint(model->input(i).name, s.types[i]);
   }
-  write_file(path, dot + "}\n");
+  return s;
 }
 
-PlanInfo plan(const std::shared_ptr<const Model>& model, const Args& args) {
-  Session session(model, session_options(args));
-  return session.describe_plan(input_types(*model, args, true));
-}
+struct Planned {
+  std::vector<StepInfo> steps;
+  MemoryInfo memory;
+};
 
-int64_t multiply_adds(const Model& model, const Args& args) {
-  int64_t sum = 0;
-  for (const StepInfo& s : describe_nodes(model.graph(), input_types(model, args, true))) {
-    if (__builtin_add_overflow(sum, s.multiply_adds, &sum)) return INT64_MAX;
+Planned plan(const Subject& s, const Args& args) {
+  if (!s.missing.empty())
+    throw UsageError(cat("the steps depend on the inputs' sizes: give ", s.missing));
+  Session session(s.model, session_options(args));
+  try {
+    Planned planned{session.describe_plan(s.types), {}};
+    planned.memory = session.memory();
+    return planned;
+  } catch (const Error& e) {
+    blame_shapes(e, *s.model, shapes_text(*s.model, s.types));
   }
-  return sum;
 }
 
-void show_passes(const Model& model, Json* json) {
-  const OptimizeReport& report = model.report();
+Json passes_json(const OptimizeReport& report) {
+  Json list = Json::array();
   for (const PassReport& p : report.passes) {
-    if (json != nullptr) {
-      (*json)["passes"].push_back(
-          {{"pass", p.pass}, {"ms", p.milliseconds}, {"fired", p.fired}, {"refused", p.refused}});
-      continue;
-    }
+    list.push_back(
+        {{"pass", p.pass}, {"ms", p.milliseconds}, {"fired", p.fired}, {"refused", p.refused}});
+  }
+  return list;
+}
+
+void show_passes(const OptimizeReport& report) {
+  for (const PassReport& p : report.passes) {
     std::printf("%-28s fired %5lld  %8.2f ms\n", p.pass.c_str(), static_cast<long long>(p.fired),
                 p.milliseconds);
     for (const std::string& why : p.refused) std::printf("    refused: %s\n", why.c_str());
   }
-  if (json == nullptr) std::printf("%zu nodes -> %zu\n", report.nodes_before, report.nodes_after);
+  std::printf("%zu nodes -> %zu\n", report.nodes_before, report.nodes_after);
 }
 
 void show_steps(const std::vector<StepInfo>& steps, bool placement) {
@@ -89,41 +123,9 @@ void show_steps(const std::vector<StepInfo>& steps, bool placement) {
   }
 }
 
-void show_summary(const Model& model, const Graph& original) {
-  for (const auto& [key, value] : original.metadata) {
-    std::printf("%-18s %s\n", printable(key).c_str(), printable(value).c_str());
-  }
-  const Counts before = count(original), after = count(model.graph());
-  for (const std::string& what : original.ignored) std::printf("ignored %s\n", what.c_str());
-  for (size_t i = 0; i < model.input_count(); ++i) {
-    std::printf("input   %s  %s\n", printable(model.input(i).name).c_str(),
-                model.input(i).type.text().c_str());
-  }
-  for (size_t i = 0; i < model.output_count(); ++i) {
-    std::printf("output  %s  %s\n", printable(model.output_name(i)).c_str(),
-                model.output_type(i).text().c_str());
-  }
-  std::printf("parameters  %lld (%.2f MB)\n", static_cast<long long>(before.parameters),
-              static_cast<double>(before.parameter_bytes) / 1e6);
-  std::printf("nodes       %zu, optimized to %zu\n", original.node_count(),
-              model.graph().node_count());
-  for (const auto& [op, n] : after.ops)
+void show_ops(const Counts& counts) {
+  for (const auto& [op, n] : counts.ops)
     std::printf("  %6lld  %s\n", static_cast<long long>(n), op.c_str());
-}
-
-Json summary_json(const Model& model, const Graph& original) {
-  const Counts before = count(original), after = count(model.graph());
-  Json json = {{"nodes", original.node_count()},  {"nodes_optimized", model.graph().node_count()},
-               {"parameters", before.parameters}, {"parameter_bytes", before.parameter_bytes},
-               {"metadata", original.metadata},   {"ops", before.ops},
-               {"ops_optimized", after.ops},      {"ignored", original.ignored}};
-  for (size_t i = 0; i < model.input_count(); ++i) {
-    json["inputs"].push_back(type_json(model.input(i).name, model.input(i).type));
-  }
-  for (size_t i = 0; i < model.output_count(); ++i) {
-    json["outputs"].push_back(type_json(model.output_name(i), model.output_type(i)));
-  }
-  return json;
 }
 
 void show_memory(const MemoryInfo& memory) {
@@ -133,48 +135,121 @@ void show_memory(const MemoryInfo& memory) {
               static_cast<double>(memory.packed_bytes) / 1e6);
 }
 
-void add_plan(const std::shared_ptr<const Model>& model, const Args& args, Json& json) {
+// Multiply-adds, at which shapes, and what is left out; or why they are not known.
+Json work_json(const Subject& s) {
+  Json json = {{"multiply_adds", nullptr}, {"at", ""}, {"uncounted_nodes", nullptr}, {"note", ""}};
+  if (!s.missing.empty()) {
+    json["note"] = "depends on the inputs' sizes: give " + s.missing;
+    return json;
+  }
+  json["at"] = shapes_text(*s.model, s.types);
   try {
-    const PlanInfo info = plan(model, args);
-    json["memory"] = {{"arena", info.memory.arena_bytes},
-                      {"weights", info.memory.constant_bytes},
-                      {"packed", info.memory.packed_bytes}};
-    for (const StepInfo& s : info.steps) json["steps"].push_back(step_json(s));
-  } catch (const Error& e) {  // a shape is needed that only --shape can give
-    if (e.code() != Code::kInvalidArgument) throw;
-    json["not_planned"] = e.what();
+    const Work work = work_of(s.original, s.types);
+    json["multiply_adds"] = work.multiply_adds;
+    json["uncounted_nodes"] = work.unsized;
+  } catch (const Error& e) {
+    json["note"] = cat("not at these shapes: ", e.what());
+  }
+  return json;
+}
+
+void show_work(const Subject& s) {
+  const Json work = work_json(s);
+  if (work["multiply_adds"].is_null()) {
+    std::printf("multiply-adds  %s\n", work["note"].get<std::string>().c_str());
+    return;
+  }
+  std::printf("multiply-adds  %.3f M at %s\n", work["multiply_adds"].get<double>() / 1e6,
+              work["at"].get<std::string>().c_str());
+  if (work["uncounted_nodes"] != 0) {
+    std::printf("               without %lld nodes whose shapes depend on data\n",
+                work["uncounted_nodes"].get<long long>());
+  }
+}
+
+void show_summary(const Subject& s) {
+  for (const auto& [key, value] : s.original.metadata) {
+    std::printf("%-18s %s\n", printable(key).c_str(), printable(value).c_str());
+  }
+  for (const std::string& what : s.original.ignored)
+    std::printf("ignored            %s\n", what.c_str());
+  const Model& model = *s.model;
+  for (size_t i = 0; i < model.input_count(); ++i) {
+    std::printf("input   %s  %s\n", printable(model.input(i).name).c_str(),
+                model.input(i).type.text().c_str());
+  }
+  for (size_t i = 0; i < model.output_count(); ++i) {
+    std::printf("output  %s  %s\n", printable(model.output_name(i)).c_str(),
+                model.output_type(i).text().c_str());
+  }
+  const Counts before = count(s.original), after = count(model.graph());
+  std::printf("parameters     %lld (%.2f MB)\n", static_cast<long long>(before.parameters),
+              static_cast<double>(before.parameter_bytes) / 1e6);
+  show_work(s);
+  std::printf("nodes          %lld, optimized to %lld:\n", static_cast<long long>(before.nodes),
+              static_cast<long long>(after.nodes));
+  show_ops(after);
+}
+
+Json summary_json(const Subject& s) {
+  const Counts before = count(s.original), after = count(s.model->graph());
+  Json json = {{"nodes", before.nodes},           {"nodes_optimized", after.nodes},
+               {"parameters", before.parameters}, {"parameter_bytes", before.parameter_bytes},
+               {"metadata", s.original.metadata}, {"inputs", Json::array()},
+               {"outputs", Json::array()},        {"ops", before.ops},
+               {"ops_optimized", after.ops},
+               {"ignored", s.original.ignored}};
+  for (size_t i = 0; i < s.model->input_count(); ++i) {
+    json["inputs"].push_back(type_json(s.model->input(i).name, s.model->input(i).type));
+  }
+  for (size_t i = 0; i < s.model->output_count(); ++i) {
+    json["outputs"].push_back(type_json(s.model->output_name(i), s.model->output_type(i)));
+  }
+  json.update(work_json(s));
+  return json;
+}
+
+// Adds a part of --show to the JSON, or prints it.
+void show_part(const std::string& part, const Subject& s, const Planned& planned, Json* json) {
+  if (part == "passes") {
+    if (json == nullptr) return show_passes(s.model->report());
+    (*json)["passes"] = passes_json(s.model->report());
+  } else if (part == "memory") {
+    if (json == nullptr) return show_memory(planned.memory);
+    (*json)["memory"] = {{"arena", planned.memory.arena_bytes},
+                         {"weights", planned.memory.constant_bytes},
+                         {"packed", planned.memory.packed_bytes}};
+  } else if (part == "ops") {
+    if (json == nullptr) show_ops(count(s.original));  // the JSON has them anyway
+  } else {
+    if (json == nullptr) return show_steps(planned.steps, part == "placement");
+    (*json)["steps"] = Json::array();
+    for (const StepInfo& step : planned.steps) (*json)["steps"].push_back(step_json(step));
   }
 }
 
 }  // namespace
 
 int run_inspect(const Args& args) {
-  const std::string part = args.text("show");
-  const std::vector<std::string> parts = {"layers", "ops", "memory", "placement", "passes"};
-  if (!part.empty() && std::find(parts.begin(), parts.end(), part) == parts.end()) {
-    throw UsageError(cat("--show: '", part, "' is none of: layers ops memory placement passes"));
+  const std::vector<std::string> parts = args.list("show");
+  bool steps = false;
+  for (const std::string& part : parts) {
+    if (std::find(kParts.begin(), kParts.end(), part) == kParts.end())
+      throw UsageError(cat("--show: '", part, "' is none of: layers ops memory placement passes"));
+    steps = steps || (part != "ops" && part != "passes");
   }
-  const Graph original = load_graph(args.positional[0], args);
-  const auto model = Model::create(original.clone(), model_options(args));
-  if (args.has("dot")) write_dot(args.text("dot"), model->graph());
+  const Subject s = subject_of(args);
+  if (args.has("dot")) write_file(args.text("dot"), dot_text(s.model->graph()));
+  const Planned planned = steps ? plan(s, args) : Planned{};
+  Json json = args.has("json") ? summary_json(s) : Json();
+  for (const std::string& part : parts) {
+    if (parts.size() > 1 && !args.has("json")) std::printf("-- %s\n", part.c_str());
+    show_part(part, s, planned, args.has("json") ? &json : nullptr);
+  }
   if (args.has("json")) {
-    Json json = summary_json(*model, original);
-    json["multiply_adds"] = multiply_adds(*model, args);
-    add_plan(model, args, json);
-    show_passes(*model, &json);
     print_json(json);
-  } else if (part == "passes") {
-    show_passes(*model, nullptr);
-  } else if (part == "memory") {
-    show_memory(plan(model, args).memory);
-  } else if (part == "layers" || part == "placement") {
-    show_steps(plan(model, args).steps, part == "placement");
-  } else if (part == "ops") {
-    for (const auto& [op, n] : count(original).ops)
-      std::printf("%6lld  %s\n", static_cast<long long>(n), op.c_str());
-  } else {
-    show_summary(*model, original);
-    std::printf("multiply-adds  %.3f M\n", static_cast<double>(multiply_adds(*model, args)) / 1e6);
+  } else if (parts.empty()) {
+    show_summary(s);
   }
   return kExitOk;
 }

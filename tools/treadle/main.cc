@@ -1,7 +1,8 @@
-// The command `treadle`: a table of subcommands, one parser over it, and errors to exit codes.
+// The command `treadle`: one parser over the table of subcommands, and errors to exit codes.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -11,116 +12,6 @@
 
 namespace treadle::tool {
 namespace {
-
-const std::vector<Flag> kModelFlags = {
-    {"--device", "DEVICE", "cpu (default) or reference"},
-    {"--threads", "N", "threads to compute with (default: the processors this process may use)"},
-    {"--no-fallback", "", "fail where the device does not run a node"},
-    {"--no-optimize", "", "run the graph as it is"},
-    {"--skip-pass", "A,B", "leave out these optimizer passes"},
-    {"--stop-after", "N", "stop the optimizer after N rewrites"},
-    {"--overridable", "A,B", "initializers that stay inputs"},
-    {"--json", "", "print one JSON object and nothing else"},
-};
-
-const std::vector<Flag> kInputFlags = {
-    {"--input", "[NAME=]FILE", "an input: .npy .npz .pb .bin .jpg .png"},
-    {"--shape", "NAME:1x3x224x224", "shape of an input that has symbolic dimensions"},
-    {"--fill", "random|zeros|ones", "what the inputs hold that have no file"},
-    {"--seed", "N", "seed of --fill random (0)"},
-    {"--mean", "A,B,C", "pictures: subtracted after scaling (0)"},
-    {"--std", "A,B,C", "pictures: divided by (1)"},
-    {"--scale", "X", "pictures: 0..255 is multiplied by it (1/255)"},
-    {"--color", "rgb|bgr", "pictures: order of the channels (rgb)"},
-    {"--resize", "crop|stretch", "pictures: short side and centre crop, or both sides (crop)"},
-    {"--layout", "nchw|nhwc", "pictures: layout of the input (from its shape)"},
-};
-
-const std::vector<Flag> kToleranceFlags = {
-    {"--rtol", "X", "relative tolerance (1e-3)"},
-    {"--atol", "X", "absolute tolerance (1e-4)"},
-};
-
-std::vector<Flag> join(std::initializer_list<std::vector<Flag>> lists) {
-  std::vector<Flag> all;
-  for (const auto& list : lists) all.insert(all.end(), list.begin(), list.end());
-  return all;
-}
-
-std::vector<Command> commands() {
-  return {
-      {"run",
-       "Runs a model on given inputs and prints its outputs",
-       {"MODEL"},
-       join({kModelFlags,
-             kInputFlags,
-             kToleranceFlags,
-             {{"--test-data", "DIR",
-               "input_N.pb and output_N.pb: run and compare, exit 1 when they differ"},
-              {"--outputs", "A,B", "compute these outputs only"},
-              {"--save-outputs", "F.npz", "write the outputs"},
-              {"--topk", "N", "print the N largest elements of the first output"},
-              {"--labels", "FILE", "names for --topk, a line each, or 'index,name'"},
-              {"--timeout", "SECONDS", "give up after so long"}}}),
-       run_run},
-      {"bench",
-       "Measures load time, latency and memory",
-       {"MODEL"},
-       join({kModelFlags,
-             kInputFlags,
-             {{"--duration", "SECONDS", "measure for so long (2)"},
-              {"--warmup", "N", "runs before measuring (3)"}}}),
-       run_bench},
-      {"inspect",
-       "Shows what a model is and how it will run",
-       {"MODEL"},
-       join({kModelFlags,
-             {{"--shape", "NAME:1x3x224x224", "shape of an input that has symbolic dimensions"},
-              {"--show", "layers|ops|memory|placement|passes", "a part in detail"},
-              {"--dot", "FILE", "write the graph for Graphviz"}}}),
-       run_inspect},
-      {"profile",
-       "Measures each step of a run",
-       {"MODEL"},
-       join({kModelFlags,
-             kInputFlags,
-             {{"--iterations", "N", "runs (20)"},
-              {"--top", "N", "show the N slowest (all)"},
-              {"--trace", "FILE", "write a Chrome trace (chrome://tracing, Perfetto)"}}}),
-       run_profile},
-      {"optimize",
-       "Writes the optimized model as standard ONNX",
-       {"IN", "OUT"},
-       join({kModelFlags,
-             kInputFlags,
-             kToleranceFlags,
-             {{"--opset", "N", "write this opset at most"},
-              {"--external-data", "", "write the weights beside the model"},
-              {"--no-check", "", "do not compare with the original"}}}),
-       run_optimize},
-      {"compare",
-       "Runs two models, or one on two devices, on the same input",
-       {"A", "?B"},
-       join({kModelFlags,
-             kInputFlags,
-             kToleranceFlags,
-             {{"--devices", "A,B", "two devices for one model"},
-              {"--reference", "onnxruntime", "compare with onnxruntime (needs Python)"},
-              {"--all-layers", "", "compare every tensor both have, not only the outputs"}}}),
-       run_compare},
-      {"check", "Lists all problems of a model at once", {"MODEL"}, kModelFlags, run_check},
-      {"ops",
-       "Lists the operators, or shows one",
-       {"?NAME"},
-       {{"--json", "", "print JSON"}},
-       run_ops},
-      {"info",
-       "Shows version, processor, threads and devices",
-       {},
-       {{"--json", "", "print JSON"}},
-       run_info},
-  };
-}
 
 struct Parsed {
   CLI::App* app = nullptr;
@@ -194,15 +85,51 @@ void restart_with_short_spins(char** argv) {
   execv("/proc/self/exe", argv);
 }
 
+// "treadle help run" is "treadle run --help"; the rest as given.
+std::vector<std::string> words(int argc, char** argv) {
+  std::vector<std::string> args(argv + 1, argv + argc);
+  if (!args.empty() && args[0] == "help") {
+    args.erase(args.begin());
+    args.insert(args.begin() + (args.empty() ? 0 : 1), "--help");
+  }
+  return args;
+}
+
+// "" unless the first word is no subcommand.
+std::string unknown_command(const std::vector<std::string>& args) {
+  if (args.empty() || args[0].starts_with("-")) return "";
+  std::vector<std::string> names;
+  for (const Command& command : commands()) {
+    if (command.name == args[0]) return "";
+    names.emplace_back(command.name);
+  }
+  const std::string near = close_match(args[0], names);
+  return cat("unknown command '", args[0], "'",
+             near.empty() ? "; see treadle --help" : cat("; did you mean '", near, "'?"));
+}
+
 int run_main(int argc, char** argv) {
   CLI::App top("Treadle: loads, optimizes and runs ONNX models", "treadle");
   top.set_version_flag("-V,--version", "treadle " TREADLE_VERSION);
-  top.require_subcommand(1);
-  const std::vector<Command> table = commands();
+  top.footer(
+      "treadle COMMAND --help lists the flags of each.\n"
+      "Exit codes: 0 ok, 1 a comparison failed, 2 usage, 3 model invalid or unsupported,\n"
+      "4 input data or file, 5 device or memory, 6 timeout, 70 internal.");
+  const std::vector<Command>& table = commands();
   std::vector<Parsed> parsed(table.size());
   for (size_t i = 0; i < table.size(); ++i) add_command(top, table[i], parsed[i]);
+  std::vector<std::string> args = words(argc, argv);
+  if (const std::string problem = unknown_command(args); !problem.empty()) {
+    std::fprintf(stderr, "treadle: %s\n", problem.c_str());
+    return kExitUsage;
+  }
+  if (args.empty()) {
+    std::fputs(top.help().c_str(), stderr);
+    return kExitUsage;
+  }
   try {
-    top.parse(argc, argv);
+    std::reverse(args.begin(), args.end());  // as CLI11 takes them
+    top.parse(args);
   } catch (const CLI::ParseError& e) {
     return top.exit(e) == 0 ? kExitOk : kExitUsage;
   }

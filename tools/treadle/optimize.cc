@@ -1,76 +1,84 @@
 // treadle optimize: writes the optimized model as standard ONNX, checked against the original.
 #include <cstdio>
-#include <filesystem>
+#include <optional>
 
 #include "importer/importer.h"
+#include "tools/treadle/difference.h"
 #include "tools/treadle/inputs.h"
 #include "tools/treadle/json.h"
 
 namespace treadle::tool {
 namespace {
 
-// The largest difference between two models' outputs on seeded input. Input that the original
-// cannot run (random indices, sizes of 1 where a dimension is symbolic) checks nothing, and is said
-// on stderr.
-Difference check(const std::shared_ptr<const Model>& before,
-                 const std::shared_ptr<const Model>& after, const Args& args) {
-  const std::vector<Value> inputs = gather_inputs(*before, args, true);
+std::shared_ptr<const Model> unchanged(const Graph& graph) {
+  ModelOptions options;
+  options.optimize = false;
+  return Model::create(graph.clone(), options);
+}
+
+struct Check {
+  std::optional<Difference> difference;  // none: nothing was compared,
+  std::string why;                       // for this reason
+};
+
+// Both models' outputs on the same input. Input that the original cannot run (random indices, sizes
+// of 1 where a dimension is symbolic) checks nothing.
+Check check_equal(const Graph& original, const Graph& optimized, const Args& args) {
+  if (args.has("no-check")) return {std::nullopt, "--no-check"};
+  const auto before = unchanged(original), after = unchanged(optimized);
   Session a(before, session_options(args)), b(after, session_options(args));
-  std::vector<Value> want(before->output_count()), got(after->output_count());
+  std::vector<Value> want(before->output_count()), got(after->output_count()), inputs;
   try {
-    a.run_into(inputs, want);
+    inputs = gather_inputs(*before, args, Missing::kGuess);
+    run_model(a, args, inputs, want);
   } catch (const Error& e) {
-    std::fprintf(stderr,
-                 "treadle optimize: not checked, the original does not run on random input: %s "
-                 "(see --input)\n",
-                 e.what());
-    return {};
+    if (args.has("input")) throw;
+    return {std::nullopt, cat("the original does not run on made-up input: ", e.what())};
   }
-  b.run_into(inputs, got);
+  run_model(b, args, inputs, got);
   Difference worst;
   for (size_t i = 0; i < want.size(); ++i) {
-    Difference d =
-        compare_values(got[i], want[i], args.number("rtol", 1e-3), args.number("atol", 1e-4));
-    if (!d.equal) d.text = cat("output '", before->output_name(i), "': ", d.text);
-    const bool worse = (worst.equal && !d.equal) ||
-                       (worst.equal == d.equal && d.worst_absolute > worst.worst_absolute);
-    if (worse) worst = d;
+    worst.merge(
+        compare_values(got[i], want[i], args.number("rtol", 1e-3), args.number("atol", 1e-4)),
+        cat("output '", before->output_name(i), "'"));
   }
-  return worst;
+  return {worst, ""};
 }
 
 }  // namespace
 
 int run_optimize(const Args& args) {
+  const OptimizeOptions passes = optimize_options(args);
+  SaveOptions options;
+  options.opset = args.integer("opset", 0, 1);
+  options.external_data = args.has("external-data");
   const Graph original = load_graph(args.positional[0], args);
   for (const std::string& what : original.ignored)
     std::fprintf(stderr, "treadle optimize: not kept: %s\n", what.c_str());
   Graph graph = original.clone();
-  const OptimizeReport report = optimize(graph, model_options(args).passes);
-  SaveOptions options;
-  options.opset = args.integer("opset", 0);
-  options.external_data = args.has("external-data");
-  Difference difference;
-  if (!args.has("no-check")) {
-    ModelOptions raw;
-    raw.optimize = false;
-    raw.device = "cpu";
-    difference =
-        check(Model::create(original.clone(), raw), Model::create(graph.clone(), raw), args);
-    TREADLE_CHECK(
-        difference.equal, kInternal,
-        "the optimized model differs from the original, nothing was written: ", difference.text);
-  }
-  save(graph, args.positional[1], options);
+  const OptimizeReport report = optimize(graph, passes);
+  const Check check = check_equal(original, graph, args);
+  const bool differs = check.difference && !check.difference->equal;
+  if (!differs) save(graph, args.positional[1], options);
   if (args.has("json")) {
-    print_json({{"nodes_before", report.nodes_before},
-                {"nodes_after", report.nodes_after},
-                {"worst_absolute", difference.worst_absolute}});
+    Json json = {{"nodes_before", report.nodes_before},
+                 {"nodes_after", report.nodes_after},
+                 {"written", !differs},
+                 {"checked", check.difference.has_value()},
+                 {"worst_absolute", nullptr}};
+    if (check.difference) json["worst_absolute"] = check.difference->worst_absolute;
+    json["reason"] = differs ? check.difference->text : check.why;
+    print_json(json);
+  } else if (differs) {
+    std::printf("DIFFER, nothing was written: %s\n", check.difference->text.c_str());
   } else {
-    std::printf("%zu nodes -> %zu, max error against the original %.3g\n", report.nodes_before,
-                report.nodes_after, difference.worst_absolute);
+    std::printf("%zu nodes -> %zu, %s\n", report.nodes_before, report.nodes_after,
+                check.difference ? cat("checked: max error against the original ",
+                                       check.difference->worst_absolute)
+                                       .c_str()
+                                 : cat("not checked (", check.why, ")").c_str());
   }
-  return kExitOk;
+  return differs ? kExitDiffers : kExitOk;
 }
 
 }  // namespace treadle::tool

@@ -10,10 +10,20 @@
 namespace treadle::tool {
 namespace {
 
+constexpr size_t kShapesShown = 64, kOriginsShown = 40;  // columns; --json has them whole
+
+std::string cut(const std::string& text, size_t columns) {
+  return text.size() <= columns ? text : text.substr(0, columns - 3) + "...";
+}
+
 std::string joined(const std::vector<std::string>& list) {
   std::string out;
-  for (const std::string& s : list) out += (out.empty() ? "" : "+") + s;
-  return out;
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (i > 0 && out.size() + list[i].size() >= kOriginsShown)
+      return cat(out, "+", list.size() - i, " more");
+    out += (i == 0 ? "" : "+") + list[i];
+  }
+  return cut(out, kOriginsShown);
 }
 
 double mean_us(const StepInfo& s) {
@@ -34,7 +44,7 @@ void print_table(const std::vector<StepInfo>& steps, const Args& args, double to
   if (args.has("top")) {
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return mean_us(steps[a]) > mean_us(steps[b]); });
-    shown = std::min(shown, static_cast<size_t>(std::max<int64_t>(args.integer("top", 20), 0)));
+    shown = std::min(shown, static_cast<size_t>(args.integer("top", 20, 1)));
   }
   std::printf("%10s %6s %8s %7s  %-22s %-34s %s\n", "us", "%", "GFLOP/s", "GB/s", "operator",
               "kernel", "shapes  [from]");
@@ -42,7 +52,8 @@ void print_table(const std::vector<StepInfo>& steps, const Args& args, double to
     const StepInfo& s = steps[order[k]];
     std::printf("%10.1f %5.1f%% %8.1f %7.1f  %-22s %-34s %s  [%s]\n", mean_us(s),
                 100 * mean_us(s) / total, gflops(s), gigabytes(s), s.op.c_str(),
-                cat(s.backend, " ", s.kernel).c_str(), s.shapes.c_str(), joined(s.origins).c_str());
+                cat(s.backend, " ", s.kernel).c_str(), cut(s.shapes, kShapesShown).c_str(),
+                joined(s.origins).c_str());
   }
   std::printf("%10.1f        all steps\n", total);
 }
@@ -65,13 +76,15 @@ void write_trace(const std::string& path, const std::vector<StepInfo>& steps) {
 }  // namespace
 
 int run_profile(const Args& args) {
+  const int64_t iterations = args.integer("iterations", 20, 1);
+  args.integer("top", 20, 1);
   const auto model = load_model(args.positional[0], args);
-  const std::vector<Value> inputs = gather_inputs(*model, args, true);
+  const std::vector<Value> inputs = gather_inputs(*model, args, Missing::kFill);
   Session session(model, session_options(args));
   std::vector<Value> outputs(model->output_count());
-  for (int i = 0; i < 3; ++i) session.run_into(inputs, outputs);
+  run_model(session, args, inputs, outputs);
+  for (int i = 0; i < 2; ++i) session.run_into(inputs, outputs);
   session.profile(true);
-  const int64_t iterations = std::max<int64_t>(args.integer("iterations", 20), 1);
   for (int64_t i = 0; i < iterations; ++i) session.run_into(inputs, outputs);
   const std::vector<StepInfo> steps = session.profile();
   double total = 0;

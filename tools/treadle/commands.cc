@@ -1,0 +1,139 @@
+// THE list of subcommands. Each has just the flags that it honours.
+#include "tools/treadle/command.h"
+
+namespace treadle::tool {
+namespace {
+
+using Flags = std::vector<Flag>;
+
+const Flag kJson = {"--json", "", "print one JSON object and nothing else"};
+const Flag kThreads = {"--threads", "N",
+                       "threads to compute with (default: the processors this process may use)"};
+const Flag kShape = {"--shape", "NAME:1x3x8",
+                     "sizes of an input, or SYMBOL=8 of a symbolic dimension; several by commas"};
+
+const Flags kLoad = {
+    {"--overridable", "A,B", "initializers that stay inputs"},
+};
+const Flags kPasses = {
+    {"--skip-pass", "A,B", "leave out these optimizer passes (inspect --show passes names them)"},
+    {"--stop-after", "N", "stop the optimizer after N rewrites"},
+};
+const Flags kRunning = {
+    {"--device", "DEVICE", "cpu (default) or reference"},
+    {"--no-fallback", "", "fail where the device does not run a node"},
+    {"--no-optimize", "", "run the graph as it is"},
+};
+
+const Flags kInputs = {
+    {"--input", "[NAME=]FILE", "an input: .npy .npz .pb .bin .jpg .png"},
+    kShape,
+    {"--fill", "random|zeros|ones",
+     "what inputs without a file hold; random: floats ~N(0,1), integers 0 or 1, bools true"},
+    {"--val-range", "LOW,HIGH", "random numbers lie in it, as in 0,255"},
+    {"--seed", "N", "of the random numbers (0)"},
+};
+const Flags kPictures = {
+    {"--scale", "X", "pictures: 0..255 times it (1/255; 1 for integer inputs), then"},
+    {"--mean", "A,B,C", "pictures: less this, a number or one a channel in its order (0), and"},
+    {"--std", "A,B,C", "pictures: divided by this (1)"},
+    {"--color", "rgb|bgr", "pictures: order of the channels (rgb)"},
+    {"--resize", "crop|stretch", "pictures: short side and centre crop, or both sides (crop)"},
+    {"--layout", "nchw|nhwc", "pictures: layout of the input (from its shape)"},
+};
+const Flags kTolerance = {
+    {"--rtol", "X", "relative tolerance of floats (1e-3)"},
+    {"--atol", "X", "absolute tolerance (1e-4)"},
+};
+
+const Flags kRun = {
+    {"--test-data", "DIR",
+     "input_N.pb and output_N.pb, or folders test_data_set_N of them: run and compare, exit 1 when "
+     "they differ"},
+    {"--outputs", "A,B", "compute these outputs only"},
+    {"--save-outputs", "FILE", "write the outputs to an .npz, or the only one to an .npy"},
+    {"--topk", "N", "the N largest of the first output along its last axis (5 with --labels)"},
+    {"--labels", "FILE", "names for --topk: a line each, or lines 'index,name'"},
+    {"--timeout", "SECONDS", "give up after so long"},
+};
+const Flags kBench = {
+    {"--duration", "SECONDS", "measure for so long (2)"},
+    {"--warmup", "N", "runs before measuring (3)"},
+};
+const Flags kInspect = {
+    kShape,
+    {"--show", "PARTS", "in detail, by commas: layers ops memory placement passes"},
+    {"--dot", "FILE", "write the optimized graph for Graphviz"},
+    {"--json", "", "print one JSON object: the summary, and the parts of --show"},
+};
+const Flags kProfile = {
+    {"--iterations", "N", "runs (20)"},
+    {"--top", "N", "show the N slowest (all, in the order of the run)"},
+    {"--trace", "FILE", "write a Chrome trace (chrome://tracing, Perfetto)"},
+};
+const Flags kOptimize = {
+    {"--opset", "N", "write this opset at most (default: the lowest that every node allows)"},
+    {"--external-data", "", "write the weights beside the model, to OUT.data"},
+    {"--no-check", "", "do not compare with the original"},
+};
+const Flags kCompare = {
+    {"--devices", "A,B", "one model on two devices, as in cpu,reference"},
+    {"--reference", "onnxruntime",
+     "beside onnxruntime, by $TREADLE_PYTHON (python3), which must have it and numpy"},
+    {"--all-layers", "", "compare every tensor that both have, not only the outputs"},
+};
+
+Flags join(std::initializer_list<Flags> lists) {
+  Flags all;
+  for (const Flags& list : lists) all.insert(all.end(), list.begin(), list.end());
+  return all;
+}
+
+std::vector<Command> make_commands() {
+  const Flags inputs = join({kInputs, kPictures});
+  const Flags model = join({kRunning, kPasses, kLoad, {kThreads}});
+  return {
+      {"run",
+       "Runs a model on given inputs and prints its outputs",
+       {"MODEL"},
+       join({inputs, kRun, kTolerance, model, {kJson}}),
+       run_run},
+      {"bench",
+       "Measures load time, latency and memory (on random input, or as given)",
+       {"MODEL"},
+       join({inputs, kBench, model, {kJson}}),
+       run_bench},
+      {"inspect",
+       "Shows what a model is and how it will run",
+       {"MODEL"},
+       join({kInspect, model}),
+       run_inspect},
+      {"profile",
+       "Measures each step of a run",
+       {"MODEL"},
+       join({inputs, kProfile, model, {kJson}}),
+       run_profile},
+      {"optimize",
+       "Writes the optimized model as standard ONNX, checked against the original",
+       {"IN", "OUT"},
+       join({inputs, kOptimize, kTolerance, kPasses, kLoad, {kThreads, kJson}}),
+       run_optimize},
+      {"compare",
+       "Runs two models, one on two devices, or beside onnxruntime, on the same input",
+       {"A", "?B"},
+       join({inputs, kCompare, kTolerance, model, {kJson}}),
+       run_compare},
+      {"check", "Lists all problems of a model at once", {"MODEL"}, {kJson}, run_check},
+      {"ops", "Lists the operators, or shows one", {"?NAME"}, {kJson}, run_ops},
+      {"info", "Shows version, processor, threads and devices", {}, {kJson}, run_info},
+  };
+}
+
+}  // namespace
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> table = make_commands();
+  return table;
+}
+
+}  // namespace treadle::tool

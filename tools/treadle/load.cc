@@ -1,0 +1,68 @@
+#include "tools/treadle/load.h"
+
+#include <algorithm>
+
+#include "importer/importer.h"
+
+namespace treadle::tool {
+namespace {
+
+// A limit that is reached while a model is loaded is the model's fault, not the input data's.
+template <class F>
+auto of_model(F&& f) {
+  try {
+    return f();
+  } catch (const Error& e) {
+    if (e.code() == Code::kLimit) throw ModelError(e);
+    throw;
+  }
+}
+
+}  // namespace
+
+Graph load_graph(const std::string& path, const Args& args) {
+  LoadOptions options;
+  for (const std::string& name : args.list("overridable")) options.overridable.insert(name);
+  return of_model([&] { return load(path, options); });
+}
+
+OptimizeOptions optimize_options(const Args& args) {
+  OptimizeOptions options;
+  const std::vector<std::string> known = pass_names();
+  for (const std::string& pass : args.list("skip-pass")) {
+    if (std::find(known.begin(), known.end(), pass) == known.end()) {
+      std::string list;
+      for (const std::string& name : known) list += " " + name;
+      const std::string near = close_match(pass, known);
+      throw UsageError(cat("--skip-pass: '", pass, "' is no pass",
+                           near.empty() ? "" : cat("; did you mean '", near, "'?"),
+                           " The passes are:", list));
+    }
+    options.skip.insert(pass);
+  }
+  options.stop_after = args.integer("stop-after", -1);
+  return options;
+}
+
+ModelOptions model_options(const Args& args) {
+  ModelOptions options;
+  options.device = args.text("device", "cpu");
+  options.fallback = !args.has("no-fallback");
+  options.optimize = !args.has("no-optimize");
+  options.passes = optimize_options(args);
+  return options;
+}
+
+std::shared_ptr<const Model> load_model(const std::string& path, const Args& args) {
+  const ModelOptions options = model_options(args);
+  Graph graph = load_graph(path, args);
+  return of_model([&] { return Model::create(std::move(graph), options); });
+}
+
+SessionOptions session_options(const Args& args) {
+  const int64_t threads = args.integer("threads", 0, 1);
+  if (threads > 1024) throw UsageError(cat("--threads: ", threads, " is above 1024"));
+  return {static_cast<int>(threads)};
+}
+
+}  // namespace treadle::tool

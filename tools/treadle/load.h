@@ -1,0 +1,22 @@
+// Models by the flags that every subcommand understands in the same way.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/runtime.h"
+#include "tools/treadle/command.h"
+
+namespace treadle::tool {
+
+// --overridable. ModelError where it exceeds a limit.
+Graph load_graph(const std::string& path, const Args& args);
+// --skip-pass (UsageError for an unknown one), --stop-after.
+OptimizeOptions optimize_options(const Args& args);
+// --device, --no-fallback, --no-optimize and those above.
+ModelOptions model_options(const Args& args);
+std::shared_ptr<const Model> load_model(const std::string& path, const Args& args);
+// --threads.
+SessionOptions session_options(const Args& args);
+
+}  // namespace treadle::tool

@@ -1,0 +1,26 @@
+// Sizes for the inputs' symbolic dimensions: what --shape and the given inputs say.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/runtime.h"
+#include "tools/treadle/command.h"
+
+namespace treadle::tool {
+
+// One type a model input: as declared, with the sizes of --shape (NAME:1x3x8, SYMBOL=8) and of the
+// values given so far (empty ones are skipped) put in; a symbol that several inputs share gets one
+// size. kInvalidArgument naming an input that does not fit.
+std::vector<Type> input_types(const Model& model, const Args& args,
+                              std::span<const Value> given = {});
+// How a leading dimension that is still open is sized: a batch of 1.
+Type with_batch(Type type);
+bool is_sized(const Type& type);
+// "--shape x:1x3xHxW": what to give for an input.
+std::string shape_hint(const std::string& name, const Type& type);
+// "x float[1, 3], y float[1, 4]".
+std::string shapes_text(const Model& model, std::span<const Type> types);
+
+}  // namespace treadle::tool
