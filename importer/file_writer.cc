@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -16,7 +17,8 @@ FileWriter::FileWriter(const std::filesystem::path& path) : path_(path), tempora
   const auto status = std::filesystem::status(path, ignored);
   TREADLE_CHECK(!std::filesystem::exists(status) || std::filesystem::is_regular_file(status), kIo,
                 "cannot replace '", path.string(), "': it is not a regular file");
-  temporary_ += cat(".tmp.", ::getpid());
+  static std::atomic<unsigned> count{0};  // two threads may write one path
+  temporary_ += cat(".tmp.", ::getpid(), ".", count++);
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (fd_ < 0) fail_io("create");
 }

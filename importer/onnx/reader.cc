@@ -277,6 +277,13 @@ class Reader {
     GraphBuild& build = scope.build;
     Node node;
     node.op = find_op(old.kind, old.domain);
+    if (node.op == nullptr && options_.problems != nullptr) {
+      // The survey has named it: what reads its outputs is not to blame.
+      for (const std::string& name : proto.output()) {
+        if (!name.empty()) scope.define(name, build.graph.add_value(frame.prefix + name));
+      }
+      return;
+    }
     TREADLE_CHECK(node.op != nullptr, kUnsupported, "operator ", old.kind, " is not known");
     node.name = std::move(old.name);
     node.origins = std::move(origins);

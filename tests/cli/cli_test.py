@@ -150,7 +150,6 @@ def prepare_pictures(folder):
     (folder / "turned.png").write_bytes(png(2, 2, 8, 2, rgb, (b"eXIf", turned)))
     (folder / "gray.png").write_bytes(png(2, 2, 8, 0, [[10, 20], [30, 40]]))
     (folder / "cut.png").write_bytes(png(2, 2, 8, 2, rgb)[:-30])
-def prepare(folder):
 
 
 def prepare(folder):
@@ -267,10 +266,10 @@ CASES = [
     ("run bomb.onnx --fill ones", 3, ["function 'F", "max_nodes"]),
     ("run expand.onnx --device reference --input one.npz", 5, ["'y'", "Expand"]),
     ("run twice.onnx --fill ones --save-outputs twice.npz", 0, ["y  float[2]"]),
-    ("run defaults.onnx --overridable y --input x.npy", 0, ["max 10"]),
-    ("run defaults.onnx --overridable y --input xy.npz", 0, ["max 0"]),
+    ("run defaults.onnx --overridable y --input x.npy", 0, ["[5, 6, 7, 8, 9, 10]"]),
+    ("run defaults.onnx --overridable y --input xy.npz", 0, ["act  float[2, 3]  [0, 0, 0, 0, 0, 0]"]),
     ("optimize defaults.onnx kept.onnx --overridable y", 0, []),
-    ("run kept.onnx --overridable y --input x.npy", 0, ["max 10"]),
+    ("run kept.onnx --overridable y --input x.npy", 0, ["[5, 6, 7, 8, 9, 10]"]),
     ("inspect trained.onnx", 0, ["ignored", "TrainingInfoProto"]),
     ("check trained.onnx", 0, ["ignored", "TrainingInfoProto"]),
     ("optimize trained.onnx out.onnx", 0, ["not kept", "TrainingInfoProto"]),
@@ -456,7 +455,7 @@ def main():
         if (told["min"], told["nan"], told["infinite"], told["values"][:3]) != (1, 5, 5, [None, None, 1]):
             fail("run --json gave", told)
         problems = [p["problem"] for p in json.loads(call("check unknown.onnx --json", folder).stdout)["problems"]]
-        if len(problems) != 2:
+        if len(problems) != 1 or problems[0].count("Defrob") + problems[0].count("Frobnicate") > 4:
             fail("check named the unknown operators so:", problems)
         if list(folder.glob("*.tmp.*")):
             fail("temporary files were left:", list(folder.glob("*.tmp.*")))

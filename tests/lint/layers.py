@@ -29,7 +29,7 @@ MAY = {
                  "runtime/"], ["omp.h"]),
     "runtime/c_api": (["graph/", "runtime/", "treadle/"] + DOORS, []),
     "training": (["graph/", "training/"] + DOORS, IMAGES + ["hdf5", "lmdb.h"]),
-    "tools": (["graph/", "tools/", "treadle/"] + DOORS,
+    "tools": (["graph/", "tools/", "treadle/", "importer/file_writer.h"] + DOORS,
               ["CLI/", "nlohmann/", "toml++/"] + IMAGES),
     "examples": (["treadle/"], []),
     "bindings": (["treadle/"], ["nanobind/"]),

@@ -1,12 +1,13 @@
 #include "tools/treadle/files.h"
 
-#include <unistd.h>
 #include <zip.h>
 
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <span>
+
+#include "importer/file_writer.h"
 
 namespace treadle::tool {
 namespace fs = std::filesystem;
@@ -20,36 +21,10 @@ std::string read_file(const fs::path& path) {
   return bytes;
 }
 
-namespace {
-
-// The name under which a file is written before it replaces `path`, which a device or pipe must not
-// be.
-fs::path temporary_for(const fs::path& path) {
-  TREADLE_CHECK(!fs::exists(path) || fs::is_regular_file(path), kIo, "cannot replace '",
-                path.string(), "': it is not a regular file");
-  return path.string() + cat(".tmp.", getpid());
-}
-
-void replace(const fs::path& path, const fs::path& temporary) {
-  if (std::rename(temporary.c_str(), path.c_str()) == 0) return;
-  std::remove(temporary.c_str());
-  fail(Code::kIo, "cannot write '", path.string(), "'");
-}
-
-}  // namespace
-
 void write_file(const fs::path& path, std::string_view bytes) {
-  const fs::path temporary = temporary_for(path);
-  {
-    std::ofstream out(temporary, std::ios::binary);
-    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    out.flush();
-    if (!out.good()) {
-      std::remove(temporary.c_str());
-      fail(Code::kIo, "cannot write '", path.string(), "'");
-    }
-  }
-  replace(path, temporary);
+  FileWriter file(path);
+  file.write(std::as_bytes(std::span(bytes)));
+  file.commit();
 }
 
 namespace {
@@ -206,7 +181,10 @@ NamedTensors read_npz(const fs::path& path) {
   NamedTensors tensors;
   const auto count = static_cast<zip_uint64_t>(zip_get_num_entries(zip.get(), 0));
   for (zip_uint64_t i = 0; i < count; ++i) {
-    std::string name = zip_get_name(zip.get(), i, 0);
+    const char* given = zip_get_name(zip.get(), i, 0);
+    TREADLE_CHECK(given != nullptr, kInvalidArgument, "'", path.string(), "': entry ", i,
+                  " has no name");
+    std::string name = given;
     if (name.ends_with(".npy")) name.resize(name.size() - 4);
     try {
       tensors.emplace_back(name, parse_npy(read_member(zip.get(), i, path)));
@@ -218,10 +196,12 @@ NamedTensors read_npz(const fs::path& path) {
   return tensors;
 }
 
+// libzip writes to a temporary file beside it, and renames that when it closes.
 void write_npz(const fs::path& path, const NamedTensors& tensors) {
-  const fs::path temporary = temporary_for(path);
+  TREADLE_CHECK(!fs::exists(path) || fs::is_regular_file(path), kIo, "cannot replace '",
+                path.string(), "': it is not a regular file");
   int code = 0;
-  Zip zip(zip_open(temporary.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code), &zip_discard);
+  Zip zip(zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code), &zip_discard);
   TREADLE_CHECK(zip != nullptr, kIo, "cannot write '", path.string(), "': ", zip_message(code));
   std::vector<std::string> files;
   files.reserve(tensors.size());
@@ -237,7 +217,6 @@ void write_npz(const fs::path& path, const NamedTensors& tensors) {
   TREADLE_CHECK(zip_close(zip.get()) == 0, kIo, "cannot write '", path.string(),
                 "': ", zip_strerror(zip.get()));
   zip.release();
-  replace(path, temporary);
 }
 
 }  // namespace treadle::tool

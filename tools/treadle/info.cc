@@ -8,8 +8,8 @@
 
 #include "backends/registry.h"
 #include "importer/importer.h"
-#include "tools/treadle/command.h"
 #include "tools/treadle/json.h"
+#include "tools/treadle/load.h"
 
 namespace treadle::tool {
 namespace {

@@ -197,8 +197,7 @@ Json summary_json(const Subject& s) {
                {"parameters", before.parameters}, {"parameter_bytes", before.parameter_bytes},
                {"metadata", s.original.metadata}, {"inputs", Json::array()},
                {"outputs", Json::array()},        {"ops", before.ops},
-               {"ops_optimized", after.ops},
-               {"ignored", s.original.ignored}};
+               {"ops_optimized", after.ops},      {"ignored", s.original.ignored}};
   for (size_t i = 0; i < s.model->input_count(); ++i) {
     json["inputs"].push_back(type_json(s.model->input(i).name, s.model->input(i).type));
   }
