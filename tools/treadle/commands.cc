@@ -48,8 +48,7 @@ const Flags kTolerance = {
 
 const Flags kRun = {
     {"--test-data", "DIR",
-     "input_N.pb and output_N.pb, or folders test_data_set_N of them: run and compare, exit 1 when "
-     "they differ"},
+     "input_N.pb, output_N.pb (or folders test_data_set_N): compare, exit 1 when apart"},
     {"--outputs", "A,B", "compute these outputs only"},
     {"--save-outputs", "FILE", "write the outputs to an .npz, or the only one to an .npy"},
     {"--topk", "N", "the N largest of the first output along its last axis (5 with --labels)"},

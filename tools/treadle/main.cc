@@ -27,7 +27,7 @@ void add_command(CLI::App& top, const Command& command, Parsed& parsed) {
     const std::string name = command.positional[i];
     const bool optional = name[0] == '?';
     auto* option = parsed.app->add_option(optional ? name.substr(1) : name, parsed.positional[i]);
-    if (!optional) option->required();
+    option->type_name(optional ? "(optional)" : "")->required(!optional);
   }
   for (const Flag& flag : command.flags) {
     const std::string key = std::string(flag.name).substr(2);

@@ -151,7 +151,7 @@ std::string shape_hint(const std::string& name, const Type& type) {
   std::string sizes;
   if (type.shape) {
     const Shape shape = *with_batch(type).shape;
-    for (const Dim& d : shape) sizes += cat(sizes.empty() ? "" : "x", d.text());
+    for (const Dim& d : shape) sizes += cat(sizes.empty() ? "" : ",", d.text());
   }
   return cat("--shape ", name, ":", type.shape ? sizes : "...");
 }

@@ -18,7 +18,7 @@ std::vector<Type> input_types(const Model& model, const Args& args,
 // How a leading dimension that is still open is sized: a batch of 1.
 Type with_batch(Type type);
 bool is_sized(const Type& type);
-// "--shape x:1x3xHxW": what to give for an input.
+// "--shape x:1,3,H,W": what to give for an input.
 std::string shape_hint(const std::string& name, const Type& type);
 // "x float[1, 3], y float[1, 4]".
 std::string shapes_text(const Model& model, std::span<const Type> types);
