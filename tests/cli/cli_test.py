@@ -301,8 +301,8 @@ CASES = [
     ("inspect add.onnx --show memory", 0, ["arena"]),
     ("inspect square.onnx", 0, ["multiply-adds  0.262 M"]),
     ("inspect norank.onnx", 0, ["Relu", "nodes"]),
-    ("inspect norank.onnx --json", 0, ["needs a shape"]),
-    ("inspect norank.onnx --show placement", 4, ["'x' needs a shape"]),
+    ("inspect norank.onnx --json", 0, ["--shape x:..."]),
+    ("inspect norank.onnx --show placement", 2, ["--shape x:..."]),
     ("inspect norank.onnx --show placement --shape x:2x3", 0, ["Relu"]),
     ("inspect nonzero.onnx --show placement", 0, ["NonZero", "shapes depend on data", "MatMul", "planned in the run"]),
     ("inspect add.onnx --show colours", 2, ["colours"]),
@@ -431,7 +431,7 @@ def main():
                 assert done.returncode == 0 and isinstance(json.loads(done.stdout), dict)
             except (AssertionError, json.JSONDecodeError) as e:
                 fail(f"`treadle {line}`: {e!r}\n{done.stdout[:400]}{done.stderr}")
-        memory = json.loads(call("inspect square.onnx --json", folder).stdout)["memory"]
+        memory = json.loads(call("inspect square.onnx --json --show memory", folder).stdout)["memory"]
         if memory["arena"] < 64 * 64 * 4:
             fail("two tensors of 64 x 64 floats need an arena, told", memory)
         if (folder / "q.npz").exists():

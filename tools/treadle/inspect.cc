@@ -8,7 +8,6 @@
 #include "tools/treadle/inputs.h"
 #include "tools/treadle/json.h"
 #include "tools/treadle/shapes.h"
-#include "tools/treadle/work.h"
 
 namespace treadle::tool {
 namespace {
@@ -79,19 +78,12 @@ Subject subject_of(const Args& args) {
   return s;
 }
 
-struct Planned {
-  std::vector<StepInfo> steps;
-  MemoryInfo memory;
-};
-
-Planned plan(const Subject& s, const Args& args) {
+PlanInfo plan(const Subject& s, const Args& args) {
   if (!s.missing.empty())
     throw UsageError(cat("the steps depend on the inputs' sizes: give ", s.missing));
   Session session(s.model, session_options(args));
   try {
-    Planned planned{session.describe_plan(s.types), {}};
-    planned.memory = session.memory();
-    return planned;
+    return session.describe_plan(s.types);
   } catch (const Error& e) {
     blame_shapes(e, *s.model, shapes_text(*s.model, s.types));
   }
@@ -135,18 +127,24 @@ void show_memory(const MemoryInfo& memory) {
               static_cast<double>(memory.packed_bytes) / 1e6);
 }
 
-// Multiply-adds, at which shapes, and what is left out; or why they are not known.
+int64_t total(const std::vector<StepInfo>& steps) {
+  int64_t sum = 0;
+  for (const StepInfo& s : steps) {
+    if (__builtin_add_overflow(sum, s.multiply_adds, &sum)) return INT64_MAX;
+  }
+  return sum;
+}
+
+// Multiply-adds and at which shapes; or why they are not known.
 Json work_json(const Subject& s) {
-  Json json = {{"multiply_adds", nullptr}, {"at", ""}, {"uncounted_nodes", nullptr}, {"note", ""}};
+  Json json = {{"multiply_adds", nullptr}, {"at", ""}, {"note", ""}};
   if (!s.missing.empty()) {
     json["note"] = "depends on the inputs' sizes: give " + s.missing;
     return json;
   }
   json["at"] = shapes_text(*s.model, s.types);
   try {
-    const Work work = work_of(s.original, s.types);
-    json["multiply_adds"] = work.multiply_adds;
-    json["uncounted_nodes"] = work.unsized;
+    json["multiply_adds"] = total(describe_nodes(s.original, s.types));
   } catch (const Error& e) {
     json["note"] = cat("not at these shapes: ", e.what());
   }
@@ -157,13 +155,9 @@ void show_work(const Subject& s) {
   const Json work = work_json(s);
   if (work["multiply_adds"].is_null()) {
     std::printf("multiply-adds  %s\n", work["note"].get<std::string>().c_str());
-    return;
-  }
-  std::printf("multiply-adds  %.3f M at %s\n", work["multiply_adds"].get<double>() / 1e6,
-              work["at"].get<std::string>().c_str());
-  if (work["uncounted_nodes"] != 0) {
-    std::printf("               without %lld nodes whose shapes depend on data\n",
-                work["uncounted_nodes"].get<long long>());
+  } else {
+    std::printf("multiply-adds  %.3f M at %s\n", work["multiply_adds"].get<double>() / 1e6,
+                work["at"].get<std::string>().c_str());
   }
 }
 
@@ -209,7 +203,7 @@ Json summary_json(const Subject& s) {
 }
 
 // Adds a part of --show to the JSON, or prints it.
-void show_part(const std::string& part, const Subject& s, const Planned& planned, Json* json) {
+void show_part(const std::string& part, const Subject& s, const PlanInfo& planned, Json* json) {
   if (part == "passes") {
     if (json == nullptr) return show_passes(s.model->report());
     (*json)["passes"] = passes_json(s.model->report());
@@ -239,7 +233,7 @@ int run_inspect(const Args& args) {
   }
   const Subject s = subject_of(args);
   if (args.has("dot")) write_file(args.text("dot"), dot_text(s.model->graph()));
-  const Planned planned = steps ? plan(s, args) : Planned{};
+  const PlanInfo planned = steps ? plan(s, args) : PlanInfo{};
   Json json = args.has("json") ? summary_json(s) : Json();
   for (const std::string& part : parts) {
     if (parts.size() > 1 && !args.has("json")) std::printf("-- %s\n", part.c_str());
