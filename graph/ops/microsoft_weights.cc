@@ -1,6 +1,6 @@
 // Operators of com.microsoft on quantized tensors and weights that are not elementwise:
-// MatMulNBits, GatherBlockQuantized, QGemm, QLinearWhere, QLinearReduceMean, QLinearConv, NhwcMaxPool,
-// QuantizeLinear and DequantizeLinear, as graphs of standard ones.
+// MatMulNBits, GatherBlockQuantized, QGemm, QLinearWhere, QLinearReduceMean, QLinearConv,
+// NhwcMaxPool, QuantizeLinear and DequantizeLinear, as graphs of standard ones.
 #include "graph/ops/composite.h"
 #include "graph/ops/families.h"
 #include "graph/ops/microsoft.h"
