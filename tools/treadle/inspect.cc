@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <map>
 
+#include "graph/ops/op.h"
 #include "tools/treadle/dot.h"
 #include "tools/treadle/files.h"
 #include "tools/treadle/inputs.h"
@@ -144,6 +145,9 @@ Json work_json(const Subject& s) {
   }
   json["at"] = shapes_text(*s.model, s.types);
   try {
+    std::vector<Known> known;
+    for (const Type& type : s.types) known.push_back({type, {}, {}});
+    infer(s.original, known);  // which tells where these shapes do not fit
     json["multiply_adds"] = total(describe_nodes(s.original, s.types));
   } catch (const Error& e) {
     json["note"] = cat("not at these shapes: ", e.what());
