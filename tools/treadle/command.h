@@ -27,6 +27,12 @@ struct Flag {
   const char* name;   // "--input"
   const char* value;  // "[name=]FILE"; "" for a switch
   const char* help;
+  const char* group = "Options";  // the heading under which --help lists it
+};
+struct Positional {
+  const char* name;  // "MODEL"
+  const char* help;
+  bool optional = false;
 };
 
 // What the user gave. A wrong value of a flag is UsageError naming the flag.
@@ -66,7 +72,7 @@ class ModelError : public Error {
 struct Command {
   const char* name;
   const char* help;
-  std::vector<const char*> positional;  // "MODEL"; a leading '?' makes it optional
+  std::vector<Positional> positional;
   std::vector<Flag> flags;
   int (*run)(const Args& args);
 };

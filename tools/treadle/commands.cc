@@ -10,7 +10,7 @@ const Flag kJson = {"--json", "", "print one JSON object and nothing else"};
 const Flag kThreads = {"--threads", "N",
                        "threads to compute with (default: the processors this process may use)"};
 const Flag kShape = {"--shape", "NAME:1x3x8",
-                     "sizes of an input, or SYMBOL=8 of a symbolic dimension; several by commas"};
+                     "sizes of an input, or SYMBOL=8: of a dimension; several by commas"};
 
 const Flags kLoad = {
     {"--overridable", "A,B", "initializers that stay inputs"},
@@ -29,17 +29,17 @@ const Flags kInputs = {
     {"--input", "[NAME=]FILE", "an input: .npy .npz .pb .bin .jpg .png"},
     kShape,
     {"--fill", "random|zeros|ones",
-     "what inputs without a file hold; random: floats ~N(0,1), integers 0 or 1, bools true"},
+     "inputs without a file; random: floats ~N(0,1), integers 0 or 1, bools true"},
     {"--val-range", "LOW,HIGH", "random numbers lie in it, as in 0,255"},
     {"--seed", "N", "of the random numbers (0)"},
 };
 const Flags kPictures = {
-    {"--scale", "X", "pictures: 0..255 times it (1/255; 1 for integer inputs), then"},
-    {"--mean", "A,B,C", "pictures: less this, a number or one a channel in its order (0), and"},
-    {"--std", "A,B,C", "pictures: divided by this (1)"},
-    {"--color", "rgb|bgr", "pictures: order of the channels (rgb)"},
-    {"--resize", "crop|stretch", "pictures: short side and centre crop, or both sides (crop)"},
-    {"--layout", "nchw|nhwc", "pictures: layout of the input (from its shape)"},
+    {"--scale", "X", "0..255 times it (1/255; 1 for integer inputs), then"},
+    {"--mean", "A,B,C", "less this, a number or one a channel in its order (0), then"},
+    {"--std", "A,B,C", "divided by this (1)"},
+    {"--color", "rgb|bgr", "order of the channels (rgb)"},
+    {"--resize", "crop|stretch", "short side and centre crop, or both sides (crop)"},
+    {"--layout", "nchw|nhwc", "layout of the input (from its shape)"},
 };
 const Flags kTolerance = {
     {"--rtol", "X", "relative tolerance of floats (1e-3)"},
@@ -78,9 +78,14 @@ const Flags kOptimize = {
 const Flags kCompare = {
     {"--devices", "A,B", "one model on two devices, as in cpu,reference"},
     {"--reference", "onnxruntime",
-     "beside onnxruntime, by $TREADLE_PYTHON (python3), which must have it and numpy"},
+     "beside onnxruntime, run by $TREADLE_PYTHON (python3), which must have it"},
     {"--all-layers", "", "compare every tensor that both have, not only the outputs"},
 };
+
+Flags grouped(const char* group, Flags flags) {
+  for (Flag& flag : flags) flag.group = group;
+  return flags;
+}
 
 Flags join(std::initializer_list<Flags> lists) {
   Flags all;
@@ -89,41 +94,48 @@ Flags join(std::initializer_list<Flags> lists) {
 }
 
 std::vector<Command> make_commands() {
-  const Flags inputs = join({kInputs, kPictures});
-  const Flags model = join({kRunning, kPasses, kLoad, {kThreads}});
+  const Flags inputs = grouped("Inputs", kInputs),
+              pictures = grouped("Pictures as inputs", kPictures);
+  const Flags passes = grouped("The optimizer", join({kPasses, kLoad}));
+  const Flags model = join({grouped("Running", join({kRunning, {kThreads}})), passes});
+  const Positional file = {"MODEL", "an ONNX file"};
   return {
       {"run",
        "Runs a model on given inputs and prints its outputs",
-       {"MODEL"},
-       join({inputs, kRun, kTolerance, model, {kJson}}),
+       {file},
+       join({kRun, kTolerance, {kJson}, inputs, pictures, model}),
        run_run},
       {"bench",
-       "Measures load time, latency and memory (on random input, or as given)",
-       {"MODEL"},
-       join({inputs, kBench, model, {kJson}}),
+       "Measures load time, latency and memory, on random input or as given",
+       {file},
+       join({kBench, {kJson}, inputs, pictures, model}),
        run_bench},
       {"inspect",
        "Shows what a model is and how it will run",
-       {"MODEL"},
+       {file},
        join({kInspect, model}),
        run_inspect},
       {"profile",
-       "Measures each step of a run",
-       {"MODEL"},
-       join({inputs, kProfile, model, {kJson}}),
+       "Measures each step of a run, on random input or as given",
+       {file},
+       join({kProfile, {kJson}, inputs, pictures, model}),
        run_profile},
       {"optimize",
        "Writes the optimized model as standard ONNX, checked against the original",
-       {"IN", "OUT"},
-       join({inputs, kOptimize, kTolerance, kPasses, kLoad, {kThreads, kJson}}),
+       {{"IN", "an ONNX file"}, {"OUT", "the file to write"}},
+       join({kOptimize, kTolerance, {kThreads, kJson}, inputs, pictures, passes}),
        run_optimize},
       {"compare",
        "Runs two models, one on two devices, or beside onnxruntime, on the same input",
-       {"A", "?B"},
-       join({inputs, kCompare, kTolerance, model, {kJson}}),
+       {{"A", "an ONNX file"}, {"B", "another one with the same inputs", true}},
+       join({kCompare, kTolerance, {kJson}, inputs, pictures, model}),
        run_compare},
-      {"check", "Lists all problems of a model at once", {"MODEL"}, {kJson}, run_check},
-      {"ops", "Lists the operators, or shows one", {"?NAME"}, {kJson}, run_ops},
+      {"check", "Lists all problems of a model at once", {file}, {kJson}, run_check},
+      {"ops",
+       "Lists the operators, or shows one",
+       {{"NAME", "an operator, as Conv or com.microsoft.QLinearAdd", true}},
+       {kJson},
+       run_ops},
       {"info", "Shows version, processor, threads and devices", {}, {kJson}, run_info},
   };
 }

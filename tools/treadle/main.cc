@@ -21,21 +21,22 @@ struct Parsed {
 };
 
 void add_command(CLI::App& top, const Command& command, Parsed& parsed) {
-  parsed.app = top.add_subcommand(command.name, command.help);
+  parsed.app = top.add_subcommand(command.name, command.help)->footer("");
   parsed.positional.resize(command.positional.size());
   for (size_t i = 0; i < command.positional.size(); ++i) {
-    const std::string name = command.positional[i];
-    const bool optional = name[0] == '?';
-    auto* option = parsed.app->add_option(optional ? name.substr(1) : name, parsed.positional[i]);
-    option->type_name(optional ? "(optional)" : "")->required(!optional);
+    const Positional& p = command.positional[i];
+    parsed.app->add_option(p.name, parsed.positional[i], p.help)
+        ->option_text(p.optional ? "(optional)" : " ")
+        ->required(!p.optional);
   }
   for (const Flag& flag : command.flags) {
     const std::string key = std::string(flag.name).substr(2);
     if (*flag.value == '\0') {
-      parsed.app->add_flag(flag.name, parsed.switches[key], flag.help);
+      parsed.app->add_flag(flag.name, parsed.switches[key], flag.help)->group(flag.group);
     } else {
       parsed.app->add_option(flag.name, parsed.values[key], flag.help)
           ->type_name(flag.value)
+          ->group(flag.group)
           ->allow_extra_args(false)
           ->expected(1)
           ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
