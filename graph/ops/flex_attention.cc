@@ -79,6 +79,7 @@ void multiply_into(const T* a, const T* b, const Product& p, T* y) {
 Tensor multiply_heads(EvalContext& c, const Tensor& a, const Tensor& b, bool transposed) {
   const Product p{a.dim(2), a.dim(3), transposed ? b.dim(2) : b.dim(3), transposed};
   Tensor y(a.dtype(), {a.dim(0), a.dim(1), p.rows, p.columns});
+  if (y.count() == 0) return y;
   const int64_t shared = a.dim(1) / b.dim(1);
   dispatch(a.dtype(), FloatTypes{}, [&]<class T>() {
     for (int64_t h = 0; h < a.dim(0) * a.dim(1); ++h) {

@@ -169,7 +169,7 @@ void eval_linear_attention(EvalContext& c) {
     state = c.input(3).to_doubles();
   }
   std::vector<double> out(static_cast<size_t>(y.count()));
-  for (int64_t b = 0; b < r.batch; ++b) {
+  for (int64_t b = 0; states != 0 && b < r.batch; ++b) {
     for (int64_t h = 0; h < r.heads.kv; ++h) {
       c.poll();
       run_head(r, b, h, state.data() + (b * r.heads.kv + h) * r.key * r.value, out.data());
@@ -200,8 +200,11 @@ void causal_conv(EvalContext& c, bool silu) {
   const int64_t length = x.dim(2);
   const int64_t taps = w.dim(2);
   const int64_t before = taps - 1;
-  T* y = c.output(0, x.dims()).data<T>().data();
-  T* present = c.output(1, {x.dim(0), channels, before}).data<T>().data();
+  Tensor& convolved = c.output(0, x.dims());
+  Tensor& state = c.output(1, {x.dim(0), channels, before});
+  if (convolved.count() == 0 && state.count() == 0) return;
+  T* y = convolved.data<T>().data();
+  T* present = state.data<T>().data();
   std::vector<T> line(static_cast<size_t>(checked_add(before, length)));
   for (int64_t row = 0; row < x.dim(0) * channels; ++row) {
     c.poll();

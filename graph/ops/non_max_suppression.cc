@@ -80,7 +80,8 @@ void eval_nms(EvalContext& c) {
                       c.has(4) ? &score : nullptr};
   const bool centred = c.attributes().i("center_point_box", 0) != 0;
   std::vector<int64_t> found;
-  for (int64_t n = 0; n < boxes.dim(0); ++n) {
+  const int64_t batch = scores.count() == 0 ? 0 : boxes.dim(0);
+  for (int64_t n = 0; n < batch; ++n) {
     std::vector<Box> all;
     for (int64_t i = 0; i < boxes.dim(1); ++i)
       all.push_back(box_at(boxes.data<float>().data() + (n * boxes.dim(1) + i) * 4, centred));
