@@ -30,18 +30,38 @@ ValueId within_ends(Builder& b, ValueId ends, const MaskSizes& sizes) {
   return b.op("And", {b.op("Less", {keys, last}), b.op("GreaterOrEqual", {keys, first})});
 }
 
+// The part of a square mask [batch, 1, M, M] that is for these queries and keys.
+ValueId part_of_square(Builder& b, ValueId mask, const MaskSizes& sizes) {
+  const Attributes along = {{"axis", int64_t{0}}};
+  const ValueId starts = b.op("Concat", {sizes.past, b.ints({0})}, along);
+  const ValueId rows = b.op("Add", {sizes.past, sizes.queries});
+  const ValueId ends = b.op("Concat", {rows, sizes.keys}, along);
+  return b.op("Slice", {mask, starts, ends, b.ints({2, 3})});
+}
+
+void check_ends(const Builder& b, ValueId mask, const Dim& batch) {
+  const Dim& count = b.type(mask).shape->front();
+  const bool fits = !count.known() || !batch.known() || count == batch || count == batch * 2;
+  TREADLE_CHECK(fits, kInvalidModel, "a mask of shape ", b.type(mask).text(), " for a batch of ",
+                batch.text());
+}
+
 // A mask of one of the shapes that Attention takes, as numbers to add to [batch, heads, S, T]; not
 // valid where it masks nothing.
-ValueId padding_bias(Builder& b, const Node& n, ValueId mask, DType dtype, const MaskSizes& sizes) {
+ValueId padding_bias(Builder& b, const Node& n, ValueId mask, ValueId q, const MaskSizes& sizes) {
   if (!mask.valid()) return {};
+  const DType dtype = b.type(q).dtype;
   const size_t rank = known_rank(b, mask);
-  TREADLE_CHECK(rank >= 1 && rank <= 3, kUnsupported, "a mask of shape ", b.type(mask).text());
+  TREADLE_CHECK(rank >= 1 && rank <= 4, kInvalidModel, "a mask of shape ", b.type(mask).text());
   if (rank == 2 && b.type(mask).shape->back().is(1)) return {};
+  if (rank == 1) check_ends(b, mask, b.type(q).shape->front());
+  if (rank == 4) mask = part_of_square(b, mask, sizes);
   const ValueId allowed = rank == 1 ? within_ends(b, mask, sizes)
                                     : b.op("Greater", {mask, b.scalar(b.type(mask).dtype, 0)});
   const float filter = n.attributes.f("mask_filter_value", -10000.0F);
   const ValueId bias =
       b.op("Where", {allowed, b.scalar(dtype, 0), b.scalar(dtype, static_cast<double>(filter))});
+  if (rank == 4) return bias;
   return b.op("Unsqueeze", {bias, rank == 3 ? b.ints({1}) : b.ints({1, 2})});
 }
 
@@ -57,12 +77,11 @@ struct Parts {
 };
 
 Attended attend_masked(Builder& b, const Node& n, const Parts& p) {
-  const DType dtype = b.type(p.q).dtype;
   const MaskSizes sizes{size_of(b, p.q, 0), size_of(b, p.q, 2), size_of(b, p.k, 2), p.past};
   const int64_t heads = n.attributes.i("num_heads", 0);
   Attending a{.q = p.q, .k = p.k, .v = p.v, .heads = heads, .key_heads = heads};
   a.scale = n.attributes.f("scale", 0);
-  a.bias = sum_of_present(b, padding_bias(b, n, p.mask, dtype, sizes), p.bias);
+  a.bias = sum_of_present(b, padding_bias(b, n, p.mask, p.q, sizes), p.bias);
   if (n.attributes.i("unidirectional", 0) != 0)
     a.allowed = causal_mask(b, sizes.queries, sizes.keys, sizes.past);
   return attend(b, a);

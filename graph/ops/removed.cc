@@ -42,16 +42,20 @@ Values image_scaler(Builder& b, const Node& n) {
 Values crop(Builder& b, const Node& n) {
   const std::vector<int64_t> border = n.attributes.ints("border");
   const std::vector<int64_t> size = n.attributes.ints("scale");
-  TREADLE_CHECK(
-      border.size() >= 4 && (size.empty() || size.size() >= 2) && known_rank(b, n.input(0)) == 4,
-      kInvalidModel, "Crop needs an input of rank 4 and four borders, got ",
-      b.type(n.input(0)).text(), " and ", border.size());
+  const ValueId x = n.input(0);
+  TREADLE_CHECK(border.size() >= 4 && (size.empty() || size.size() >= 2) && known_rank(b, x) == 4,
+                kInvalidModel, "Crop needs an input of rank 4 and four borders, got ",
+                b.type(x).text(), " and ", border.size());
   for (int64_t side : border) TREADLE_CHECK(side >= 0, kInvalidModel, "a border is ", side);
   const auto end = [&](size_t axis, int64_t start, int64_t back) {
-    if (!size.empty()) return checked_add(start, size[axis]);
+    const int64_t used = checked_add(start, size.empty() ? back : size[axis]);
+    const Dim& whole = (*b.type(x).shape)[axis + 2];
+    TREADLE_CHECK(!whole.known() || used <= whole.value(), kInvalidModel, "Crop needs ", used,
+                  " of ", b.type(x).text(), " along axis ", axis + 2);
+    if (!size.empty()) return used;
     return back == 0 ? INT64_MAX : -back;
   };
-  return {b.op("Slice", {n.input(0), b.ints({border[1], border[0]}),
+  return {b.op("Slice", {x, b.ints({border[1], border[0]}),
                          b.ints({end(0, border[1], border[3]), end(1, border[0], border[2])}),
                          b.ints({2, 3})})};
 }
