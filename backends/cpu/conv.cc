@@ -1,5 +1,7 @@
 #include "backends/cpu/conv.h"
 
+#include <atomic>
+
 #include "backends/cpu/epilogue.h"
 #include "backends/cpu/layout.h"
 #include "backends/cpu/onednn.h"
@@ -13,8 +15,11 @@ using Forward = dnnl::convolution_forward;
 using Deconvolution = dnnl::deconvolution_forward;
 
 constexpr size_t kX = 0, kW = 1, kB = 2, kZ = 3;
-constexpr int64_t kThinInput =
-    4;  // up to so many channels, oneDNN's blocked kernels read plain input
+// Up to so many channels, oneDNN's blocked kernels read plain input.
+constexpr int64_t kThinInput = 4;
+// oneDNN 3.2 never frees a brgemm kernel whose post-ops hold a table: some 15 KB a convolution. When
+// so many have been made (for many input shapes), other implementations are taken.
+constexpr int kLastingConvolutions = 1500;
 
 Support supports_window(const NodeSpec& spec) {
   if (Support s = supports_f32(spec); !s.ok) return s;
@@ -90,6 +95,22 @@ struct ConvPlan {
   }
 };
 
+bool lasts(const Forward::primitive_desc& pd) {
+  return std::string_view(pd.impl_info_str()).starts_with("brg") &&
+         pd.get_primitive_attr().get_post_ops().len() > 0;
+}
+
+// What oneDNN prefers, or (see kLastingConvolutions) the first that it will free.
+Forward::primitive_desc choose(const ConvPlan& plan, Layouts layouts) {
+  static std::atomic<int> lasting = 0;
+  Forward::primitive_desc pd = plan.describe_with(layouts);
+  if (!pd || !lasts(pd) || lasting.fetch_add(1) < kLastingConvolutions) return pd;
+  while (pd.next_impl()) {
+    if (!lasts(pd) && !is_slow(pd.impl_info_str())) return pd;
+  }
+  return plan.describe_with(layouts);
+}
+
 // Adds the primitive with its weights packed (or reordered in the run where they are not constant).
 template <class PrimitiveDesc>
 void add_with_weights(KernelBuilder& builder, const PrimitiveDesc& pd,
@@ -133,7 +154,7 @@ Compiled compile_conv(const NodeSpec& spec, const CompileContext& context) {
   return dnnl_guard("convolution", [&] {
     const std::vector<Layouts> candidates = conv_candidates(p);
     for (const Layouts& layouts : candidates) {
-      const Forward::primitive_desc pd = plan.describe_with(layouts);
+      const Forward::primitive_desc pd = choose(plan, layouts);
       if (!pd || (is_slow(pd.impl_info_str()) && &layouts != &candidates.back())) continue;
       KernelBuilder builder;
       add_with_weights(builder, pd, Forward(pd), plan, context);
@@ -156,8 +177,8 @@ Dims deconv_pads_end(const ConvParams& p) {
 
 Support supports_deconv(const NodeSpec& spec) {
   if (Support s = supports_window(spec); !s.ok) return s;
-  const ConvParams p = conv_transpose_params(spec.node->attributes, spec.inputs[kX].dims,
-                                             spec.inputs[kW].dims);
+  const ConvParams p =
+      conv_transpose_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
   for (int64_t pad : deconv_pads_end(p)) {
     if (pad < 0) return Support::no("output beyond the last window");
   }

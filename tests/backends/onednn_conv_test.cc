@@ -1,4 +1,6 @@
 // Convolutions through oneDNN against the reference.
+#include <malloc.h>
+
 #include <thread>
 
 #include "backends/cpu/conv.h"
@@ -59,6 +61,24 @@ TEST(OnednnConv, WeightsOfTheRun) {
   c.inputs.pop_back();
   check_kernel(cpu::kOnednnConv, c);
 }
+
+#ifndef __SANITIZE_ADDRESS__  // whose allocator mallinfo2 does not see
+// Shape after shape, an application must not grow: oneDNN keeps some kernels for good.
+TEST(OnednnConv, ShapesForever) {
+  const auto compile = [](int64_t width) {
+    KernelCase c = conv("shapes", {1, 16, 3, 8 + width}, {32, 16, 1, 1}, {{"activation", "Relu"}});
+    c.op = "FusedConv";
+    c.domain = "treadle";
+    const CompiledCase compiled(cpu::kOnednnConv, c, 1);
+  };
+  const auto live = [] { return mallinfo2().uordblks + mallinfo2().hblkhd; };
+  for (int64_t i = 0; i < 2000; ++i) compile(i % 40);
+  const size_t before = live();
+  for (int64_t i = 0; i < 1000; ++i) compile(i % 40);
+  EXPECT_LT(live(), before + (size_t{1} << 20)) << "1,000 kernels kept would be some 10 MB";
+  check_kernel(cpu::kOnednnConv, conv("after", {2, 17, 5, 7}, {24, 17, 1, 1}, {}));
+}
+#endif
 
 TEST(OnednnConv, Reasons) {
   KernelCase c = conv("empty", {0, 3, 6, 6}, {4, 3, 3, 3}, {});
