@@ -17,8 +17,8 @@ using Deconvolution = dnnl::deconvolution_forward;
 constexpr size_t kX = 0, kW = 1, kB = 2, kZ = 3;
 // Up to so many channels, oneDNN's blocked kernels read plain input.
 constexpr int64_t kThinInput = 4;
-// oneDNN 3.2 never frees a brgemm kernel whose post-ops hold a table: some 15 KB a convolution. When
-// so many have been made (for many input shapes), other implementations are taken.
+// oneDNN 3.2 never frees a brgemm kernel whose post-ops hold a table: some 15 KB a convolution.
+// When so many have been made (for many input shapes), other implementations are taken.
 constexpr int kLastingConvolutions = 1500;
 
 Support supports_window(const NodeSpec& spec) {
