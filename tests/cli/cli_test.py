@@ -221,7 +221,7 @@ CASES = [
     ("help", 0, ["inspect", "Exit codes"]),
     ("help ops", 0, ["--json"]),
     ("run", 2, ["MODEL"]),
-    ("run add.onnx --thread 1", 2, []),
+    ("run add.onnx --thread 1", 2, ["treadle: ", "--thread"]),
     ("run add.onnx", 2, ["'x'", "'x' is not given", "--fill"]),
     ("run add.onnx --input xy.npz", 0, ["sum", "act", "float[2, 3]"]),
     ("run add.onnx --input x=x.npy --input y=fortran.npy", 0, ["sum"]),

@@ -119,6 +119,8 @@ int run_main(int argc, char** argv) {
   const std::vector<Command>& table = commands();
   std::vector<Parsed> parsed(table.size());
   for (size_t i = 0; i < table.size(); ++i) add_command(top, table[i], parsed[i]);
+  top.failure_message(
+      [](const CLI::App*, const CLI::Error& e) { return cat("treadle: ", e.what(), "\n"); });
   std::vector<std::string> args = words(argc, argv);
   if (const std::string problem = unknown_command(args); !problem.empty()) {
     std::fprintf(stderr, "treadle: %s\n", problem.c_str());
