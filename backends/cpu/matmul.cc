@@ -71,16 +71,15 @@ Product product_of(const NodeSpec& spec) {
 }
 
 // A matrix product whose right side is one matrix: the batch dims of `a` become rows.
-bool flatten(Product& p) {
+void flatten(Product& p) {
   const size_t rank = p.y.size();
   const bool one_b =
       std::all_of(p.b.dims.begin(), p.b.dims.end() - 2, [](int64_t d) { return d == 1; });
-  if (rank == 2 || !one_b || p.a.strides[rank - 1] != 1) return rank == 2;
+  if (rank == 2 || !one_b || p.a.strides[rank - 1] != 1) return;
   const int64_t rows = element_count(p.y) / p.n();
   p.a = {{rows, p.k()}, {p.k(), 1}};
   p.b = {{p.k(), p.n()}, {p.b.strides[rank - 2], p.b.strides[rank - 1]}};
   p.y = {rows, p.n()};
-  return true;
 }
 
 Support supports_matmul(const NodeSpec& spec) {
@@ -157,13 +156,15 @@ struct Chosen {
 
 // oneDNN's inner product takes packed weights where its matrix product does not (AVX2).
 bool choose_inner_product(const Product& p, const Addend& addend,
-                          const dnnl::primitive_attr& attributes, Chosen& out) {
+                          const dnnl::primitive_attr& attributes, const DnnlDesc* packed,
+                          Chosen& out) {
   if (p.a.strides.back() != 1) return false;
   const Dims weights = {p.n(), p.k()};
   out.bias = addend.bias ? describe(DType::kFloat, {p.n()}, DnnlTag::a) : DnnlDesc();
   const InnerProduct::primitive_desc pd(
-      engine(), dnnl::prop_kind::forward_inference, p.a.desc(), any_layout(DType::kFloat, weights),
-      out.bias, describe(DType::kFloat, p.y, strides_of(p.y)), attributes, true);
+      engine(), dnnl::prop_kind::forward_inference, p.a.desc(),
+      packed != nullptr ? *packed : any_layout(DType::kFloat, weights), out.bias,
+      describe(DType::kFloat, p.y, strides_of(p.y)), attributes, true);
   if (!pd || is_slow(pd.impl_info_str())) return false;
   out.primitive = InnerProduct(pd);
   out.b_plain = describe(DType::kFloat, weights, {p.b.strides[1], p.b.strides[0]});
@@ -183,37 +184,86 @@ void choose_matmul(const Product& p, const Addend& addend, const dnnl::primitive
   out.pd = pd;
 }
 
+// The rows that each thread takes, where oneDNN's own blocks of rows would leave threads idle: 197
+// rows on two threads are 128 and 69. Few rows are better shared by columns, as oneDNN does.
+std::vector<int64_t> shares(int64_t rows, int threads) {
+  constexpr int64_t kBlock = 64, kFewest = 48, kMost = 512;
+  const int64_t share = rows / threads;
+  if (threads == 1 || rows % kBlock == 0 || share < kFewest || share > kMost) return {};
+  std::vector<int64_t> each;
+  for (int t = 0; t < threads; ++t) each.push_back(rows * (t + 1) / threads - rows * t / threads);
+  return each;
+}
+
+// One inner product for each thread's rows, over the same packed weights; none where that is of no
+// use.
+std::vector<Chosen> choose_shared(const Product& p, const Addend& addend,
+                                  const dnnl::primitive_attr& attributes, int threads) {
+  if (addend.binary && addend.dims.front() != 1) return {};
+  const ThreadScope alone(1);
+  std::vector<Chosen> parts;
+  for (const int64_t rows : shares(p.m(), threads)) {
+    Product part = p;
+    part.a.dims.front() = part.y.front() = rows;
+    Chosen chosen;
+    DnnlDesc packed;
+    if (!parts.empty()) packed = parts.front().pd.query_md(dnnl::query::weights_md);
+    if (!choose_inner_product(part, addend, attributes, parts.empty() ? nullptr : &packed, chosen))
+      return {};
+    parts.push_back(std::move(chosen));
+  }
+  return parts;
+}
+
+std::vector<Chosen> choose(const Product& p, const Addend& addend,
+                           const dnnl::primitive_attr& attributes, bool packs, int threads) {
+  std::vector<Chosen> parts;
+  if (packs && p.y.size() == 2) parts = choose_shared(p, addend, attributes, threads);
+  if (!parts.empty()) return parts;
+  Chosen whole;
+  if (!packs || p.y.size() != 2 || !choose_inner_product(p, addend, attributes, nullptr, whole))
+    choose_matmul(p, addend, attributes, packs, whole);
+  parts.push_back(std::move(whole));
+  return parts;
+}
+
 Compiled compile_matmul(const NodeSpec& spec, const CompileContext& context) {
   const ThreadScope threads(context.threads);
   Product p = product_of(spec);
   const Tensor* constant = spec.constant(kB);
-  const bool flat = flatten(p);
+  flatten(p);
   const Addend addend = addend_of(spec, p);
   return dnnl_guard("matrix product", [&] {
     const Attributed attr = attributed(spec, p, addend);
-    Chosen c;
-    if (constant == nullptr || !flat || !choose_inner_product(p, addend, attr.attributes, c)) {
-      choose_matmul(p, addend, attr.attributes, constant != nullptr, c);
-    }
+    const std::vector<Chosen> parts =
+        choose(p, addend, attr.attributes, constant != nullptr, context.threads);
     KernelBuilder builder;
-    const DnnlDesc b_wanted = c.pd.query_md(dnnl::query::weights_md);
+    const DnnlDesc b_wanted = parts.front().pd.query_md(dnnl::query::weights_md);
     const Operand b = constant != nullptr
-                          ? builder.add_packed(context, *constant, c.b_plain, b_wanted)
+                          ? builder.add_packed(context, *constant, parts.front().b_plain, b_wanted)
                           : Operand::input(kB);
-    std::vector<Argument> arguments = {
-        {DNNL_ARG_SRC, p.a.desc(), Operand::input(kA)},
-        {DNNL_ARG_WEIGHTS, b_wanted, b},
-        {DNNL_ARG_DST, c.pd.query_md(dnnl::query::dst_md), Operand::output(0)}};
-    if (addend.bias) arguments.push_back({DNNL_ARG_BIAS, c.bias, Operand::input(kBias)});
-    if (addend.binary) {
-      arguments.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(attr.addend_index) | DNNL_ARG_SRC_1,
-                           describe(DType::kFloat, addend.dims, strides_of(addend.dims)),
-                           Operand::input(kBias)});
+    size_t a_at = 0, y_at = 0;
+    for (const Chosen& c : parts) {
+      const DnnlDesc a = c.pd.query_md(dnnl::query::src_md), y = c.pd.query_md(dnnl::query::dst_md);
+      std::vector<Argument> arguments = {{DNNL_ARG_SRC, a, Operand::input(kA, a_at)},
+                                         {DNNL_ARG_WEIGHTS, b_wanted, b},
+                                         {DNNL_ARG_DST, y, Operand::output(0, y_at)}};
+      if (addend.bias) arguments.push_back({DNNL_ARG_BIAS, c.bias, Operand::input(kBias)});
+      if (addend.binary) {
+        arguments.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(attr.addend_index) | DNNL_ARG_SRC_1,
+                             describe(DType::kFloat, addend.dims, strides_of(addend.dims)),
+                             Operand::input(kBias)});
+      }
+      builder.add(c.primitive, c.pd, std::move(arguments));
+      a_at += a.get_size();
+      y_at += y.get_size();
     }
-    builder.add(c.primitive, c.pd, std::move(arguments));
     if (spec.has(kZ))
       builder.copy_first(kZ, static_cast<size_t>(element_count(p.y)) * sizeof(float));
-    Compiled compiled = builder.finish(c.pd.impl_info_str());
+    const bool shared = parts.size() > 1;
+    Compiled compiled =
+        builder.finish(cat(parts.front().pd.impl_info_str(), shared ? " by rows" : ""),
+                       shared ? context.threads : 1);
     compiled.reads.assign(spec.inputs.size(), true);
     compiled.reads[kB] = constant == nullptr;
     if (spec.has(kZ)) compiled.in_place = {kZ};

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "backends/cpu/cpu.h"
+#include "backends/cpu/parallel.h"
 #include "backends/cpu/simd.h"
 
 namespace treadle::cpu {
@@ -191,8 +192,8 @@ bool is_slow(const std::string& implementation) {
 class PrimitiveKernel : public Kernel {
  public:
   PrimitiveKernel(std::vector<KernelBuilder::Call> calls, std::vector<std::shared_ptr<Buffer>> held,
-                  KernelBuilder::Copy copy)
-      : calls_(std::move(calls)), held_(std::move(held)), copy_(copy) {
+                  KernelBuilder::Copy copy, int threads)
+      : calls_(std::move(calls)), held_(std::move(held)), copy_(copy), threads_(threads) {
     give_back(new Instance(calls_));
   }
   ~PrimitiveKernel() override {
@@ -205,7 +206,7 @@ class PrimitiveKernel : public Kernel {
     }
     Instance* instance = take();
     try {
-      instance->run(args);
+      instance->run(args, threads_);
     } catch (...) {
       give_back(instance);
       throw;
@@ -226,15 +227,20 @@ class PrimitiveKernel : public Kernel {
       }
     }
 
-    void run(const KernelArgs& args) {
+    void run(const KernelArgs& args, int threads) {
       for (const auto& [memory, operand] : bound_) {
         dnnl_memory_set_data_handle(memory, pointer(args, operand));
       }
-      for (const auto& [primitive, first, count] : ranges_) {
-        check(dnnl_primitive_execute(primitive, stream_.get(), static_cast<int>(count),
-                                     arguments_.data() + first),
-              "execution");
-      }
+      parallel_for(threads, static_cast<int64_t>(ranges_.size()), 1,
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i) {
+                       const Range& range = ranges_[static_cast<size_t>(i)];
+                       check(dnnl_primitive_execute(range.primitive, stream_.get(),
+                                                    static_cast<int>(range.count),
+                                                    arguments_.data() + range.first),
+                             "execution");
+                     }
+                   });
     }
 
    private:
@@ -255,8 +261,11 @@ class PrimitiveKernel : public Kernel {
     }
     static void* pointer(const KernelArgs& args, const Operand& operand) {
       switch (operand.from) {
-        case Operand::From::kInput: return const_cast<void*>(args.inputs[operand.index]);
-        case Operand::From::kOutput: return args.outputs[operand.index];
+        case Operand::From::kInput:
+          return static_cast<std::byte*>(const_cast<void*>(args.inputs[operand.index])) +
+                 operand.offset;
+        case Operand::From::kOutput:
+          return static_cast<std::byte*>(args.outputs[operand.index]) + operand.offset;
         default: return static_cast<std::byte*>(args.scratch) + operand.index;
       }
     }
@@ -287,6 +296,7 @@ class PrimitiveKernel : public Kernel {
   std::vector<KernelBuilder::Call> calls_;
   std::vector<std::shared_ptr<Buffer>> held_;
   KernelBuilder::Copy copy_;
+  int threads_;
   mutable std::array<std::atomic<Instance*>, 4> slots_{};
 };
 
@@ -341,11 +351,12 @@ Operand KernelBuilder::add_made(const CompileContext& context, const Tensor& con
 
 void KernelBuilder::copy_first(size_t input, size_t bytes) { copy_ = {input, bytes}; }
 
-Compiled KernelBuilder::finish(std::string name) {
+Compiled KernelBuilder::finish(std::string name, int threads) {
   Compiled compiled;
   compiled.name = "onednn " + std::move(name);
   compiled.scratch_bytes = scratch_bytes_;
-  compiled.kernel = std::make_unique<PrimitiveKernel>(std::move(calls_), std::move(held_), copy_);
+  compiled.kernel =
+      std::make_unique<PrimitiveKernel>(std::move(calls_), std::move(held_), copy_, threads);
   return compiled;
 }
 

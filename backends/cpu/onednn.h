@@ -82,9 +82,10 @@ struct Operand {
   From from = From::kInput;
   size_t index = 0;            // of the input or output; byte offset in the scratch
   const void* held = nullptr;  // kHeld: constant bytes, kept alive by the kernel
-  static Operand input(size_t i) { return {From::kInput, i, nullptr}; }
-  static Operand output(size_t i) { return {From::kOutput, i, nullptr}; }
-  static Operand scratch(size_t offset) { return {From::kScratch, offset, nullptr}; }
+  size_t offset = 0;           // kInput, kOutput: bytes from its beginning
+  static Operand input(size_t i, size_t offset = 0) { return {From::kInput, i, nullptr, offset}; }
+  static Operand output(size_t i, size_t offset = 0) { return {From::kOutput, i, nullptr, offset}; }
+  static Operand scratch(size_t at) { return {From::kScratch, at, nullptr}; }
 };
 struct Argument {
   int id;  // DNNL_ARG_*
@@ -118,7 +119,8 @@ class KernelBuilder {
   // Before everything else copies an input to output 0, unless they share their bytes (in-place
   // sums).
   void copy_first(size_t input, size_t bytes);
-  Compiled finish(std::string name);
+  // With more than one thread the primitives, each made for one, run side by side.
+  Compiled finish(std::string name, int threads = 1);
 
   struct Copy {
     size_t input = 0;

@@ -82,6 +82,22 @@ TEST(OnednnMatMul, Epilogues) {
   }
 }
 
+// Two threads take 66 and 67 rows.
+TEST(OnednnMatMul, SharesRows) {
+  check_matmul("rows", {133, 33}, {33, 70});
+  check_matmul("batch", {7, 19, 33}, {33, 70});
+  for (const Dims& addend : {Dims{70}, Dims{1}, Dims{133, 1}, Dims{133, 70}}) {
+    KernelCase c{.name = cat("addend ", shape_text(addend)),
+                 .op = "FusedGemm",
+                 .attributes = {{"activation", "Relu"}, {"alpha", 0.5f}},
+                 .inputs = {rnd({133, 33}, 1), rnd({33, 70}, 2), rnd(addend, 3)},
+                 .domain = "treadle"};
+    check_kernel(cpu::kOnednnMatMul, c);
+    c.inputs.push_back(rnd({133, 70}, 4));
+    check_kernel(cpu::kOnednnMatMul, c);
+  }
+}
+
 TEST(OnednnMatMul, FusedBatches) {
   KernelCase c{.name = "batches",
                .op = "FusedMatMul",
