@@ -21,7 +21,6 @@ struct OptimizeOptions {
 #else
   bool verify = true;
 #endif
-  bool attention = false;  // make Attention nodes: where the backend has a kernel for them
 };
 
 struct PassReport {

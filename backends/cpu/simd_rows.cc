@@ -15,6 +15,7 @@ namespace treadle::cpu::HWY_NAMESPACE {
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 constexpr D d;
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 // The fold of f over the row in four chains; `f(accumulator, x)` and `join(a, b)` have the neutral
 // element `zero`.
@@ -44,27 +45,23 @@ HWY_INLINE V fold(const float* x, size_t n, float zero, F f, J join) {
   return a0;
 }
 
-template <class J>
-HWY_INLINE float across(V v, J join) {
-  HWY_ALIGN float lane[hn::MaxLanes(d)];
-  hn::Store(v, d, lane);
-  V all = hn::Set(d, lane[0]);
-  for (size_t k = 1; k < hn::Lanes(d); ++k) all = join(all, hn::Set(d, lane[k]));
-  return hn::GetLane(all);
-}
+HWY_INLINE float sum_across(V v) { return hn::GetLane(hn::SumOfLanes(d, v)); }
+
+HWY_INLINE bool has_nan(V v) { return !hn::AllFalse(d, hn::IsNaN(v)); }
 
 template <class F>
 HWY_INLINE float sum_with(const float* x, size_t n, F f) {
-  const auto add = [](V a, V b) HWY_ATTR { return hn::Add(a, b); };
-  return across(fold(x, n, 0, f, add), add);
+  return sum_across(fold(x, n, 0, f, [](V a, V b) HWY_ATTR { return hn::Add(a, b); }));
 }
 HWY_INLINE float max_in(const float* x, size_t n) {
   const auto join = [](V a, V b) HWY_ATTR { return max_of(a, b); };
-  return across(fold(x, n, -kInf, join, join), join);
+  const V most = fold(x, n, -kInf, join, join);
+  return has_nan(most) ? kNan : hn::GetLane(hn::MaxOfLanes(d, most));
 }
 HWY_INLINE float min_in(const float* x, size_t n) {
   const auto join = [](V a, V b) HWY_ATTR { return min_of(a, b); };
-  return across(fold(x, n, kInf, join, join), join);
+  const V least = fold(x, n, kInf, join, join);
+  return has_nan(least) ? kNan : hn::GetLane(hn::MinOfLanes(d, least));
 }
 
 float reduce_row(RowOp op, const float* x, size_t n) {
@@ -194,11 +191,50 @@ void maximum(const float* const* rows, size_t count, size_t n, float* to) {
   store_part(d, one[0], to + i, n - i);
 }
 
-void softmax_row(const float* x, float* y, size_t n) {
+// e^x for x that are not above 0, without denormals: they are 0. NaN stays. Adding `whole` rounds
+// to an integer, which the lowest bits of the sum then hold.
+HWY_INLINE V exp_below(V x) {
+  const hn::RebindToSigned<D> di;
+  const V low = hn::Set(d, -87.0f);
+  const V whole = hn::Set(d, 12582912.0f);  // 3 * 2^22
+  const V bounded = clamp(x, low, hn::Zero(d));
+  const V shifted = hn::MulAdd(bounded, hn::Set(d, 1.44269504088896341f), whole);
+  const V kf = hn::Sub(shifted, whole);
+  V r = hn::MulAdd(kf, hn::Set(d, -0.693359375f), bounded);
+  r = hn::MulAdd(kf, hn::Set(d, 2.12194440e-4f), r);
+  static constexpr float kP[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
+                                 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
+  const V y = hn::Add(hn::MulAdd(polynomial(d, r, kP), hn::Mul(r, r), r), hn::Set(d, 1.0f));
+  return hn::IfThenElse(hn::Lt(x, low), hn::Zero(d),
+                        hn::Mul(y, power_of_two(d, hn::BitCast(di, shifted))));
+}
+
+float exponentiate_row(const float* x, float* y, size_t n) {
+  const size_t lanes = hn::Lanes(d);
   const V top = hn::Set(d, max_in(x, n));
-  map_row(x, y, n, [=](V v, size_t) HWY_ATTR { return exp_of(d, hn::Sub(v, top)); });
-  const V factor =
-      hn::Set(d, 1.0f / sum_with(y, n, [](V a, V b) HWY_ATTR { return hn::Add(a, b); }));
+  V sums[2] = {hn::Zero(d), hn::Zero(d)};
+  size_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+#pragma GCC unroll 2
+    for (size_t v = 0; v < 2; ++v) {
+      const V e = exp_below(hn::Sub(hn::LoadU(d, x + i + v * lanes), top));
+      hn::StoreU(e, d, y + i + v * lanes);
+      sums[v] = hn::Add(sums[v], e);
+    }
+  }
+  for (; i + lanes <= n; i += lanes) {
+    const V e = exp_below(hn::Sub(hn::LoadU(d, x + i), top));
+    hn::StoreU(e, d, y + i);
+    sums[0] = hn::Add(sums[0], e);
+  }
+  float sum = sum_across(hn::Add(sums[0], sums[1]));
+  if (i < n) store_part(d, exp_below(hn::Sub(load_part(d, x + i, n - i), top)), y + i, n - i);
+  for (; i < n; ++i) sum += y[i];
+  return sum;
+}
+
+void softmax_row(const float* x, float* y, size_t n) {
+  const V factor = hn::Set(d, 1.0f / exponentiate_row(x, y, n));
   map_row(y, y, n, [=](V v, size_t) HWY_ATTR { return hn::Mul(v, factor); });
 }
 
@@ -234,8 +270,8 @@ NormResult normalize_row(const NormRow& r) {
 }
 
 const RowFunctions* row_table() {
-  static const RowFunctions table{softmax_row, log_softmax_row, normalize_row,
-                                  reduce_row,  reduce_columns,  maximum};
+  static const RowFunctions table{exponentiate_row, softmax_row,    log_softmax_row, normalize_row,
+                                  reduce_row,       reduce_columns, maximum};
   return &table;
 }
 

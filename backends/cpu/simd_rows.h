@@ -31,6 +31,8 @@ struct Columns {
 };
 
 struct RowFunctions {
+  // y[i] = e^(x[i] - the greatest x); their sum.
+  float (*exponentiate)(const float* x, float* y, size_t n);
   void (*softmax)(const float* x, float* y, size_t n);
   void (*log_softmax)(const float* x, float* y, size_t n);
   NormResult (*normalize)(const NormRow& row);

@@ -5,6 +5,7 @@
 #include "backends/cpu/depthwise.h"
 #include "backends/cpu/lstm.h"
 #include "backends/cpu/matmul.h"
+#include "backends/cpu/native_attention.h"
 #include "backends/cpu/native_elementwise.h"
 #include "backends/cpu/native_gemm.h"
 #include "backends/cpu/native_lower.h"
@@ -50,6 +51,7 @@ constexpr Candidate kCandidates[] = {
 };
 
 constexpr Candidate kAfterElementwise[] = {
+    {"Attention", "", &kNativeAttention},
     {"Cast", "", &kNativeCast},
     {"Concat", "", &kNativeMove},
     {"DepthToSpace", "", &kNativeMove},

@@ -122,7 +122,6 @@ void run_case(const std::string& pass, Case& c, bool update) {
   Graph after = before.clone();
   OptimizeOptions options;
   options.verify = true;
-  options.attention = true;
   for (const std::string& name : pass_names()) {
     if (name != pass) options.skip.insert(name);
   }
