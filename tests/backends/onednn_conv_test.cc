@@ -153,8 +153,13 @@ TEST(OnednnDeconv, Attributes) {
                          {{"strides", ints({2, 2})}, {"pads", ints({1, 0, 2, 1})}}));
   check_kernel(f, deconv("output_padding", {1, 3, 6, 7}, {3, 4, 3, 3}, 4,
                          {{"strides", ints({3, 3})},
-                          {"output_padding", ints({1, 2})},
+                          {"output_padding", ints({1, 0})},
                           {"pads", ints({1, 1, 1, 1})}}));
+  EXPECT_EQ(reason(f, deconv("beyond", {1, 3, 6, 7}, {3, 4, 3, 3}, 4,
+                             {{"strides", ints({3, 3})},
+                              {"output_padding", ints({1, 2})},
+                              {"pads", ints({1, 1, 1, 1})}})),
+            "output beyond the last window");
   check_kernel(f, deconv("groups", {1, 6, 5, 5}, {6, 4, 3, 3}, 12, {{"group", int64_t{3}}}));
   check_kernel(f,
                deconv("dilations", {1, 6, 5, 5}, {6, 4, 3, 3}, 4, {{"dilations", ints({2, 2})}}));
