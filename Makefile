@@ -2,7 +2,7 @@
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 
-.PHONY: build demo test test-asan bench install format clean
+.PHONY: build demo test test-asan bench install format tidy clean
 
 build:
 	scripts/setup.sh
@@ -31,6 +31,13 @@ install: build
 
 format:
 	git ls-files -co --exclude-standard '*.cc' '*.h' '*.c' '*.hpp' '*.cu' | xargs clang-format -i
+
+# Needs clang-tidy, which scripts/setup.sh does not install. TIDY=folder/ looks at that only.
+TIDY ?= graph importer optimizer runtime tools
+tidy:
+	cmake --preset release -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
+	git ls-files $(TIDY) | grep '\.cc$$' | xargs -n 1 -P $(JOBS) \
+	  clang-tidy --quiet -p build/release --extra-arg=-Wno-unknown-warning-option
 
 clean:
 	rm -rf build

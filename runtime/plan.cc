@@ -157,6 +157,9 @@ class Planner {
 
   bool add_view(const Node& node, const NodeSpec& spec) {
     if (!is_view(spec)) return false;
+    TREADLE_CHECK(element_count(spec.inputs[0].dims) == element_count(spec.outputs[0].dims),
+                  kInvalidData, "shape ", shape_text(spec.inputs[0].dims), " does not fit ",
+                  shape_text(spec.outputs[0].dims));
     const SlotId from = slot_in(node.inputs[0], kPlain);
     add_part(node.outputs[0], spec.outputs[0], from, 0);
     return true;

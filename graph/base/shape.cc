@@ -92,8 +92,14 @@ Dims broadcast(const Dims& a, const Dims& b) {
 Dims broadcast_strides(const Dims& dims, const Dims& target) {
   Dims out(target.size(), 0);
   const Dims own = strides_of(dims);
-  const size_t offset = target.size() - dims.size();
-  for (size_t i = 0; i < dims.size(); ++i) out[offset + i] = dims[i] == 1 ? 0 : own[i];
+  bool fits = dims.size() <= target.size();
+  for (size_t i = dims.size(), k = target.size(); fits && i-- > 0;) {
+    --k;
+    fits = dims[i] == 1 || dims[i] == target[k];
+    out[k] = dims[i] == 1 ? 0 : own[i];
+  }
+  TREADLE_CHECK(fits, kInvalidArgument, "shape ", shape_text(dims), " does not broadcast to ",
+                shape_text(target));
   return out;
 }
 

@@ -32,7 +32,7 @@ Shape symbolic(const Dims& dims);
 // not fit.
 Dims broadcast(const Dims& a, const Dims& b);
 Shape broadcast(const Shape& a, const Shape& b);
-// Strides of `dims` read as `target` (0 where broadcast), rank of target.
+// Strides of `dims` read as `target`, 0 where broadcast; kInvalidArgument where it cannot be.
 Dims broadcast_strides(const Dims& dims, const Dims& target);
 
 }  // namespace treadle

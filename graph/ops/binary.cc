@@ -2,6 +2,7 @@
 #include "graph/builder.h"
 #include "graph/ops/arithmetic.h"
 #include "graph/ops/cast.h"
+#include "graph/ops/expect.h"
 #include "graph/ops/families.h"
 #include "graph/ops/iterate.h"
 #include "graph/ops/op.h"
@@ -119,10 +120,13 @@ void eval_pow(EvalContext& c) {
   });
 }
 
+void infer_prelu(InferContext& c) {
+  infer_same_shape(c);
+  expect_broadcast_to(c, 1, c.shape(0));
+}
+
 void eval_prelu(EvalContext& c) {
-  TREADLE_CHECK(broadcast(c.input(0).dims(), c.input(1).dims()) == c.input(0).dims(),
-                kInvalidArgument, "slope of shape ", shape_text(c.input(1).dims()),
-                " does not broadcast to ", shape_text(c.input(0).dims()));
+  expect_broadcast_to(c, 1, c.input(0).dims());
   eval_binary<kPRelu>(c);
 }
 
@@ -209,7 +213,7 @@ constexpr OpDef kRows[] = {
      .inputs = "X:T slope:T",
      .outputs = "Y:T",
      .types = "T=floats,int32,int64,uint32,uint64",
-     .infer = infer_same_shape,
+     .infer = infer_prelu,
      .eval = eval_prelu,
      .traits = kElementwise},
 };

@@ -2,6 +2,7 @@
 #include <type_traits>
 
 #include "graph/ops/conv_params.h"
+#include "graph/ops/expect.h"
 #include "graph/ops/families.h"
 #include "graph/ops/op.h"
 #include "graph/ops/window.h"
@@ -11,19 +12,20 @@ namespace {
 
 void infer_conv(InferContext& c) {
   c.set_shape(0, conv_shape(c.attributes(), c.shape(0), c.shape(1)));
+  expect_shape(c, 2, {c.shape(1)[0]});
 }
 
 void infer_conv_transpose(InferContext& c) {
-  c.set_shape(0, conv_transpose_shape(c.attributes(), c.shape(0), c.shape(1)));
+  const Shape shape = conv_transpose_shape(c.attributes(), c.shape(0), c.shape(1));
+  c.set_shape(0, shape);
+  expect_shape(c, 2, {shape[1]});
 }
 
 // The bias as sums, one a channel; zeros where absent.
 std::vector<double> read_bias(const EvalContext& c, int64_t channels) {
-  if (!c.has(2)) return std::vector<double>(static_cast<size_t>(channels));
-  std::vector<double> bias = c.input(2).to_doubles();
-  TREADLE_CHECK(c.input(2).rank() == 1 && c.input(2).count() == channels, kInvalidModel,
-                "bias has shape ", shape_text(c.input(2).dims()), ", expected [", channels, "]");
-  return bias;
+  expect_shape(c, 2, {channels});
+  if (c.has(2)) return c.input(2).to_doubles();
+  return std::vector<double>(static_cast<size_t>(channels));
 }
 
 template <class T>

@@ -62,6 +62,7 @@ void infer_dft(InferContext& c) {
     Dim length = shape[at];
     if (inverse && onesided) length = (length - 1) * 2;
     if (c.has(1)) length = scalar_dim(c, 1);
+    if (length.known()) Fourier::check_length(length.value());
     shape[at] = onesided && !inverse ? half_spectrum(length) : length;
   }
   check_parts(c.shape(0).back(), onesided, inverse);

@@ -16,11 +16,15 @@ Complex times(Complex a, Complex b) {
 
 }  // namespace
 
-Fourier::Fourier(int64_t length) : length_(length) {
+void Fourier::check_length(int64_t length) {
   TREADLE_CHECK(length >= 1, kInvalidData, "a Fourier transform of length ", length,
                 ", expected at least 1");
   TREADLE_CHECK(length <= kMaxLength, kLimit, "a Fourier transform of length ", length,
                 ", at most ", kMaxLength, " supported");
+}
+
+Fourier::Fourier(int64_t length) : length_(length) {
+  check_length(length);
   const auto n = static_cast<size_t>(length);
   const bool power = std::has_single_bit(n);
   padded_ = power ? n : std::bit_ceil(2 * n - 1);

@@ -11,6 +11,7 @@ namespace treadle {
 class Fourier {
  public:
   // Lengths from 1 to kMaxLength; kInvalidData and kLimit otherwise.
+  static void check_length(int64_t length);
   explicit Fourier(int64_t length);
   static constexpr int64_t kMaxLength = int64_t{1} << 24;
 

@@ -9,6 +9,7 @@
 
 #include "graph/builder.h"
 #include "graph/ops/composite.h"
+#include "graph/ops/expect.h"
 #include "graph/ops/families.h"
 #include "graph/ops/matmul_params.h"
 #include "graph/ops/op.h"
@@ -52,10 +53,12 @@ ValueId add_present(Builder& b, ValueId x, ValueId addend) {
 void infer_fused_conv(InferContext& c) {
   check_activation(c.attributes());
   find_op("Conv")->infer(c);
+  expect_broadcast_to(c, 3, *c.outputs()[0].type.shape);
 }
 void infer_fused_gemm(InferContext& c) {
   check_activation(c.attributes());
   find_op("Gemm")->infer(c);
+  expect_broadcast_to(c, 3, *c.outputs()[0].type.shape);
 }
 
 std::vector<ValueId> decompose_product(Builder& b, const Node& node, std::string_view kind) {
@@ -80,8 +83,10 @@ Shape transposed(Shape shape, bool wanted) {
 
 void infer_fused_matmul(InferContext& c) {
   check_activation(c.attributes());
-  c.set_shape(0, matmul_shape(transposed(c.shape(0), c.attributes().i("transA", 0) != 0),
-                              transposed(c.shape(1), c.attributes().i("transB", 0) != 0)));
+  const Shape shape = matmul_shape(transposed(c.shape(0), c.attributes().i("transA", 0) != 0),
+                                   transposed(c.shape(1), c.attributes().i("transB", 0) != 0));
+  c.set_shape(0, shape);
+  for (const size_t i : {2, 3}) expect_broadcast_to(c, i, shape);
 }
 
 ValueId transpose_last(Builder& b, ValueId x, bool wanted) {

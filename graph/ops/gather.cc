@@ -139,7 +139,7 @@ void infer_gather_nd(InferContext& c) {
   if (!indices.back().known()) return;
   const int64_t used = checked_add(indices.back().value(), c.attributes().i("batch_dims", 0));
   TREADLE_CHECK(used >= 0 && used <= c.rank(0), kInvalidModel, "index tuples of ",
-                indices.back().value(), " are too long for rank ", c.rank(0));
+                indices.back().value(), " for ", c.rank(0), " dimensions");
   Shape out(indices.begin(), indices.end() - 1);
   out.insert(out.end(), data.begin() + static_cast<ptrdiff_t>(used), data.end());
   c.set_shape(0, out);

@@ -1,6 +1,7 @@
 // MatMul and Gemm.
 #include <cmath>
 
+#include "graph/ops/expect.h"
 #include "graph/ops/families.h"
 #include "graph/ops/iterate.h"
 #include "graph/ops/matmul_params.h"
@@ -71,7 +72,9 @@ Shape gemm_shape(const Attributes& attributes, const Shape& a, const Shape& b) {
 }
 
 void infer_gemm(InferContext& c) {
-  c.set_shape(0, gemm_shape(c.attributes(), c.shape(0), c.shape(1)));
+  const Shape shape = gemm_shape(c.attributes(), c.shape(0), c.shape(1));
+  c.set_shape(0, shape);
+  expect_broadcast_to(c, 2, shape);
 }
 
 // alpha*product + beta*c; factors of 1 keep integers exact.
@@ -130,9 +133,7 @@ void eval_gemm(EvalContext& c) {
   const Shape shape =
       gemm_shape(c.attributes(), symbolic(c.input(0).dims()), symbolic(c.input(1).dims()));
   const Dims dims = *concrete(shape);
-  TREADLE_CHECK(!c.has(2) || broadcast(c.input(2).dims(), dims) == dims, kInvalidModel,
-                "C of shape ", shape_text(c.input(2).dims()), " cannot be broadcast to ",
-                shape_text(dims));
+  expect_broadcast_to(c, 2, dims);
   Tensor& y = c.output(0, dims);
   dispatch(c.dtype(0), MatMulTypes{}, [&]<class T>() { gemm<T>(c, y); });
 }

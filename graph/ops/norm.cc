@@ -1,6 +1,7 @@
 // Normalization by mean and variance: Batch, Instance, Group, Layer and RMS normalization.
 #include "graph/ops/arithmetic.h"
 #include "graph/ops/cast.h"
+#include "graph/ops/expect.h"
 #include "graph/ops/families.h"
 #include "graph/ops/iterate.h"
 #include "graph/ops/op.h"
@@ -185,13 +186,6 @@ Layers layers_of(const Tensor& x, const Attributes& a) {
   return layers;
 }
 
-void check_unidirectional(EvalContext& c, size_t input, const Dims& dims) {
-  if (!c.has(input)) return;
-  TREADLE_CHECK(broadcast(c.input(input).dims(), dims) == dims, kInvalidArgument, "input '",
-                c.node().op->input(input).name, "' of shape ", shape_text(c.input(input).dims()),
-                " does not broadcast to ", shape_text(dims));
-}
-
 DType stash_dtype(const Attributes& a) { return static_cast<DType>(a.i("stash_type", 1)); }
 
 void put_statistics(EvalContext& c, size_t output, const Tensor& values) {
@@ -203,8 +197,8 @@ void put_statistics(EvalContext& c, size_t output, const Tensor& values) {
 void eval_layer_norm(EvalContext& c) {
   const Tensor& x = c.input(0);
   const Layers layers = layers_of(x, c.attributes());
-  check_unidirectional(c, 1, x.dims());
-  check_unidirectional(c, 2, x.dims());
+  expect_broadcast_to(c, 1, x.dims());
+  expect_broadcast_to(c, 2, x.dims());
   Tensor means(DType::kDouble, layers.statistics);
   Tensor inverses(DType::kDouble, layers.statistics);
   Tensor& y = c.output(0, x.dims());
@@ -246,12 +240,13 @@ void infer_layer_norm(InferContext& c) {
   for (size_t d = axis; d < statistics.size(); ++d) statistics[d] = 1;
   c.set_shape(1, statistics);
   c.set_shape(2, statistics);
+  for (const size_t i : {1, 2}) expect_broadcast_to(c, i, c.shape(0));
 }
 
 void eval_rms_norm(EvalContext& c) {
   const Tensor& x = c.input(0);
   const Layers layers = layers_of(x, c.attributes());
-  check_unidirectional(c, 1, x.dims());
+  expect_broadcast_to(c, 1, x.dims());
   const DType dtype = c.dtype(1);
   const DType wide = x.dtype() == DType::kDouble ? DType::kDouble : DType::kFloat;
   Tensor normalized(wide, x.dims());
@@ -276,6 +271,7 @@ void eval_rms_norm(EvalContext& c) {
 void infer_rms_norm(InferContext& c) {
   resolve_axis(c.attributes().i("axis", -1), c.rank(0));
   infer_same_shape(c);
+  expect_broadcast_to(c, 1, c.shape(0));
 }
 
 constexpr OpDef kRows[] = {

@@ -105,6 +105,7 @@ std::vector<int64_t> all_axes(int64_t rank) {
 }
 
 void infer_pad(InferContext& c) {
+  pad_mode(c.attributes());
   Shape shape = c.shape(0);
   const auto* pads = c.values(1);
   const auto given = c.ints(3);

@@ -1,5 +1,6 @@
 // com.microsoft's DynamicQuantizeLSTM: an LSTM whose weights are 8-bit and whose inputs and states
 // are quantized to uint8 at each product.
+#include "graph/ops/expect.h"
 #include "graph/ops/families.h"
 #include "graph/ops/quantize.h"
 #include "graph/ops/recurrent.h"
@@ -73,22 +74,16 @@ class QuantizedProduct {
   std::vector<double> scales_;
 };
 
-void check_weights(const EvalContext& c, size_t input, const Dims& expected) {
-  TREADLE_CHECK(c.input(input).dims() == expected, kInvalidModel, "input '",
-                c.node().op->input(input).name, "' has shape ", shape_text(c.input(input).dims()),
-                ", expected ", shape_text(expected));
-}
-
 void infer_lstm(InferContext& c) {
-  infer_recurrent(c, c.rank_known(kR) && c.rank(kR) == 3 ? c.shape(kR)[1] : Dim::unknown());
+  infer_recurrent(c, 4, c.rank_known(kR) && c.rank(kR) == 3 ? c.shape(kR)[1] : Dim::unknown());
 }
 
 void eval_lstm(EvalContext& c) {
   const Dims& r = c.input(kR).dims();
   TREADLE_CHECK(r.size() == 3, kInvalidModel, "R has shape ", shape_text(r), ", expected rank 3");
   const RecurrentParams p = recurrent_params(c.attributes(), 4, c.input(kX).dims(), r[1]);
-  check_weights(c, kW, {p.directions, p.input, checked_mul(4, p.hidden)});
-  check_weights(c, kR, {p.directions, p.hidden, checked_mul(4, p.hidden)});
+  expect_shape(c, kW, {p.directions, p.input, checked_mul(4, p.hidden)});
+  expect_shape(c, kR, {p.directions, p.hidden, checked_mul(4, p.hidden)});
   run_recurrent(c, p, QuantizedProduct(c, kW, kWScale, kWZero),
                 QuantizedProduct(c, kR, kRScale, kRZero), lstm_step(c, p));
 }

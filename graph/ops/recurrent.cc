@@ -1,6 +1,7 @@
 // RNN, GRU and LSTM. Everything is computed in double and rounded to the outputs' type at the end.
 #include "graph/ops/recurrent.h"
 
+#include "graph/ops/expect.h"
 #include "graph/ops/families.h"
 
 namespace treadle {
@@ -8,22 +9,15 @@ namespace {
 
 enum Input : size_t { kX, kW, kR, kB, kLengths, kInitialH, kInitialC, kPeepholes };
 
-void check_dims(const EvalContext& c, size_t input, const Dims& expected) {
-  if (!c.has(input)) return;
-  TREADLE_CHECK(c.input(input).dims() == expected, kInvalidModel, "input '",
-                c.node().op->input(input).name, "' has shape ", shape_text(c.input(input).dims()),
-                ", expected ", shape_text(expected));
-}
-
 std::vector<double> doubles_or_zeros(const EvalContext& c, size_t input, const Dims& dims) {
-  check_dims(c, input, dims);
+  expect_shape(c, input, dims);
   if (c.has(input)) return c.input(input).to_doubles();
   return std::vector<double>(static_cast<size_t>(element_count(dims)));
 }
 
 std::vector<int64_t> sequence_lengths(const EvalContext& c, const RecurrentParams& p) {
   if (!c.has(kLengths)) return std::vector<int64_t>(static_cast<size_t>(p.batch), p.sequence);
-  check_dims(c, kLengths, {p.batch});
+  expect_shape(c, kLengths, {p.batch});
   std::vector<int64_t> lengths = c.input(kLengths).to_ints();
   for (int64_t length : lengths) {
     TREADLE_CHECK(length >= 0 && length <= p.sequence, kInvalidData, "sequence_lens has ", length,
@@ -127,8 +121,8 @@ RecurrentParams read_params(const EvalContext& c, int64_t gates) {
   TREADLE_CHECK(r.size() == 3, kInvalidModel, "R has shape ", shape_text(r), ", expected rank 3");
   RecurrentParams p = recurrent_params(c.attributes(), gates, c.input(kX).dims(), r[2]);
   const int64_t rows = checked_mul(gates, p.hidden);
-  check_dims(c, kW, {p.directions, rows, p.input});
-  check_dims(c, kR, {p.directions, rows, p.hidden});
+  expect_shape(c, kW, {p.directions, rows, p.input});
+  expect_shape(c, kR, {p.directions, rows, p.hidden});
   return p;
 }
 
@@ -187,8 +181,13 @@ void eval_lstm(EvalContext& c) {
   run_dense(c, p, DenseProduct(c.input(kR), 4 * p.hidden, p.hidden), lstm_step(c, p));
 }
 
+template <int64_t kGates>
 void infer_by_r(InferContext& c) {
-  infer_recurrent(c, c.rank_known(kR) && c.rank(kR) == 3 ? c.shape(kR)[2] : Dim::unknown());
+  const Dim hidden = c.rank_known(kR) && c.rank(kR) == 3 ? c.shape(kR)[2] : Dim::unknown();
+  infer_recurrent(c, kGates, hidden);
+  const Dim rows = hidden * kGates;
+  expect_shape(c, kW, {Dim::unknown(), rows, c.shape(kX)[2]});
+  expect_shape(c, kR, {Dim::unknown(), rows, hidden});
 }
 
 constexpr OpDef kRows[] = {
@@ -199,7 +198,7 @@ constexpr OpDef kRows[] = {
      .attributes = "activation_alpha:fs activation_beta:fs activations:ss clip:f "
                    "direction:s=forward hidden_size:i "
                    "layout:i=0",
-     .infer = infer_by_r,
+     .infer = infer_by_r<1>,
      .eval = eval_rnn},
     {.kind = "GRU",
      .inputs = "X:T W:T R:T B?:T sequence_lens?:int32 initial_h?:T",
@@ -208,7 +207,7 @@ constexpr OpDef kRows[] = {
      .attributes = "activation_alpha:fs activation_beta:fs activations:ss clip:f "
                    "direction:s=forward hidden_size:i "
                    "layout:i=0 linear_before_reset:i=0",
-     .infer = infer_by_r,
+     .infer = infer_by_r<3>,
      .eval = eval_gru},
     {.kind = "LSTM",
      .inputs = "X:T W:T R:T B?:T sequence_lens?:int32 initial_h?:T initial_c?:T P?:T",
@@ -217,7 +216,7 @@ constexpr OpDef kRows[] = {
      .attributes = "activation_alpha:fs activation_beta:fs activations:ss clip:f "
                    "direction:s=forward hidden_size:i "
                    "input_forget:i=0 layout:i=0",
-     .infer = infer_by_r,
+     .infer = infer_by_r<4>,
      .eval = eval_lstm},
 };
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/ops/expect.h"
 #include "graph/ops/recurrent.h"
 
 namespace treadle {
@@ -145,7 +146,7 @@ RecurrentParams recurrent_params(const Attributes& attributes, int64_t gates, co
   return p;
 }
 
-void infer_recurrent(InferContext& c, const Dim& hidden_of_r) {
+void infer_recurrent(InferContext& c, int64_t gates, const Dim& hidden_of_r) {
   const Shape& x = c.shape(0);
   TREADLE_CHECK(x.size() == 3, kInvalidModel, "X has shape ", shape_text(x), ", expected rank 3");
   const bool batch_first = read_layout(c.attributes());
@@ -159,6 +160,11 @@ void infer_recurrent(InferContext& c, const Dim& hidden_of_r) {
   const Shape state =
       batch_first ? Shape{batch, directions, hidden} : Shape{directions, batch, hidden};
   for (size_t i = 1; i < c.output_count(); ++i) c.set_shape(i, state);
+  expect_shape(c, 3, {directions, hidden * (2 * gates)});
+  expect_shape(c, 4, {batch});
+  expect_shape(c, 5, state);
+  expect_shape(c, 6, state);
+  expect_shape(c, 7, {directions, hidden * 3});
 }
 
 }  // namespace treadle

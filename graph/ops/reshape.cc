@@ -170,7 +170,8 @@ void infer_squeeze(InferContext& c) {
   }
   if (const auto axes = c.ints(1)) return c.set_shape(0, squeezed(c.shape(0), &*axes));
   const Shape& count = c.shape(1);
-  if (count.size() == 1 && count[0].known() && count[0].value() <= c.rank(0)) {
+  // Where all axes go nothing is unknown of the shape, but the axes are still to be checked.
+  if (count.size() == 1 && count[0].known() && count[0].value() < c.rank(0)) {
     c.set_shape(0,
                 Shape(c.shape(0).size() - static_cast<size_t>(count[0].value()), Dim::unknown()));
   }
@@ -244,9 +245,17 @@ void eval_size(EvalContext& c) {
 
 // ---- Expand
 
+Shape expanded(const Shape& shape, const Shape& target) {
+  for (const Dim& d : target) {
+    TREADLE_CHECK(!d.known() || d.value() >= 0, kInvalidData, "cannot expand to ",
+                  shape_text(target));
+  }
+  return broadcast(shape, target);
+}
+
 void infer_expand(InferContext& c) {
   const Shape& input = c.shape(0);
-  if (const auto* target = c.values(1)) return c.set_shape(0, broadcast(input, *target));
+  if (const auto* target = c.values(1)) return c.set_shape(0, expanded(input, *target));
   const Shape& count = c.shape(1);
   if (count.size() == 1 && count[0].known() && count[0].value() <= kMaxRank) {
     c.set_shape(0, broadcast(input, Shape(static_cast<size_t>(count[0].value()), Dim::unknown())));
@@ -255,10 +264,7 @@ void infer_expand(InferContext& c) {
 
 void eval_expand(EvalContext& c) {
   const Tensor& input = c.input(0);
-  const Dims target = c.input(1).to_ints();
-  for (int64_t d : target)
-    TREADLE_CHECK(d >= 0, kInvalidData, "cannot expand to ", shape_text(target));
-  const Dims dims = broadcast(input.dims(), target);
+  const Dims dims = from_symbols(expanded(symbolic(input.dims()), symbolic(c.input(1).to_ints())));
   copy_strided(input, broadcast_strides(input.dims(), dims), 0, c.output(0, dims));
 }
 

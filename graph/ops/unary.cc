@@ -2,6 +2,7 @@
 #include <numbers>
 
 #include "graph/ops/arithmetic.h"
+#include "graph/ops/expect.h"
 #include "graph/ops/families.h"
 #include "graph/ops/iterate.h"
 #include "graph/ops/op.h"
@@ -183,13 +184,18 @@ void eval_is_inf(EvalContext& c) {
   });
 }
 
+void infer_clip(InferContext& c) {
+  infer_same_shape(c);
+  for (const size_t i : {1, 2}) {
+    if (c.rank_known(i)) expect_shape(c, i, Shape(c.shape(i).size(), 1));
+  }
+}
+
 void eval_clip(EvalContext& c) {
   const Tensor& x = c.input(0);
   Tensor& y = c.output(0, x.dims());
   for (size_t i = 1; i <= 2; ++i) {
-    TREADLE_CHECK(!c.has(i) || c.input(i).count() == 1, kInvalidArgument, "input '",
-                  i == 1 ? "min" : "max", "' has shape ", shape_text(c.input(i).dims()),
-                  ", expected a scalar");
+    if (c.has(i)) expect_shape(c, i, Dims(c.input(i).dims().size(), 1));
   }
   dispatch(x.dtype(), NumberTypes{}, [&]<class T>() {
     using C = Compute<T>;
@@ -291,7 +297,7 @@ constexpr OpDef kRows[] = {
      .inputs = "X:T min?:T max?:T",
      .outputs = "Y:T",
      .types = "T=numbers",
-     .infer = infer_same_shape,
+     .infer = infer_clip,
      .eval = eval_clip,
      .traits = kElementwise},
 };

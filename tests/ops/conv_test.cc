@@ -126,7 +126,7 @@ std::vector<OpCase> conv_cases() {
       {.name = "bias_length",
        .op = "Conv",
        .inputs = {f32({1, 1, 2, 2}, {0, 0, 0, 0}), f32({1, 1, 1, 1}, {0}), f32({2}, {0, 0})},
-       .error = "bias has shape [2]"},
+       .error = "input 'B' has shape [2], expected [1]"},
   };
 }
 

@@ -26,7 +26,7 @@ std::vector<OpCase> cases() {
       {.name = "missing",
        .op = "Identity",
        .inputs = {Value{}},
-       .error = "input 'input' is missing"},
+       .error = "input 'input'"},
   };
 }
 

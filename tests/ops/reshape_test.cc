@@ -177,12 +177,12 @@ std::vector<OpCase> shape_cases() {
        .want = {packed4(DType::kInt4, {2, 3}, {1, 2, 3, 1, 2, 3})}},
       {.name = "mismatch",
        .op = "Expand",
-       .inputs = {six(), axes({4})},
+       .inputs = {six(), axes({1, 4, 3})},
        .error = "do not broadcast"},
       {.name = "negative",
        .op = "Expand",
-       .inputs = {six(), axes({-1, 3})},
-       .error = "cannot expand to [-1, 3]"},
+       .inputs = {six(), axes({-1, 2, 3})},
+       .error = "cannot expand to [-1, 2, 3]"},
   };
 }
 

@@ -38,8 +38,9 @@ struct OpCase {
       {};  // none: not compared with literals; Value{}: this output is not asked for
   double rtol = 1e-5;
   double atol = 1e-6;
-  size_t outputs = 0;      // 0: as many as `want`, at least 1
-  std::string error = {};  // the run must fail, with this in the message
+  size_t outputs = 0;        // 0: as many as `want`, at least 1
+  std::string error = {};    // the run must fail, with this in the message
+  std::string planned = {};  // the message where constants show it before the run; "": the same
   std::vector<OpBody> bodies = {};
   bool exact_shape = true;  // inference must find the shapes from the inputs' (data-dependent
                             // operators are excused)

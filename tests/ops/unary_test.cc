@@ -269,7 +269,7 @@ std::vector<OpCase> cases() {
       {.name = "bad_bound",
        .op = "Clip",
        .inputs = {f32({2}, {1, 2}), f32({2}, {1, 2})},
-       .error = "expected a scalar"},
+       .error = "input 'min' has shape [2], expected [1]"},
   };
 }
 

@@ -59,4 +59,21 @@ void expect_same_everywhere(const Graph& graph, const std::vector<Value>& inputs
   expect("saved and loaded", want, tolerance, [&] { return run_saved(graph, inputs); });
 }
 
+void expect_error(const std::string& text, const std::string& what,
+                  const std::function<void()>& run) {
+  try {
+    run();
+    ADD_FAILURE() << what << ": no error, expected: " << text;
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find(text), std::string::npos) << what << ": " << e.what();
+    EXPECT_NE(e.code(), Code::kInternal) << what << ": " << e.what();
+  }
+}
+
+void expect_error_everywhere(const Graph& graph, const std::vector<Value>& inputs,
+                             const std::string& text) {
+  expect_error(text, "runtime", [&] { run_session(graph.clone(), inputs, false); });
+  expect_error(text, "optimized", [&] { run_session(graph.clone(), inputs, true); });
+}
+
 }  // namespace treadle::test
