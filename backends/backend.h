@@ -38,8 +38,8 @@ struct NodeSpec {
   const Node* node = nullptr;
   std::vector<TensorSpec> inputs;
   std::vector<TensorSpec> outputs;
-  std::vector<Tensor>
-      constants;  // parallel to inputs: defined() where the elements are known at plan time
+  // Parallel to inputs: defined() where the elements are known at plan time.
+  std::vector<Tensor> constants;
 
   bool has(size_t i) const { return i < inputs.size() && inputs[i].present(); }
   const Tensor* constant(size_t i) const {
@@ -75,8 +75,8 @@ struct Compiled {
   std::vector<Layout> input_layouts;   // that the kernel wants; empty = all plain
   std::vector<Layout> output_layouts;  // that it yields; empty = all plain
   size_t scratch_bytes = 0;
-  std::vector<bool>
-      reads;  // false: this input is not read in the run (packed weights); empty = all read
+  // False: this input is not read in the run (packed weights); empty = all read.
+  std::vector<bool> reads;
   std::vector<size_t> in_place;  // inputs whose buffer output 0 may share (same bytes, same layout)
 };
 

@@ -22,8 +22,8 @@ class Graph;
 struct Subgraph {
   std::string attribute;         // "then_branch", "body"
   std::shared_ptr<Graph> graph;  // never shared between two nodes that are changed
-  std::vector<ValueId>
-      captures;  // outer values, bound to the last captures.size() inputs of `graph`
+  // Outer values, bound to the last captures.size() inputs of `graph`.
+  std::vector<ValueId> captures;
   size_t formal_count() const;
 };
 
@@ -34,8 +34,8 @@ struct Node {
   std::vector<ValueId> inputs;   // invalid ids are absent optional inputs
   std::vector<ValueId> outputs;  // invalid ids are outputs that nobody wants
   std::vector<Subgraph> subgraphs;
-  std::vector<std::string>
-      origins;  // names of the nodes of the imported file it came from; empty = its own name
+  // Names of the nodes of the imported file it came from; empty = its own name.
+  std::vector<std::string> origins;
 
   // Domain ai.onnx is spelled "".
   bool is(std::string_view kind, std::string_view domain = "") const;

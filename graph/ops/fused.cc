@@ -48,7 +48,7 @@ ValueId add_present(Builder& b, ValueId x, ValueId addend) {
   return addend.valid() ? b.op("Add", {x, addend}) : x;
 }
 
-// ---- FusedConv, FusedGemm: the plain operator, then the epilogue --------------------------------
+// ---- FusedConv, FusedGemm: the plain operator, then the epilogue
 
 void infer_fused_conv(InferContext& c) {
   check_activation(c.attributes());
@@ -74,7 +74,7 @@ std::vector<ValueId> decompose_fused_gemm(Builder& b, const Node& node) {
   return decompose_product(b, node, "Gemm");
 }
 
-// ---- FusedMatMul: activation(alpha * A' B' + bias + Z), ' = transposed by the attributes --------
+// ---- FusedMatMul: activation(alpha * A' B' + bias + Z), ' = transposed by the attributes
 
 Shape transposed(Shape shape, bool wanted) {
   if (wanted && shape.size() >= 2) std::swap(shape[shape.size() - 1], shape[shape.size() - 2]);
@@ -112,7 +112,7 @@ std::vector<ValueId> decompose_fused_matmul(Builder& b, const Node& node) {
   return {activate(b, a, y)};
 }
 
-// ---- FusedElementwise: a body of elementwise operators ------------------------------------------
+// ---- FusedElementwise: a body of elementwise operators
 
 void infer_fused_elementwise(InferContext& c) {
   std::vector<Known> formals(c.input_count());

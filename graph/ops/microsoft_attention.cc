@@ -9,7 +9,7 @@ namespace {
 
 using Values = std::vector<ValueId>;
 
-// ---- Masks --------------------------------------------------------------------------------------
+// ---- Masks
 
 // What masks are made from: the vectors of one element hold sizes.
 struct MaskSizes {
@@ -95,7 +95,7 @@ ValueId past_length(Builder& b, ValueId past) {
   return past.valid() ? size_of(b, past, 2) : b.ints({0});
 }
 
-// ---- Attention, QAttention ----------------------------------------------------------------------
+// ---- Attention, QAttention
 
 void check_plain(const Node& n) {
   for (const char* name : {"do_rotary", "past_present_share_buffer"}) {
@@ -174,7 +174,7 @@ void infer_projected(InferContext& c, size_t past) {
 void infer_attention(InferContext& c) { infer_projected(c, 4); }
 void infer_quantized_attention(InferContext& c) { infer_projected(c, 8); }
 
-// ---- MultiHeadAttention -------------------------------------------------------------------------
+// ---- MultiHeadAttention
 
 enum MultiHeadInput : size_t {
   kQuery,
@@ -268,7 +268,7 @@ void infer_multi_head(InferContext& c) {
   c.set_shape(3, {q[0], q[1], q[2], k[2]});
 }
 
-// ---- RotaryEmbedding ----------------------------------------------------------------------------
+// ---- RotaryEmbedding
 
 // Positions are given for each token, or that of the first.
 Values rotary_embedding(Builder& b, const Node& n) {

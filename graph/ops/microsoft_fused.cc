@@ -11,7 +11,7 @@ namespace {
 
 using Values = std::vector<ValueId>;
 
-// ---- FusedConv, FusedGemm -----------------------------------------------------------------------
+// ---- FusedConv, FusedGemm
 
 ValueId activate_conv(Builder& b, const Node& n, ValueId x) {
   const std::string kind = n.attributes.s("activation", "");
@@ -57,7 +57,7 @@ Values fused_gemm(Builder& b, const Node& n) {
   return {b.op(kind, {y}, own)};
 }
 
-// ---- FusedMatMul --------------------------------------------------------------------------------
+// ---- FusedMatMul
 
 // A batch that lies between rows and columns is brought to the front, then the matrices are
 // transposed.
@@ -82,7 +82,7 @@ Values fused_matmul(Builder& b, const Node& n) {
   return {b.op("Mul", {y, b.scalar(b.type(y).dtype, static_cast<double>(alpha))})};
 }
 
-// ---- Kinds of Gelu ------------------------------------------------------------------------------
+// ---- Kinds of Gelu
 
 Values gelu(Builder& b, const Node& n) { return {b.op("Gelu", {n.input(0)})}; }
 Values bias_gelu(Builder& b, const Node& n) {

@@ -56,7 +56,7 @@ void infer_norm(InferContext& c) {
   for (size_t i = 1; i < c.output_count(); ++i) c.set_shape(i, shape);
 }
 
-// ---- Of a sum -----------------------------------------------------------------------------------
+// ---- Of a sum
 
 ValueId skip_sum(Builder& b, const Node& n, ValueId bias) {
   const ValueId sum = b.op("Add", {n.input(0), n.input(1)});
@@ -89,7 +89,7 @@ void infer_skip(InferContext& c) {
   c.set_shape(3, c.shape(0));
 }
 
-// ---- EmbedLayerNormalization --------------------------------------------------------------------
+// ---- EmbedLayerNormalization
 
 enum EmbedInput : size_t {
   kIds,

@@ -13,7 +13,7 @@ namespace {
 
 using Values = std::vector<ValueId>;
 
-// ---- Inverse ------------------------------------------------------------------------------------
+// ---- Inverse
 
 // Gauss-Jordan elimination with the largest pivot of each column; of a singular matrix infinities
 // and NaN.
@@ -75,7 +75,7 @@ void infer_inverse(InferContext& c) {
   infer_same_shape(c);
 }
 
-// ---- CDist --------------------------------------------------------------------------------------
+// ---- CDist
 
 bool takes_root(const Attributes& a) {
   const std::string metric = a.s("metric", "sqeuclidean");
@@ -118,7 +118,7 @@ void infer_cdist(InferContext& c) {
   c.set_shape(0, {c.shape(0)[0], c.shape(1)[0]});
 }
 
-// ---- ConvTransposeWithDynamicPads ---------------------------------------------------------------
+// ---- ConvTransposeWithDynamicPads
 
 // The unpadded result without its borders.
 Values conv_transpose(Builder& b, const Node& n) {
@@ -136,7 +136,7 @@ Values conv_transpose(Builder& b, const Node& n) {
   return {b.op("Slice", {whole, starts, b.op("Sub", {sizes, back}), b.ints(axes)})};
 }
 
-// ---- Forerunners --------------------------------------------------------------------------------
+// ---- Forerunners
 
 Values same(Builder& b, const Node& n, std::string_view kind) {
   return {b.op(kind, n.inputs, attributes_for(kind, n.attributes))};

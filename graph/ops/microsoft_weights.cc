@@ -10,7 +10,7 @@ namespace {
 
 using Values = std::vector<ValueId>;
 
-// ---- MatMulNBits --------------------------------------------------------------------------------
+// ---- MatMulNBits
 
 struct Blocks {
   int64_t bits, n, k, size, count;
@@ -98,7 +98,7 @@ void infer_matmul_nbits(InferContext& c) {
   c.set_shape(0, shape);
 }
 
-// ---- GatherBlockQuantized -----------------------------------------------------------------------
+// ---- GatherBlockQuantized
 
 struct GatherAxes {
   int64_t gather, quantized;
@@ -153,7 +153,7 @@ void infer_gather_blocks(InferContext& c) {
   c.set_shape(0, shape);
 }
 
-// ---- QGemm --------------------------------------------------------------------------------------
+// ---- QGemm
 
 ValueId transposed_if(Builder& b, ValueId x, bool wanted) {
   return wanted ? b.op("Transpose", {x}) : x;
@@ -177,7 +177,7 @@ void infer_quantized_gemm(InferContext& c) {
   infer_composite(c);
 }
 
-// ---- The rest -----------------------------------------------------------------------------------
+// ---- The rest
 
 Values quantized_where(Builder& b, const Node& n) {
   const ValueId x = dequantized(b, n.input(1), n.input(2), n.input(3));

@@ -14,7 +14,7 @@
 namespace treadle {
 namespace {
 
-// ---- ZipMap -------------------------------------------------------------------------------------
+// ---- ZipMap
 
 constexpr const char* kIntLabels = "classlabels_int64s";
 constexpr const char* kStringLabels = "classlabels_strings";
@@ -48,7 +48,7 @@ void eval_zip_map(EvalContext& c) {
   c.set_output(0, std::shared_ptr<const Sequence>(maps));
 }
 
-// ---- LabelEncoder -------------------------------------------------------------------------------
+// ---- LabelEncoder
 
 // A list given by one of several attributes; undefined when none is.
 Tensor list_attribute(const Attributes& a, const std::string& prefix) {
@@ -126,7 +126,7 @@ void infer_label_encoder(InferContext& c) {
   infer_same_shape(c);
 }
 
-// ---- Linear models ------------------------------------------------------------------------------
+// ---- Linear models
 
 // Row n of the scores: x[n] · coefficients[k] + intercepts[k].
 struct LinearModel {
@@ -227,7 +227,7 @@ void infer_linear_regressor(InferContext& c) {
   c.set_shape(0, {row_count(c), c.attributes().i("targets", 1)});
 }
 
-// ---- Scaling and selection ----------------------------------------------------------------------
+// ---- Scaling and selection
 
 void eval_scaler(EvalContext& c) {
   const Tensor& x = c.input(0);

@@ -36,7 +36,7 @@ void look_up(const Tensor& x, const std::vector<Key>& keys, Put&& put, Miss&& mi
   }
 }
 
-// ---- OneHotEncoder ------------------------------------------------------------------------------
+// ---- OneHotEncoder
 
 void eval_one_hot_encoder(EvalContext& c) {
   const Tensor& x = c.input(0);
@@ -69,7 +69,7 @@ void infer_one_hot_encoder(InferContext& c) {
   c.set_shape(0, shape);
 }
 
-// ---- CategoryMapper -----------------------------------------------------------------------------
+// ---- CategoryMapper
 
 void eval_category_mapper(EvalContext& c) {
   const Tensor& x = c.input(0);
@@ -96,7 +96,7 @@ void infer_category_mapper(InferContext& c) {
   infer_same_shape(c);
 }
 
-// ---- Imputer ------------------------------------------------------------------------------------
+// ---- Imputer
 
 void eval_imputer(EvalContext& c) {
   const Tensor& x = c.input(0);
@@ -125,7 +125,7 @@ void eval_imputer(EvalContext& c) {
   });
 }
 
-// ---- FeatureVectorizer --------------------------------------------------------------------------
+// ---- FeatureVectorizer
 
 // Columns of an input: what follows its first dimension.
 template <class D>
@@ -183,7 +183,7 @@ void infer_feature_vectorizer(InferContext& c) {
   c.set_shape(0, {inputs[0].size() == 1 ? Dim(1) : inputs[0][0], width});
 }
 
-// ---- CastMap, DictVectorizer --------------------------------------------------------------------
+// ---- CastMap, DictVectorizer
 
 const Map& map_input(EvalContext& c) {
   const auto* map = std::get_if<std::shared_ptr<const Map>>(&c.value(0));

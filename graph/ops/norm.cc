@@ -70,7 +70,7 @@ void normalize_run(const T* x, T* y, int64_t count, const std::array<double, 3>&
     y[i] = convert<T>((static_cast<C>(x[i]) - mean) * scale + shift);
 }
 
-// ---- BatchNormalization -------------------------------------------------------------------------
+// ---- BatchNormalization
 
 struct Statistics {
   std::vector<double> mean;
@@ -135,7 +135,7 @@ void infer_batch_norm(InferContext& c) {
   c.set_shape(2, c.shape(4));
 }
 
-// ---- InstanceNormalization, GroupNormalization --------------------------------------------------
+// ---- InstanceNormalization, GroupNormalization
 
 void normalize_groups(EvalContext& c, int64_t groups) {
   const Tensor& x = c.input(0);
@@ -168,7 +168,7 @@ void eval_instance_norm(EvalContext& c) {
 }
 void eval_group_norm(EvalContext& c) { normalize_groups(c, c.attributes().i("num_groups", 0)); }
 
-// ---- LayerNormalization, RMSNormalization -------------------------------------------------------
+// ---- LayerNormalization, RMSNormalization
 
 // The axes from `axis` on are normalized together.
 struct Layers {

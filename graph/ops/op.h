@@ -42,8 +42,8 @@ struct OpDef {
   const char* outputs;  // the same; an output of a bound type variable gets its dtype without help
   const char* types = "";  // "T=floats T1=int64,int32": names of dtypes, or sets floats ints signed
                            // unsigned numbers bool string all (every tensor dtype)
-  const char* attributes =
-      "";  // "axis:i=1 pads:is to:i! body:g!" — kinds i f s is fs ss t ts tp g, '!' required
+  // "axis:i=1 pads:is to:i! body:g!" — kinds i f s is fs ss t ts tp g, '!' required.
+  const char* attributes = "";
   InferFn infer = nullptr;
   EvalFn eval = nullptr;            // the reference kernel, or
   DecomposeFn decompose = nullptr;  // the graph of simpler operators that it equals (or both)
@@ -97,7 +97,6 @@ inline constexpr int64_t kOpset = 28;
 void check_against_row(const Node& node);
 
 // ---- Inference
-// -----------------------------------------------------------------------------------------------
 
 // What is known of a value before the run.
 struct Known {
@@ -166,7 +165,6 @@ void infer_same_shape(InferContext& c);  // output 0 has the shape of input 0
 void infer_broadcast(InferContext& c);   // output 0 has the broadcast shape of all inputs
 
 // ---- Evaluation
-// ----------------------------------------------------------------------------------------------
 
 // Called by kernels that run for long or loop; throws kCancelled, kTimeout or kLimit.
 struct RunControl {

@@ -77,7 +77,6 @@ DType read_dtype(const Attributes& attributes, const char* name, DType fallback)
 }
 
 // ---- QuantizeLinear
-// ------------------------------------------------------------------------------------------
 
 constexpr DTypeSet kQuantized{DType::kInt8,       DType::kUint8,          DType::kInt16,
                               DType::kUint16,     DType::kFloat8E4M3FN,   DType::kFloat8E4M3FNUZ,
@@ -158,7 +157,6 @@ void eval_quantize(EvalContext& c) {
 }
 
 // ---- DequantizeLinear
-// ----------------------------------------------------------------------------------------
 
 DType dequantized_dtype(const Attributes& attributes, DType scale) {
   const DType dtype =
@@ -196,7 +194,6 @@ void eval_dequantize(EvalContext& c) {
 }
 
 // ---- DynamicQuantizeLinear
-// -----------------------------------------------------------------------------------
 
 void infer_dynamic_quantize(InferContext& c) {
   c.set_shape(1, {});

@@ -118,7 +118,7 @@ void infer_multinomial(InferContext& c) {
   c.set_shape(0, {c.shape(0)[0], c.attributes().i("sample_size", 1)});
 }
 
-// ---- Dropout ------------------------------------------------------------------------------------
+// ---- Dropout
 
 double dropout_ratio(EvalContext& c) {
   const bool training = c.has(2) && c.input(2).count() == 1 && c.input(2).data<bool>()[0];

@@ -40,8 +40,8 @@ struct RecurrentParams {
   bool batch_first =
       false;  // layout 1: X [batch, sequence, input], Y [batch, sequence, directions, hidden]
   std::optional<double> clip;  // of what activations are given
-  std::vector<Activation>
-      activations;  // directions times 1 (RNN: f), 2 (GRU: f g) or 3 (LSTM: f g h)
+  // Directions times 1 (RNN: f), 2 (GRU: f g) or 3 (LSTM: f g h).
+  std::vector<Activation> activations;
 
   bool reverse(int64_t direction) const { return direction == 1 || reverse_first; }
   // Activation `index` of a direction, the clip before it.

@@ -18,8 +18,8 @@ struct ResizeAxis {
   int64_t taps = 1;
   std::vector<int64_t> cells;   // output * taps, within [0, input)
   std::vector<double> weights;  // output * taps; empty for mode nearest (taps = 1)
-  std::vector<bool>
-      outside;  // tf_crop_and_resize: cells that are extrapolation_value instead; or empty
+  // Of tf_crop_and_resize: cells that are extrapolation_value instead; or empty.
+  std::vector<bool> outside;
 };
 struct ResizeParams {
   Dims output;

@@ -95,7 +95,7 @@ Machine read_machine(EvalContext& c, int64_t count, int64_t linear_models) {
   return m;
 }
 
-// ---- SVMClassifier ------------------------------------------------------------------------------
+// ---- SVMClassifier
 
 struct Classes {
   ClassLabels labels;
@@ -291,7 +291,7 @@ void infer_svm_classifier(InferContext& c) {
   c.set_shape(1, {row_count(c), k.scores()});
 }
 
-// ---- SVMRegressor -------------------------------------------------------------------------------
+// ---- SVMRegressor
 
 void eval_svm_regressor(EvalContext& c) {
   const int64_t count = c.attributes().i("n_supports", 0);

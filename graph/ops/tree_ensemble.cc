@@ -63,7 +63,7 @@ void add_base(std::vector<double>& scores, const std::vector<double>& base) {
   for (size_t i = 0; i < std::min(scores.size(), base.size()); ++i) scores[i] += base[i];
 }
 
-// ---- TreeEnsembleClassifier ---------------------------------------------------------------------
+// ---- TreeEnsembleClassifier
 
 struct Classifier {
   Forest forest;
@@ -147,7 +147,7 @@ void infer_classifier(InferContext& c) {
   c.set_shape(1, {row_count(c), static_cast<int64_t>(labels.count())});
 }
 
-// ---- TreeEnsembleRegressor, TreeEnsemble --------------------------------------------------------
+// ---- TreeEnsembleRegressor, TreeEnsemble
 
 int64_t target_count(const Attributes& a) {
   const int64_t targets = a.i("n_targets", 1);

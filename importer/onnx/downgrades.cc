@@ -24,7 +24,7 @@ struct Downgrade {
   void drop_input(size_t input) { graph.set_input(id, input, ValueId{}); }
 };
 
-// ---- Inputs back to attributes: where they are constant; else the node stays as it is ----
+// ---- Inputs back to attributes: where they are constant; else the node stays as it is
 
 void ints_to_attribute(Downgrade& d, size_t input, std::string_view name) {
   const Tensor* t = d.constant(input);

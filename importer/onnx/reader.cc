@@ -149,7 +149,7 @@ class Reader {
     }
   }
 
-  // ---- Nodes: an explicit stack of frames, one for each function that is being inlined ----
+  // ---- Nodes: an explicit stack of frames, one for each function that is being inlined
 
   void read_nodes(const NodeList& nodes, Frame first) {
     first.nodes = &nodes;
@@ -305,7 +305,7 @@ class Reader {
     return name;
   }
 
-  // ---- Bodies and functions ----
+  // ---- Bodies and functions
 
   void check_depth() const {
     TREADLE_CHECK(

@@ -7,7 +7,7 @@
 namespace treadle::onnx {
 namespace {
 
-// ---- Attributes that became inputs ----
+// ---- Attributes that became inputs
 
 void ints_to_input(Upgrade& u, std::string_view name, size_t input) {
   if (!u.attributes().has(name)) return;
@@ -69,7 +69,7 @@ void tile_to_repeats(Upgrade& u) {
   u.node.inputs = {u.node.input(0), u.builder.ints(repeats)};
 }
 
-// ---- Defaults and spellings that changed ----
+// ---- Defaults and spellings that changed
 
 void drop_consumed_inputs(Upgrade& u) { u.attributes().erase("consumed_inputs"); }
 void drop_output_sequence(Upgrade& u) { u.attributes().erase("output_sequence"); }
@@ -114,7 +114,7 @@ void grid_sample_mode(Upgrade& u) {
   if (mode == "bicubic") u.attributes().set("mode", std::string("cubic"));
 }
 
-// ---- Broadcasting before opset 7 ----
+// ---- Broadcasting before opset 7
 
 // Appends dimensions of 1 to an input, so that its dimensions meet those of input 0 from `axis` on.
 void align_to_axis(Upgrade& u, size_t input, int64_t axis) {
@@ -144,7 +144,7 @@ void prelu_slope(Upgrade& u) {
   if (*rank == 1 && !u.type(1).shape->front().is(1)) align_to_axis(u, 1, 1);
 }
 
-// ---- The table ----
+// ---- The table
 
 struct Step {
   std::string_view kinds;  // separated by spaces

@@ -1,8 +1,9 @@
 // Operator cases: a family's test is a table of them, and one runner makes every check from each.
 //
-//   std::vector<OpCase> cases() { return {{.name = "rank0", .op = "Shape", .inputs = {f32({},
-//   {1})}, .want = {axes({})}}}; } INSTANTIATE_TEST_SUITE_P(Shape, OpTest,
-//   testing::ValuesIn(cases()), case_name);
+//   std::vector<OpCase> cases() {
+//     return {{.name = "rank0", .op = "Shape", .inputs = {f32({}, {1})}, .want = {axes({})}}};
+//   }
+//   INSTANTIATE_TEST_SUITE_P(Shape, OpTest, testing::ValuesIn(cases()), case_name);
 //
 // The checks: inferred types and shapes agree with the actual ones (with dims known, with symbols
 // for them, with ranks unknown); the reference gives `want`; the decomposition, the
@@ -34,8 +35,8 @@ struct OpCase {
   std::string domain = {};
   Attributes attributes = {};
   std::vector<Value> inputs = {};  // Value{} = absent
-  std::vector<Value> want =
-      {};  // none: not compared with literals; Value{}: this output is not asked for
+  // Empty: not compared with literals; a Value{}: this output is not asked for.
+  std::vector<Value> want = {};
   double rtol = 1e-5;
   double atol = 1e-6;
   size_t outputs = 0;        // 0: as many as `want`, at least 1
