@@ -53,7 +53,7 @@ void swap_heads(const Tensor& from, Tensor& to,
 
 template <class C>
 Tensor with_heads(const Tensor& x, int64_t heads, std::string_view name) {
-  const Tensor wide = cast_tensor(x, dtype_of<C>);
+  Tensor wide = cast_tensor(x, dtype_of<C>);
   if (x.rank() == 4) return wide;
   TREADLE_CHECK(x.rank() == 3, kInvalidArgument, name, " has shape ", shape_text(x.dims()),
                 ", expected rank 3 or 4");

@@ -104,7 +104,9 @@ void mirror(std::vector<Complex>& x) {
 }
 
 void eval_dft(EvalContext& c) {
-  const auto [inverse, onesided] = direction_of(c.attributes());
+  const Direction direction = direction_of(c.attributes());
+  const bool inverse = direction.inverse;
+  const bool onesided = direction.onesided;
   const Tensor& x = c.input(0);
   const int64_t axis = signal_axis(c.has(2) ? scalar_int(c, 2) : -2, x.rank());
   const int64_t parts = x.dims().back();
