@@ -9,6 +9,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 quietly() { "$@" > "$work/log" 2>&1 || { tail -50 "$work/log"; exit 1; }; }
 
+# The compilers of the build: the cache then has every object already.
+export CC=cc CXX=c++
 quietly "$TREADLE_PYTHON" -m pip wheel --no-build-isolation --no-deps -w "$work" "$TREADLE_SOURCE"
 mkdir "$work/site"
 quietly "$TREADLE_PYTHON" -m pip install --no-deps --target "$work/site" "$work"/treadle-*.whl
