@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <ranges>
 #include <vector>
 
 #include "graph/builder.h"
@@ -40,8 +39,9 @@ void expand_where(Graph& graph, const std::function<bool(const Place&)>& wanted)
   for (int round = 0; round < kMaxRounds; ++round) {
     bool changed = false;
     // Bodies first: expanding a node ends the graphs of its bodies.
-    const std::vector<Place> places = all_nodes(graph);
-    for (const Place& p : std::views::reverse(places)) {
+    std::vector<Place> places = all_nodes(graph);
+    std::ranges::reverse(places);
+    for (const Place& p : places) {
       if (p.node().op->decompose != nullptr && wanted(p))
         changed = expand(*p.graph, p.id) || changed;
     }
