@@ -12,7 +12,7 @@ install(DIRECTORY include/treadle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN *.h PATTERN *.hpp)
 
 install(RUNTIME_DEPENDENCY_SET treadle_needs
-        PRE_INCLUDE_REGEXES "^libdnnl[.]so" "^libprotobuf-lite[.]so" "^libre2[.]so"
+        PRE_INCLUDE_REGEXES "^libdnnl[.]so" "^libhwy[.]so" "^libprotobuf-lite[.]so" "^libre2[.]so"
                             "^libturbojpeg[.]so" "^libpng16[.]so"
         PRE_EXCLUDE_REGEXES .*
         DESTINATION ${CMAKE_INSTALL_LIBDIR})

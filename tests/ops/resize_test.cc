@@ -143,7 +143,7 @@ std::vector<OpCase> resize_cases() {
        .op = "Resize",
        .attributes = {{"mode", std::string("linear")},
                       {"coordinate_transformation_mode", std::string("tf_crop_and_resize")},
-                      {"extrapolation_value", 10}},
+                      {"extrapolation_value", 10.0F}},
        .inputs = {counting(DType::kFloat, {1, 1, 4, 4}),
                   f32({8}, {0, 0, 0.4F, 0.6F, 1, 1, 1.2F, 1.7F}), Value{}, i64({4}, {1, 1, 3, 3})},
        .want = {f32({1, 1, 3, 3}, {6.6F, 10, 10, 11.4F, 10, 10, 10, 10, 10})},
