@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <queue>
+#include <utility>
 
 #include "graph/ops/op.h"
 
@@ -150,15 +151,14 @@ void Graph::remove_capture(NodeId id, size_t subgraph, size_t index) {
 
 void Graph::replace_uses(ValueId from, ValueId to) {
   if (from == to) return;
-  for (NodeId user : std::vector<NodeId>(value(from).users)) {
-    Node& n = nodes_[user.index];
-    for (size_t i = 0; i < n.inputs.size(); ++i) {
-      if (n.inputs[i] == from) set_input(user, i, to);
-    }
-    for (size_t s = 0; s < n.subgraphs.size(); ++s) {
-      for (size_t i = 0; i < n.subgraphs[s].captures.size(); ++i) {
-        if (n.subgraphs[s].captures[i] == from) set_capture(user, s, i, to);
-      }
+  const std::vector<NodeId> users = std::exchange(value(from).users, {});
+  for (size_t i = 0; i < users.size(); ++i) {
+    add_use(to, users[i]);
+    if (i > 0 && users[i] == users[i - 1]) continue;
+    Node& n = nodes_[users[i].index];
+    for (ValueId& v : n.inputs) v = v == from ? to : v;  // no branch: there may be very many
+    for (Subgraph& s : n.subgraphs) {
+      std::replace(s.captures.begin(), s.captures.end(), from, to);
     }
   }
   for (GraphOutput& o : outputs_) {

@@ -21,6 +21,8 @@ class Regions {
   void run() {
     const std::vector<NodeId> order = graph_.topological_order();
     if (order.empty()) return;
+    is_output_.resize(graph_.value_count());
+    for (const GraphOutput& o : graph_.outputs()) is_output_[o.value.index] = true;
     const uint32_t bound = std::max_element(order.begin(), order.end())->index + 1;
     position_.assign(bound, 0);
     region_.assign(bound, kNone);
@@ -168,13 +170,14 @@ class Regions {
       const bool outside = std::any_of(users.begin(), users.end(), [&](NodeId user) {
         return std::find(members.begin(), members.end(), user) == members.end();
       });
-      if (outside || graph_.is_output(v)) outputs.push_back(v);
+      if (outside || is_output_[v.index]) outputs.push_back(v);
     }
     return outputs;
   }
 
   Pass& pass_;
   Graph& graph_;
+  std::vector<bool> is_output_;  // by value index; each node is in one region, so never stale
   std::vector<size_t> position_, region_;
   std::vector<std::vector<NodeId>> regions_;
 };

@@ -16,6 +16,8 @@ class Merger {
   explicit Merger(Pass& pass) : pass_(pass), graph_(pass.graph) {}
 
   void run() {
+    is_output_.resize(graph_.value_count());
+    for (const GraphOutput& o : graph_.outputs()) is_output_[o.value.index] = true;
     for (uint32_t i = 0; i < graph_.value_count(); ++i) merge_constant(ValueId{i});
     for (NodeId id : graph_.topological_order()) {
       if (pass_.stopped()) return;
@@ -28,7 +30,7 @@ class Merger {
   void merge_constant(ValueId id) {
     const Tensor* t = pass_.constant(id);
     if (t == nullptr || t->dtype() == DType::kString || t->bytes() > kSmallConstant) return;
-    if (graph_.is_output(id) || graph_.value(id).users.empty()) return;
+    if (is_output_[id.index] || graph_.value(id).users.empty()) return;
     const std::string_view bytes(reinterpret_cast<const char*>(t->raw()), t->bytes());
     size_t hash = combine(std::hash<std::string_view>{}(bytes), static_cast<size_t>(t->dtype()));
     for (int64_t d : t->dims()) hash = combine(hash, static_cast<size_t>(d));
@@ -81,6 +83,7 @@ class Merger {
 
   Pass& pass_;
   Graph& graph_;
+  std::vector<bool> is_output_;  // by value index, as the pass began
   std::unordered_multimap<size_t, ValueId> constants_;
   std::unordered_multimap<size_t, NodeId> nodes_;
 };

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "runtime/plan.h"
 #include "runtime/runtime.h"
 
@@ -40,6 +42,9 @@ size_t find_name(std::string_view what, std::string_view name, size_t count, Nam
 }  // namespace
 
 size_t Model::find_input(std::string_view name) const {
+  const auto& inputs = graph_.inputs();
+  const auto found = std::find(inputs.begin(), inputs.end(), graph_.find_value(name));
+  if (found != inputs.end()) return static_cast<size_t>(found - inputs.begin());
   return find_name("input", name, input_count(),
                    [this](size_t i) -> const std::string& { return input(i).name; });
 }

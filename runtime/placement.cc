@@ -195,11 +195,12 @@ class Placer {
   }
 
   void emit() {
+    std::stable_sort(copies_.begin(), copies_.end(),
+                     [](const Copy& a, const Copy& b) { return a.draft < b.draft; });
+    auto copy = copies_.begin();
     size_t next_scratch = 0;
     for (size_t i = 0; i < d_.drafts.size(); ++i) {
-      for (const Copy& c : copies_) {
-        if (c.draft == i) emit_copy(c);
-      }
+      for (; copy != copies_.end() && copy->draft == i; ++copy) emit_copy(*copy);
       Draft& draft = d_.drafts[i];
       Place scratch;
       if (next_scratch < scratch_of_.size() && scratch_of_[next_scratch].first == i) {
@@ -252,7 +253,7 @@ class Placer {
 
 std::unique_ptr<Kernel> copy_kernel(size_t bytes) { return std::make_unique<CopyKernel>(bytes); }
 
-Place place_of(const Drafts& d, SlotId slot) {
+Place place_of(Drafts& d, SlotId slot) {
   if (slot == kNoSlot) return {};
   const Located at = d.slots.locate(slot);
   const Slot& root = d.slots[at.root];

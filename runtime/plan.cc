@@ -271,15 +271,15 @@ class Planner {
   }
 
   void export_value(Plan& plan, ValueId v) {
-    const bool done = std::any_of(plan.exported.begin(), plan.exported.end(),
-                                  [&](const Exported& e) { return e.value == v; });
-    if (done || parts_.late[v.index] || parts_.loose[v.index]) return;
+    if (exported_[v.index] || parts_.late[v.index] || parts_.loose[v.index]) return;
+    exported_[v.index] = true;
     d_.exported.push_back(slot_in(v, kPlain));
     plan.exported.push_back({v, spec_of(v), {}});
   }
 
   void add_exports(Plan& plan) {
     plan.dynamic = parts_.dynamic;
+    exported_.resize(graph_.value_count());
     for (NodeId id : parts_.dynamic) {
       for_each_use(graph_.node(id), [&](ValueId v) { export_value(plan, v); });
     }
@@ -295,6 +295,7 @@ class Planner {
   CompileContext context_;
   Partition parts_;
   Drafts d_;
+  std::vector<bool> exported_;                // by value index
   std::vector<std::vector<SlotId>> slot_of_;  // by value index; the layout it was made in first
 };
 

@@ -44,7 +44,7 @@ struct Drafts {
 // writes plan.steps, infos, outputs' places.
 void place_drafts(Drafts& drafts, Plan& plan, int64_t max_bytes);
 // Where a slot lies once placed.
-Place place_of(const Drafts& drafts, SlotId slot);
+Place place_of(Drafts& drafts, SlotId slot);
 
 // Copies `bytes` bytes from input 0 to output 0.
 std::unique_ptr<Kernel> copy_kernel(size_t bytes);

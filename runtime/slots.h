@@ -38,10 +38,10 @@ class Slots {
   Slot& operator[](SlotId id) { return slots_[static_cast<size_t>(id)]; }
   const Slot& operator[](SlotId id) const { return slots_[static_cast<size_t>(id)]; }
   SlotId size() const { return static_cast<SlotId>(slots_.size()); }
-  Located locate(SlotId id) const;
+  Located locate(SlotId id);
   Slot& root(SlotId id) { return (*this)[locate(id).root]; }
   // The slot covers the whole buffer of its root.
-  bool is_whole(SlotId id) const;
+  bool is_whole(SlotId id);
   // Makes the buffer of root `child` a part of slot `parent`'s.
   void attach(SlotId child, SlotId parent, size_t offset);
 
