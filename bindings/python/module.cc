@@ -9,8 +9,6 @@
 
 #include <treadle/treadle.hpp>
 
-#include <functional>
-
 namespace nb = nanobind;
 using treadle::Exception;
 using treadle::detail::check;
@@ -140,44 +138,35 @@ std::vector<Held> elements_of(nb::handle self) {
 
 // ---- Models and sessions
 
-// (name, "tensor(float)", dtype, dims: numbers, or texts where symbolic; None when unknown)
-nb::tuple port(const std::string& name, const treadle_type& type,
-               const std::function<const char*(size_t)>& dim) {
-  nb::object dims = nb::none();
-  if (type.rank >= 0) {
-    nb::list list;
-    for (int32_t i = 0; i < type.rank; ++i) {
-      if (type.dims[i] >= 0) {
-        list.append(type.dims[i]);
+// The C functions that tell of a model's inputs, or of its outputs.
+struct Side {
+  size_t (*count)(const treadle_model*);
+  const char* (*name)(const treadle_model*, size_t);
+  treadle_status (*type)(const treadle_model*, size_t, treadle_type*);
+  const char* (*dim)(const treadle_model*, size_t, size_t);
+};
+constexpr Side kInputs = {treadle_model_input_count, treadle_model_input_name,
+                          treadle_model_input_type, treadle_model_input_dim};
+constexpr Side kOutputs = {treadle_model_output_count, treadle_model_output_name,
+                           treadle_model_output_type, treadle_model_output_dim};
+
+// [(name, "tensor(float)", dtype, dims: numbers, or texts where symbolic; None when unknown)]
+nb::list ports(const Side& side, const treadle_model* model) {
+  nb::list out;
+  for (size_t i = 0; i < side.count(model); ++i) {
+    treadle_type type = {};
+    type.struct_size = sizeof type;
+    check(side.type(model, i, &type));
+    nb::list dims;
+    for (int32_t d = 0; d < type.rank; ++d) {
+      if (type.dims[d] >= 0) {
+        dims.append(type.dims[d]);
       } else {
-        list.append(dim(static_cast<size_t>(i)));
+        dims.append(side.dim(model, i, static_cast<size_t>(d)));
       }
     }
-    dims = list;
-  }
-  return nb::make_tuple(name, type.text, type.dtype, dims);
-}
-
-nb::list inputs_of(const treadle::Model& model) {
-  nb::list out;
-  for (size_t i = 0; i < treadle_model_input_count(model.handle()); ++i) {
-    treadle_type type = {};
-    type.struct_size = sizeof type;
-    check(treadle_model_input_type(model.handle(), i, &type));
-    out.append(port(treadle_model_input_name(model.handle(), i), type,
-                    [&](size_t d) { return treadle_model_input_dim(model.handle(), i, d); }));
-  }
-  return out;
-}
-
-nb::list outputs_of(const treadle::Model& model) {
-  nb::list out;
-  for (size_t i = 0; i < treadle_model_output_count(model.handle()); ++i) {
-    treadle_type type = {};
-    type.struct_size = sizeof type;
-    check(treadle_model_output_type(model.handle(), i, &type));
-    out.append(port(treadle_model_output_name(model.handle(), i), type,
-                    [&](size_t d) { return treadle_model_output_dim(model.handle(), i, d); }));
+    out.append(nb::make_tuple(side.name(model, i), type.text, type.dtype,
+                              type.rank < 0 ? nb::none() : nb::object(dims)));
   }
   return out;
 }
@@ -269,8 +258,8 @@ NB_MODULE(_native, m) {
   nb::class_<treadle::Model>(m, "Model")
       .def("__init__", &construct_from_bytes, nb::arg("data"), nb::arg("settings"))
       .def("__init__", &construct_from_path, nb::arg("path"), nb::arg("settings"))
-      .def_prop_ro("inputs", &inputs_of)
-      .def_prop_ro("outputs", &outputs_of)
+      .def_prop_ro("inputs", [](const treadle::Model& m) { return ports(kInputs, m.handle()); })
+      .def_prop_ro("outputs", [](const treadle::Model& m) { return ports(kOutputs, m.handle()); })
       .def_prop_ro("metadata", &metadata_of)
       .def("save", &treadle::Model::save, nb::arg("path"), nb::arg("opset") = 0,
            nb::call_guard<nb::gil_scoped_release>());

@@ -7,7 +7,6 @@ import unittest
 
 import onnx
 import onnx.backend.test
-from onnx.backend.test.runner import BackendIsNotSupposedToImplementIt
 
 MODULE = pathlib.Path(os.environ["TREADLE_BUILD"]) / "python"
 if not MODULE.exists():
@@ -30,28 +29,7 @@ def exclude(runner):
             runner.exclude(f"{name.rstrip('*')}{'' if name.endswith('*') else '_cpu$'}")
 
 
-def missing_operators():
-    lines = SKIPS.read_text().splitlines()
-    return {line.split()[1].rstrip(":") for line in lines if line.startswith("operator ")}
-
-
-def lacks_row(model, missing):
-    names = {f"{n.domain.removeprefix('ai.onnx.')}.{n.op_type}" if n.domain else n.op_type
-             for n in model.graph.node}
-    return bool(names & missing)
-
-
-class Backend(treadle.backend.TreadleBackend):
-    missing = missing_operators()
-
-    @classmethod
-    def prepare(cls, model, device="CPU", **kwargs):
-        if lacks_row(model, cls.missing):
-            raise BackendIsNotSupposedToImplementIt("no such operator yet")
-        return super().prepare(model, device, **kwargs)
-
-
-runner = onnx.backend.test.BackendTest(Backend, __name__)
+runner = onnx.backend.test.BackendTest(treadle.backend.TreadleBackend, __name__)
 exclude(runner)
 globals().update(runner.test_cases)
 

@@ -1,6 +1,7 @@
 """The face of onnxruntime over treadle.Model, so that scripts run with `import treadle as ort`."""
 
 import concurrent.futures
+import ctypes
 import enum
 import json
 import os
@@ -84,10 +85,22 @@ class ModelMetadata:
         self.producer_name = metadata.get("producer_name", "")
         self.domain = metadata.get("domain", "")
         self.version = int(metadata.get("model_version", 0))
-        self.description = metadata.get("description", "")
-        self.graph_name = metadata.get("graph_name", "")
-        self.graph_description = ""
+        # The library does not keep these apart.
+        self.description = self.graph_name = self.graph_description = ""
         self.custom_metadata_map = {k: v for k, v in metadata.items() if k not in known}
+
+
+def _dtype_of(element_type):
+    """numpy's dtype of what onnxruntime takes for one: ONNX's number, or anything numpy knows."""
+    is_number = isinstance(element_type, int)
+    return _values.numpy_dtype(element_type) if is_number else np.dtype(element_type)
+
+
+def _value_at(element_type, shape, address):
+    dtype = _dtype_of(element_type)
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    memory = (ctypes.c_uint8 * size).from_address(address)
+    return _values.tensor(np.frombuffer(memory, dtype).reshape(shape))
 
 
 class OrtValue:
@@ -108,9 +121,7 @@ class OrtValue:
 
     @staticmethod
     def ortvalue_from_shape_and_type(shape, element_type, device_type="cpu", device_id=0):
-        dtype = (_values.numpy_dtype(element_type) if isinstance(element_type, int)
-                 else np.dtype(element_type))
-        return OrtValue(_values.tensor(np.zeros(shape, dtype)))
+        return OrtValue(_values.tensor(np.zeros(shape, _dtype_of(element_type))))
 
     @staticmethod
     def from_dlpack(data, is_bool_tensor=False):
@@ -189,21 +200,12 @@ class IOBinding:
         self._inputs[name] = _values.to_value(array, self._session._model._types.get(name, ""))
 
     def bind_input(self, name, device_type, device_id, element_type, shape, buffer_ptr):
-        import ctypes
-
-        dtype = (_values.numpy_dtype(element_type) if isinstance(element_type, int)
-                 else np.dtype(element_type))
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        memory = (ctypes.c_uint8 * size).from_address(buffer_ptr)
-        self._inputs[name] = _values.tensor(np.frombuffer(memory, dtype).reshape(shape))
+        self._inputs[name] = _value_at(element_type, shape, buffer_ptr)
 
     def bind_output(self, name, device_type="cpu", device_id=0, element_type=None, shape=None,
                     buffer_ptr=None):
-        if buffer_ptr is None:
-            self._outputs[name] = None
-            return
-        self.bind_input(name, device_type, device_id, element_type, shape, buffer_ptr)
-        self._outputs[name] = self._inputs.pop(name)
+        self._outputs[name] = (None if buffer_ptr is None
+                               else _value_at(element_type, shape, buffer_ptr))
 
     def bind_ortvalue_input(self, name, value):
         self._inputs[name] = value._value
@@ -223,11 +225,10 @@ class IOBinding:
     def synchronize_outputs(self):
         pass
 
-    def _run(self, timeout=0.0):
-        names = list(self._outputs)
-        places = [self._outputs[n] for n in names]
-        results = self._session._model.run_values(
-            list(self._inputs), list(self._inputs.values()), names, places, timeout)
+    def _run(self, run_options):
+        places = list(self._outputs.values())
+        results = self._session._run(list(self._outputs), list(self._inputs),
+                                     list(self._inputs.values()), run_options, places)
         self._results = [r if p is None else p for p, r in zip(places, results)]
 
     def get_outputs(self):
@@ -272,12 +273,12 @@ class InferenceSession:
         names, values = self._model.to_values(input_feed)
         return [_values.to_numpy(v) for v in self._run(output_names, names, values, run_options)]
 
-    def _run(self, output_names, names, values, run_options):
+    def _run(self, output_names, names, values, run_options, places=()):
         if run_options is not None and run_options.terminate:
             raise Cancelled("the run was cancelled: RunOptions.terminate is set")
         timeout = run_options.timeout_seconds if run_options is not None else 0.0
-        return self._model.run_values(names, values, output_names, timeout=timeout,
-                                      session=self._profiled)
+        return self._model.run_values(names, values, output_names, places, timeout,
+                                      self._profiled)
 
     def run_with_ort_values(self, output_names, input_dict_ort_values, run_options=None):
         names = list(input_dict_ort_values)
@@ -297,7 +298,7 @@ class InferenceSession:
         _RUNNERS.submit(work)
 
     def run_with_iobinding(self, iobinding, run_options=None):
-        iobinding._run()
+        iobinding._run(run_options)
 
     def io_binding(self):
         return IOBinding(self)
