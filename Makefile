@@ -2,7 +2,7 @@
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 
-.PHONY: build demo test test-asan bench install format tidy clean
+.PHONY: build demo test conformance test-asan bench install format tidy clean
 
 build:
 	scripts/setup.sh
@@ -14,6 +14,10 @@ demo: build
 
 test: build
 	ctest --preset release -j $(JOBS)
+
+# ONNX's backend tests alone, and the table of what passes (README.md shows it).
+conformance: build
+	build/release/tests/test_onnx --gtest_brief=1
 
 test-asan:
 	scripts/setup.sh

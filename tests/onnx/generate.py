@@ -1,9 +1,10 @@
-"""Writes the node tests that the installed onnx package defines into a cache folder and prints its path.
+"""Writes the backend tests that the installed onnx package holds into a cache folder and prints its path.
 
-One folder a case, as in ONNX's own test data: model.onnx, test_data_set_<i>/{input,output}_<j>.pb;
-and cases.txt, one line a case: name, rtol, atol.
+One folder a set, in it one a case, as in ONNX's own test data: model.onnx,
+test_data_set_0/{input,output}_<j>.pb; and cases.txt, one line a case: set, name, rtol, atol.
 """
 
+import fcntl
 import os
 import pathlib
 import shutil
@@ -11,12 +12,12 @@ import sys
 import tempfile
 import warnings
 
-LAYOUT = 1  # of the cache; a change makes a new one
+LAYOUT = 2  # of the cache; a change makes a new one
 
 
 def cache_folder(version: str) -> pathlib.Path:
     base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(base) / "treadle" / f"onnx-nodes-{version}-{LAYOUT}"
+    return pathlib.Path(base) / "treadle" / f"onnx-tests-{version}-{LAYOUT}"
 
 
 def to_proto(value, type_proto):
@@ -34,45 +35,58 @@ def to_proto(value, type_proto):
     return numpy_helper.from_array(value)
 
 
-def write_case(case, folder: pathlib.Path) -> None:
-    folder.mkdir()
+def write_values(values, infos, kind: str, data: pathlib.Path) -> None:
+    for j, (value, info) in enumerate(zip(values, infos, strict=True)):
+        proto = to_proto(value, info.type)
+        proto.name = info.name
+        (data / f"{kind}_{j}.pb").write_bytes(proto.SerializeToString())
+
+
+def write_node(case, folder: pathlib.Path) -> None:
+    data = folder / "test_data_set_0"
+    data.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(case.model.SerializeToString())
-    for i, (inputs, outputs) in enumerate(case.data_sets):
-        data = folder / f"test_data_set_{i}"
-        data.mkdir()
-        for kind, values, infos in (
-            ("input", inputs, case.model.graph.input),
-            ("output", outputs, case.model.graph.output),
-        ):
-            for j, value in enumerate(values):
-                proto = to_proto(value, infos[j].type)
-                proto.name = infos[j].name
-                (data / f"{kind}_{j}.pb").write_bytes(proto.SerializeToString())
+    ((inputs, outputs),) = case.data_sets
+    write_values(inputs, case.model.graph.input[: len(inputs)], "input", data)
+    write_values(outputs, case.model.graph.output[: len(outputs)], "output", data)
+
+
+def copy_files(case, folder: pathlib.Path) -> None:
+    shutil.copytree(case.model_dir, folder)
+
+
+def write_sets(folder: pathlib.Path) -> None:
+    from onnx.backend.test.loader import load_model_tests
+
+    sets = (
+        ("node", write_node),
+        ("simple", copy_files),
+        ("pytorch-converted", copy_files),
+        ("pytorch-operator", copy_files),
+    )
+    lines = []
+    for name, write in sets:
+        for case in load_model_tests(kind=name):
+            write(case, folder / name / case.name)
+            lines.append(f"{name} {case.name} {case.rtol} {case.atol}\n")
+    (folder / "cases.txt").write_text("".join(lines))
 
 
 def main() -> int:
     try:
         import onnx
-        from onnx.backend.test.loader import load_node_model_tests
     except ImportError as error:
         print(error, file=sys.stderr)
         return 77
     folder = cache_folder(onnx.__version__)
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            cases = load_node_model_tests()
-        scratch = pathlib.Path(tempfile.mkdtemp(dir=folder.parent))
-        lines = []
-        for case in cases:
-            write_case(case, scratch / case.name)
-            lines.append(f"{case.name} {case.rtol} {case.atol}\n")
-        (scratch / "cases.txt").write_text("".join(lines))
-        try:
-            scratch.rename(folder)
-        except OSError:  # another process was first
-            shutil.rmtree(scratch)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                write_sets(pathlib.Path(scratch) / "sets")
+                (pathlib.Path(scratch) / "sets").rename(folder)
     print(folder)
     return 0
 
