@@ -1,5 +1,6 @@
-// ONNX's own backend tests, made from the installed onnx package (generate.py), by the reference and by the CPU, optimizer off and on. skips.txt lists those that may fail, with
-// reasons. At its end the program prints the table of what passed.
+// ONNX's own backend tests, made from the installed onnx package (generate.py), by the reference and
+// by the CPU, optimizer off and on. skips.txt lists those that may fail, with reasons. At its end
+// the program prints the table of what passed.
 //
 // TREADLE_ONNX_ONLY=<text> runs just the cases whose name contains it.
 #include <gtest/gtest.h>
@@ -27,7 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array kSets = {"node", "simple", "pytorch-converted", "pytorch-operator"};
+constexpr std::array kSets = {"node", "simple", "light", "pytorch-converted", "pytorch-operator"};
 
 struct Way {
   const char* name;

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import warnings
 
-LAYOUT = 2  # of the cache; a change makes a new one
+LAYOUT = 3  # of the cache; a change makes a new one
 
 
 def cache_folder(version: str) -> pathlib.Path:
@@ -51,6 +51,23 @@ def write_node(case, folder: pathlib.Path) -> None:
     write_values(outputs, case.model.graph.output[: len(outputs)], "output", data)
 
 
+def write_light(case, folder: pathlib.Path) -> None:
+    """A network whose weights are made at load, with the input that ONNX's runner makes."""
+    import onnx
+    from onnx.backend.test.loader import DATA_DIR
+    from onnx.backend.test.runner import Runner
+
+    data = folder / "test_data_set_0"
+    data.mkdir(parents=True)
+    source = pathlib.Path(DATA_DIR) / "light" / pathlib.PurePosixPath(case.url).name
+    shutil.copy(source, folder / "model.onnx")
+    shutil.copy(source.with_name(f"{source.stem}_output_0.pb"), data / "output_0.pb")
+    graph = onnx.load(source).graph
+    given = {i.name for i in graph.initializer}
+    inputs = [i for i in graph.input if i.name not in given]
+    write_values([Runner.generate_dummy_data(i) for i in inputs], inputs, "input", data)
+
+
 def copy_files(case, folder: pathlib.Path) -> None:
     shutil.copytree(case.model_dir, folder)
 
@@ -59,14 +76,15 @@ def write_sets(folder: pathlib.Path) -> None:
     from onnx.backend.test.loader import load_model_tests
 
     sets = (
-        ("node", write_node),
-        ("simple", copy_files),
-        ("pytorch-converted", copy_files),
-        ("pytorch-operator", copy_files),
+        ("node", "node", write_node),
+        ("simple", "simple", copy_files),
+        ("light", "real", write_light),
+        ("pytorch-converted", "pytorch-converted", copy_files),
+        ("pytorch-operator", "pytorch-operator", copy_files),
     )
     lines = []
-    for name, write in sets:
-        for case in load_model_tests(kind=name):
+    for name, kind, write in sets:
+        for case in load_model_tests(kind=kind):
             write(case, folder / name / case.name)
             lines.append(f"{name} {case.name} {case.rtol} {case.atol}\n")
     (folder / "cases.txt").write_text("".join(lines))
