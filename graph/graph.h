@@ -36,6 +36,9 @@ struct Node {
   std::vector<Subgraph> subgraphs;
   // Names of the nodes of the imported file it came from; empty = its own name.
   std::vector<std::string> origins;
+  // Of an added operator (ops/added.h): what it made of the attributes; copies share it. It keeps
+  // the row.
+  std::shared_ptr<const void> state;
 
   // Domain ai.onnx is spelled "".
   bool is(std::string_view kind, std::string_view domain = "") const;

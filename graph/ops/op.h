@@ -78,6 +78,8 @@ struct Op {
   EvalFn eval = nullptr;
   DecomposeFn decompose = nullptr;
   uint32_t traits = 0;
+  // Of an added operator: the full name of the one that is its gradient; "" = none.
+  std::string gradient;
 
   bool has(Trait trait) const { return (traits & trait) != 0; }
   const Param& input(size_t i) const { return inputs[std::min(i, inputs.size() - 1)]; }
