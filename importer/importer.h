@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -24,6 +25,10 @@ struct LoadOptions {
   // Initializers that are also graph inputs are constants, unless named here: then they are inputs
   // whose value in the file is used where none is given.
   std::set<std::string> overridable;
+  // Sizes of the inputs' symbolic dimensions, by the symbol's name and by the denotation that the
+  // file gives a dimension ("DATA_BATCH"); the name counts first. What no input has is ignored.
+  std::map<std::string, int64_t> dims;
+  std::map<std::string, int64_t> denoted_dims;
   // Map weights from the file instead of reading them. A file that shrinks while it is mapped kills
   // the process.
   bool mmap = false;

@@ -106,9 +106,25 @@ class Reader {
     }
     for (const auto& i : proto.input()) {
       if (initialized.contains(i.name()) && !overridable.contains(i.name())) continue;
-      attempt([&] { read_input(i, scope); });
+      pb::ValueInfoProto input = i;
+      fix_dims(input);
+      attempt([&] { read_input(input, scope); });
     }
     read_initializers(proto, scope, overridable);
+  }
+
+  void fix_dims(pb::ValueInfoProto& input) const {
+    if (!input.type().tensor_type().has_shape()) return;
+    const LoadOptions& load = options_.load;
+    for (auto& d : *input.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim()) {
+      const auto named = load.dims.find(d.dim_param());
+      const auto denoted = load.denoted_dims.find(d.denotation());
+      if (named != load.dims.end()) {
+        d.set_dim_value(named->second);
+      } else if (denoted != load.denoted_dims.end() && !d.has_dim_value()) {
+        d.set_dim_value(denoted->second);
+      }
+    }
   }
 
   void read_input(const pb::ValueInfoProto& input, Scope& scope) {

@@ -122,6 +122,9 @@ TREADLE_API void treadle_options_release(treadle_options* options);
  *   optimize     "1" (default), "0"
  *   skip_pass    comma-separated names of optimizer passes
  *   overridable  comma-separated initializers that stay inputs, which a run may leave out
+ *   dims         sizes of symbolic input dimensions, "batch=1,width=64"; names that no input
+ *                has are ignored
+ *   denoted_dims the same by the dimensions' denotations, "DATA_BATCH=1"
  *   mmap         "0" (default); "1": map the weights. A file that shrinks while mapped kills the
  *                process
  *   max_bytes    limit of one session's buffers
@@ -191,6 +194,8 @@ TREADLE_API const char* treadle_model_input_dim(const treadle_model* model, size
 TREADLE_API const char* treadle_model_output_dim(const treadle_model* model, size_t index,
                                                  size_t axis);
 
+/* The file's metadata_props, and what it states of producer_name, producer_version, domain,
+ * model_version, graph_name and description. */
 TREADLE_API size_t treadle_model_metadata_count(const treadle_model* model);
 /* Null when out of range. */
 TREADLE_API const char* treadle_model_metadata_key(const treadle_model* model, size_t index);

@@ -22,7 +22,7 @@ struct treadle_model {
   // Texts that the caller is lent.
   std::vector<std::vector<std::string>> input_dims, output_dims;
   std::vector<std::string> input_types, output_types;
-  std::vector<std::string> metadata_keys;
+  std::vector<std::pair<std::string, std::string>> metadata;
 };
 
 struct treadle_value {

@@ -36,6 +36,18 @@ bool boolean(const std::string& key, const std::string& text) {
   return text == "1";
 }
 
+// "batch=1,width=64"
+std::map<std::string, int64_t> sizes_of(const std::string& key, const std::string& text) {
+  std::map<std::string, int64_t> sizes;
+  for (const std::string& item : names_of(text)) {
+    const size_t equals = item.rfind('=');
+    TREADLE_CHECK(equals != std::string::npos && equals > 0, kInvalidArgument, "option '", key,
+                  "' has '", item, "', expected NAME=SIZE");
+    sizes[item.substr(0, equals)] = integer(key, item.substr(equals + 1), 0);
+  }
+  return sizes;
+}
+
 using Setter = void (*)(treadle_options&, const std::string& key, const std::string& value);
 struct OptionRow {
   const char* key;
@@ -52,6 +64,10 @@ constexpr OptionRow kOptions[] = {
                      const std::string& v) { o.model.passes.skip = names_of(v); }},
     {"overridable", [](treadle_options& o, const std::string&,
                        const std::string& v) { o.load.overridable = names_of(v); }},
+    {"dims", [](treadle_options& o, const std::string& k,
+                const std::string& v) { o.load.dims = sizes_of(k, v); }},
+    {"denoted_dims", [](treadle_options& o, const std::string& k,
+                        const std::string& v) { o.load.denoted_dims = sizes_of(k, v); }},
     {"mmap", [](treadle_options& o, const std::string& k,
                 const std::string& v) { o.load.mmap = boolean(k, v); }},
     {"max_bytes", [](treadle_options& o, const std::string& k,
@@ -90,6 +106,13 @@ std::string type_text(const Type& type) {
   return treadle::cat(text, "map(", treadle::dtype_name(t->key), ",", tensor, ")", close);
 }
 
+std::vector<std::pair<std::string, std::string>> metadata_of(const treadle::Graph& graph) {
+  std::map<std::string, std::string> metadata = graph.metadata;
+  if (!graph.name.empty()) metadata["graph_name"] = graph.name;
+  if (!graph.doc.empty()) metadata["description"] = graph.doc;
+  return {metadata.begin(), metadata.end()};
+}
+
 treadle_model* wrap(treadle::Graph graph, const treadle_options* options) {
   auto handle = std::make_unique<treadle_model>();
   handle->model = treadle::Model::create(
@@ -103,7 +126,7 @@ treadle_model* wrap(treadle::Graph graph, const treadle_options* options) {
     handle->output_dims.push_back(dim_texts(model.output_type(i)));
     handle->output_types.push_back(type_text(model.output_type(i)));
   }
-  for (const auto& [key, value] : model.graph().metadata) handle->metadata_keys.push_back(key);
+  handle->metadata = metadata_of(model.graph());
   return handle.release();
 }
 
@@ -253,16 +276,15 @@ const char* treadle_model_output_dim(const treadle_model* model, size_t index, s
 }
 
 size_t treadle_model_metadata_count(const treadle_model* model) {
-  return model == nullptr ? 0 : model->metadata_keys.size();
+  return model == nullptr ? 0 : model->metadata.size();
 }
 const char* treadle_model_metadata_key(const treadle_model* model, size_t index) {
-  return index < treadle_model_metadata_count(model) ? model->metadata_keys[index].c_str()
+  return index < treadle_model_metadata_count(model) ? model->metadata[index].first.c_str()
                                                      : nullptr;
 }
 const char* treadle_model_metadata(const treadle_model* model, const char* key) {
   if (model == nullptr || key == nullptr) return nullptr;
-  const auto& metadata = model->model->graph().metadata;
-  for (const auto& [name, value] : metadata) {
+  for (const auto& [name, value] : model->metadata) {
     if (name == key) return value.c_str();
   }
   return nullptr;

@@ -103,6 +103,10 @@ static void test_errors(const treadle_model* model) {
   CHECK(treadle_options_set(options, "thread", "1") == TREADLE_INVALID_ARGUMENT);
   CHECK(strstr(treadle_last_error(), "threads") != NULL);
   CHECK(treadle_options_set(options, "threads", "many") == TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_options_set(options, "dims", "N=3,batch=1") == TREADLE_OK);
+  CHECK(treadle_options_set(options, "dims", "3") == TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_options_set(options, "dims", "=3") == TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_options_set(options, "denoted_dims", "N=-1") == TREADLE_INVALID_ARGUMENT);
   CHECK(treadle_options_set(options, "device", "abacus") == TREADLE_OK);
   unsigned char bytes[1024];
   CHECK(treadle_model_load_memory(bytes, make_model(bytes), NULL, options, &none) ==

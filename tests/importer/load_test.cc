@@ -182,6 +182,30 @@ TEST(Load, OverridableInputsKeepTheirValue) {
   EXPECT_THROW(load_model(m, options), Error);
 }
 
+TEST(Load, DimensionsThatOptionsSize) {
+  pb::ModelProto m = relu_model();
+  auto& shape =
+      *m.mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->mutable_shape();
+  shape.clear_dim();
+  auto& batch = *shape.add_dim();
+  batch.set_dim_param("N");
+  batch.set_denotation("DATA_BATCH");
+  shape.add_dim()->set_denotation("DATA_CHANNEL");
+  auto text = [&](const LoadOptions& options) {
+    const Graph graph = load_model(m, options);
+    return graph.value(graph.inputs()[0]).type.text();
+  };
+  LoadOptions options;
+  options.dims = {{"N", 4}, {"M", 5}};
+  EXPECT_EQ(text(options), "float[4, x_dim1]");
+  options.denoted_dims = {{"DATA_BATCH", 7}, {"DATA_CHANNEL", 3}};
+  EXPECT_EQ(text(options), "float[4, 3]");
+  options.dims.clear();
+  EXPECT_EQ(text(options), "float[7, 3]");
+  m.mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->clear_shape();
+  EXPECT_EQ(text(options), "float?");
+}
+
 TEST(Load, OutputsListedTwice) {
   pb::ModelProto m = relu_model();
   add_value(*m.mutable_graph()->add_output(), "y");
