@@ -19,6 +19,11 @@ std::string describe(const Node& node) {
   return node.name.empty() ? cat("a node of ", kind) : cat("node '", node.name, "' (", kind, ")");
 }
 
+void add_context(Error& error, const Node& node, std::string_view more) {
+  error.name_node(node.name, node.op != nullptr ? node.op->full_name() : "?");
+  error.add_context(cat(describe(node), more));
+}
+
 std::string Graph::unique_name(std::string_view base) const {
   std::string stem(base.empty() ? "value" : base);
   if (!names_.contains(stem)) return stem;

@@ -131,6 +131,8 @@ class Graph {
 
 // "node 'conv1' (Conv)".
 std::string describe(const Node& node);
+// Adds the node, as `describe` tells it, to an error's context; `more` follows.
+void add_context(Error& error, const Node& node, std::string_view more = "");
 
 // Calls f(ValueId) for each present input and capture of a node.
 template <class F>

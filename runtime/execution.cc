@@ -78,7 +78,7 @@ std::byte* Execution::arena_for(const Plan& plan) {
   try {
     return arena(depth_, plan.arena_bytes);
   } catch (Error& e) {
-    if (plan.largest.valid()) e.add_context(describe(plan.graph->node(plan.largest)));
+    if (plan.largest.valid()) add_context(e, plan.graph->node(plan.largest));
     throw;
   }
 }
@@ -172,7 +172,7 @@ void Execution::run_steps(const Bound& bound, const RunControl* control) {
     try {
       step.kernel->run(args);
     } catch (Error& e) {
-      if (step.node.valid()) e.add_context(describe(plan.graph->node(step.node)));
+      if (step.node.valid()) add_context(e, plan.graph->node(step.node));
       throw;
     }
     if (profile) profile->add(block + step.info, seconds_since(start));
@@ -187,7 +187,7 @@ Tensor new_output(const Graph& graph, size_t index, const TensorSpec& spec) {
     return Tensor(spec.dtype, spec.dims);
   } catch (Error& e) {
     const GraphOutput& output = graph.outputs()[index];
-    if (const Node* node = graph.producer(output.value)) e.add_context(describe(*node));
+    if (const Node* node = graph.producer(output.value)) add_context(e, *node);
     e.add_context(cat("output '", output.name, "'"));
     throw;
   }
@@ -393,7 +393,7 @@ std::vector<Value> Execution::run_node(const Graph& graph, const Node& node,
     node.op->eval(context);
     return std::move(context.outputs());
   } catch (Error& e) {
-    e.add_context(describe(node));
+    add_context(e, node);
     throw;
   }
 }

@@ -175,7 +175,7 @@ class Placer {
     if (plan_.arena_bytes > static_cast<size_t>(max_bytes)) {
       Error error(Code::kLimit, cat("the run needs ", plan_.arena_bytes,
                                     " bytes of buffers, above the limit of ", max_bytes));
-      if (plan_.largest.valid()) error.add_context(describe(plan_.graph->node(plan_.largest)));
+      if (plan_.largest.valid()) add_context(error, plan_.graph->node(plan_.largest));
       throw error;
     }
     for (size_t i = 0; i < owners.size(); ++i) {

@@ -29,7 +29,7 @@ class Planner {
       try {
         add_node(id);
       } catch (Error& e) {
-        e.add_context(describe(graph_.node(id)));
+        add_context(e, graph_.node(id));
         throw;
       }
     }

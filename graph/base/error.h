@@ -42,6 +42,14 @@ class Error : public std::exception {
     context_.push_back(std::move(where));
     render();
   }
+  // The innermost node that was named, and its operator; "" before.
+  const std::string& node() const { return node_; }
+  const std::string& op() const { return op_; }
+  void name_node(std::string_view node, std::string_view op) {
+    if (!op_.empty()) return;
+    node_ = node;
+    op_ = op;
+  }
   // The same with another code, for who knows better whose fault it is.
   Error as(Code code) const {
     Error other = *this;
@@ -54,6 +62,7 @@ class Error : public std::exception {
   Code code_;
   std::string text_;
   std::vector<std::string> context_;
+  std::string node_, op_;
   std::string rendered_;
 };
 

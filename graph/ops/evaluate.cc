@@ -87,7 +87,7 @@ std::vector<Value> evaluate_node(const Node& node, const std::vector<const Value
     node.op->eval(context);
     return std::move(context.outputs());
   } catch (Error& e) {
-    e.add_context(describe(node));
+    add_context(e, node);
     throw;
   }
 }

@@ -210,11 +210,11 @@ std::vector<Known> infer_node(const Node& node, const std::vector<const Known*>&
   try {
     return Inference::run(node, inputs, captures);
   } catch (Error& e) {
-    std::string where = describe(node) + " with inputs (";
+    std::string where = " with inputs (";
     for (size_t i = 0; i < inputs.size(); ++i) {
       where += (i != 0 ? ", " : "") + (inputs[i] != nullptr ? inputs[i]->type.text() : "-");
     }
-    e.add_context(where + ")");
+    add_context(e, node, where + ")");
     throw;
   }
 }

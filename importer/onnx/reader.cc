@@ -211,6 +211,7 @@ class Reader {
     } catch (Error& e) {
       const std::string here = frame.here(node);
       // The node's own checks name it already.
+      e.name_node(node.name().empty() ? "" : frame.name_of(node), full_kind(node));
       if (std::string_view(e.what()).find(here) == std::string_view::npos) e.add_context(here);
       throw;
     }

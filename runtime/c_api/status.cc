@@ -15,16 +15,6 @@ namespace {
 thread_local std::string last_error;
 thread_local std::string last_node;
 
-// The name in "node 'conv1' (Conv)" of the innermost context that has one.
-std::string node_of(const Error& e) {
-  for (const std::string& where : e.context()) {
-    const size_t close = where.find("' (");
-    if (where.starts_with("node '") && close != std::string::npos)
-      return where.substr(6, close - 6);
-  }
-  return "";
-}
-
 treadle_status remember(treadle_status status, const char* text, const std::string& node) noexcept {
   try {
     last_error = text;
@@ -43,7 +33,7 @@ treadle_status guard(void (*body)(void*), void* state) noexcept {
     body(state);
     return TREADLE_OK;
   } catch (const Error& e) {
-    return remember(static_cast<treadle_status>(e.code()), e.what(), node_of(e));
+    return remember(static_cast<treadle_status>(e.code()), e.what(), e.node());
   } catch (const std::bad_alloc&) {
     return remember(TREADLE_OUT_OF_MEMORY, "out of memory", "");
   } catch (const std::exception& e) {

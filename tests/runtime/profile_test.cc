@@ -51,24 +51,32 @@ TEST(Profile, LeavesCancellingAndErrorsAsTheyAre) {
   Builder b(g);
   const ValueId x = g.add_input("x", floats({4}));
   const ValueId i = g.add_input("i", Type::tensor(DType::kInt64, Shape{1}));
-  g.add_output("y", b.op("Gather", {x, i}));
+  const ValueId y = b.op("Gather", {x, i});
+  g.add_output("y", y);
+  const std::string name = "a' (b";  // as hard to read as a name can be
+  g.mutable_node(g.value(y).producer).name = name;
   Session session(Model::create(std::move(g), raw()), {1});
   session.profile(true);
   RunOptions options;
   CancelToken cancel;
   options.cancel = &cancel;
+  std::string node, op;
   auto failure = [&](int64_t index) {
     try {
       session.run(
           std::vector<NamedValue>{{"x", ramp({4})}, {"i", Tensor::of<int64_t>({1}, {index})}},
           options);
     } catch (const Error& e) {
+      node = e.node();
+      op = e.op();
       return std::string(e.what());
     }
     return std::string();
   };
   EXPECT_EQ(failure(3), "");
   EXPECT_NE(failure(9).find("(Gather)"), std::string::npos);
+  EXPECT_EQ(op, "Gather");
+  EXPECT_EQ(node, name);
   cancel.cancel();
   EXPECT_NE(failure(3).find("cancelled"), std::string::npos);
 }
