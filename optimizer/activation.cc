@@ -15,29 +15,29 @@ std::optional<float> bound(const Pass& pass, ValueId id, float fallback) {
 
 }  // namespace
 
-std::optional<Activation> activation_of(const Pass& pass, const Node& node) {
+std::optional<FusedActivation> activation_of(const Pass& pass, const Node& node) {
   if (!node.op->domain.empty()) return std::nullopt;
   const std::string& kind = node.op->kind;
   const Attributes& a = node.attributes;
   if (kind == "Relu" || kind == "Sigmoid" || kind == "Tanh" || kind == "HardSwish") {
-    return Activation{kind, 0, 0};
+    return FusedActivation{kind, 0, 0};
   }
-  if (kind == "LeakyRelu") return Activation{kind, a.f("alpha", 0.01f), 0};
-  if (kind == "Elu" || kind == "Swish") return Activation{kind, a.f("alpha", 1), 0};
-  if (kind == "HardSigmoid") return Activation{kind, a.f("alpha", 0.2f), a.f("beta", 0.5f)};
+  if (kind == "LeakyRelu") return FusedActivation{kind, a.f("alpha", 0.01f), 0};
+  if (kind == "Elu" || kind == "Swish") return FusedActivation{kind, a.f("alpha", 1), 0};
+  if (kind == "HardSigmoid") return FusedActivation{kind, a.f("alpha", 0.2f), a.f("beta", 0.5f)};
   if (kind == "Gelu") {
-    return Activation{a.s("approximate", "none") == "tanh" ? "GeluTanh" : "Gelu", 0, 0};
+    return FusedActivation{a.s("approximate", "none") == "tanh" ? "GeluTanh" : "Gelu", 0, 0};
   }
   if (kind == "Clip") {
     constexpr float kMax = std::numeric_limits<float>::max();
     const auto low = bound(pass, node.input(1), -kMax);
     const auto high = bound(pass, node.input(2), kMax);
-    if (low && high && *low <= *high) return Activation{kind, *low, *high};
+    if (low && high && *low <= *high) return FusedActivation{kind, *low, *high};
   }
   return std::nullopt;
 }
 
-void set_activation(Attributes& attributes, const Activation& activation) {
+void set_activation(Attributes& attributes, const FusedActivation& activation) {
   if (activation.kind.empty()) return;
   attributes.set("activation", activation.kind);
   attributes.set("activation_alpha", activation.alpha);

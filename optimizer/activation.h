@@ -8,13 +8,13 @@
 
 namespace treadle {
 
-struct Activation {
+struct FusedActivation {
   std::string kind;  // "" = none
   float alpha = 0, beta = 0;
 };
 
 // The activation that the node is, when its parameters are constants.
-std::optional<Activation> activation_of(const Pass& pass, const Node& node);
-void set_activation(Attributes& attributes, const Activation& activation);
+std::optional<FusedActivation> activation_of(const Pass& pass, const Node& node);
+void set_activation(Attributes& attributes, const FusedActivation& activation);
 
 }  // namespace treadle

@@ -15,7 +15,7 @@ struct Product {
   ValueId bias;     // of the graph
   Tensor new_bias;  // or a constant in another shape
   ValueId residual;
-  Activation activation;
+  FusedActivation activation;
   float alpha = 1;  // of MatMul
   bool fused = false;
 };
