@@ -29,9 +29,9 @@ std::optional<FusedActivation> activation_of(const Pass& pass, const Node& node)
     return FusedActivation{a.s("approximate", "none") == "tanh" ? "GeluTanh" : "Gelu", 0, 0};
   }
   if (kind == "Clip") {
-    constexpr float kMax = std::numeric_limits<float>::max();
-    const auto low = bound(pass, node.input(1), -kMax);
-    const auto high = bound(pass, node.input(2), kMax);
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    const auto low = bound(pass, node.input(1), -kInfinity);
+    const auto high = bound(pass, node.input(2), kInfinity);
     if (low && high && *low <= *high) return FusedActivation{kind, *low, *high};
   }
   return std::nullopt;

@@ -133,6 +133,13 @@ void infer_batch_norm(InferContext& c) {
   c.set_shape(0, c.shape(0));
   c.set_shape(1, c.shape(3));
   c.set_shape(2, c.shape(4));
+  const Dim channels = c.rank(0) > 1 ? c.shape(0)[1] : Dim(1);
+  for (size_t i = 1; i < 5; ++i) {
+    const auto dims = concrete(c.shape(i));
+    TREADLE_CHECK(!dims || !channels.known() || channels.is(element_count(*dims)), kInvalidModel,
+                  "input '", c.node().op->input(i).name, "' has shape ", shape_text(*dims),
+                  ", expected [", channels.text(), "]");
+  }
 }
 
 // ---- InstanceNormalization, GroupNormalization

@@ -9,6 +9,8 @@
 namespace treadle {
 namespace {
 
+using WideTypes = Types<float, double, Float16, Bfloat16, int32_t, int64_t, uint32_t, uint64_t>;
+
 // How one reduction of T works: begin with `start`, `join` each element, `finish` with the number
 // of elements.
 template <class T>
@@ -47,8 +49,10 @@ struct L2Rule : SumRule<T> {
   static State finish(State s, int64_t) { return std::sqrt(s); }
 };
 template <class T>
-struct LogSumRule : SumRule<T> {
-  using State = Accumulate<T>;
+struct LogSumRule {
+  using State = std::conditional_t<std::is_integral_v<T>, double, Accumulate<T>>;
+  static State start() { return 0; }
+  static State join(State s, State x) { return s + x; }
   static State finish(State s, int64_t) { return std::log(s); }
 };
 template <class T>
@@ -146,18 +150,15 @@ void eval_reduce(EvalContext& c) {
 // log(sum(exp(x - max))) + max, so that nothing overflows.
 void eval_log_sum_exp(EvalContext& c) {
   const Reduction r = begin(c);
-  dispatch(r.x.dtype(), FloatTypes{}, [&]<class T>() {
-    using C = Compute<T>;
-    auto shifts =
-        reduce<T, MaxRule<T>>(r.x, r.mask, [](T e, int64_t) { return static_cast<C>(e); });
-    for (C& s : shifts) s = std::isfinite(s) ? s : 0;
-    const auto sums = reduce<T, SumRule<T>>(r.x, r.mask, [&](T e, int64_t to) {
-      return std::exp(static_cast<double>(e) -
-                      static_cast<double>(shifts[static_cast<size_t>(to)]));
+  dispatch(r.x.dtype(), WideTypes{}, [&]<class T>() {
+    auto shifts = reduce<T, MaxRule<double>>(r.x, r.mask,
+                                             [](T e, int64_t) { return static_cast<double>(e); });
+    for (double& s : shifts) s = std::isfinite(s) ? s : 0;
+    const auto sums = reduce<T, SumRule<double>>(r.x, r.mask, [&](T e, int64_t to) {
+      return std::exp(static_cast<double>(e) - shifts[static_cast<size_t>(to)]);
     });
     const auto to = r.y.data<T>();
-    for (size_t i = 0; i < to.size(); ++i)
-      to[i] = convert<T>(std::log(sums[i]) + static_cast<double>(shifts[i]));
+    for (size_t i = 0; i < to.size(); ++i) to[i] = convert<T>(std::log(sums[i]) + shifts[i]);
   });
 }
 
@@ -190,7 +191,6 @@ void infer_reduce_values(InferContext& c) {
   c.set_values(0, {result});
 }
 
-using WideTypes = Types<float, double, Float16, Bfloat16, int32_t, int64_t, uint32_t, uint64_t>;
 using OrderedTypes = Types<float, double, Float16, Bfloat16, int8_t, uint8_t, int32_t, int64_t,
                            uint32_t, uint64_t, bool>;
 
@@ -212,8 +212,8 @@ constexpr OpDef kRows[] = {
     TREADLE_REDUCE("ReduceL1", kWide, infer_reduce, (eval_reduce<L1Rule, WideTypes>)),
     TREADLE_REDUCE("ReduceL2", kWide, infer_reduce, (eval_reduce<L2Rule, WideTypes>)),
     TREADLE_REDUCE("ReduceSumSquare", kWide, infer_reduce, (eval_reduce<SumSquareRule, WideTypes>)),
-    TREADLE_REDUCE("ReduceLogSum", "T=floats", infer_reduce, (eval_reduce<LogSumRule, FloatTypes>)),
-    TREADLE_REDUCE("ReduceLogSumExp", "T=floats", infer_reduce, eval_log_sum_exp),
+    TREADLE_REDUCE("ReduceLogSum", kWide, infer_reduce, (eval_reduce<LogSumRule, WideTypes>)),
+    TREADLE_REDUCE("ReduceLogSumExp", kWide, infer_reduce, eval_log_sum_exp),
     TREADLE_REDUCE("ReduceMax", kOrdered, infer_reduce_values<max_values>,
                    (eval_reduce<MaxRule, OrderedTypes>)),
     TREADLE_REDUCE("ReduceMin", kOrdered, infer_reduce_values<min_values>,
