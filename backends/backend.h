@@ -69,6 +69,13 @@ class Kernel {
   virtual void run(const KernelArgs& args) const = 0;
 };
 
+// An output that may be written over an input: same bytes, same layout, each element read for the
+// last time no later than it is written.
+struct InPlace {
+  size_t input;
+  size_t output = 0;
+};
+
 struct Compiled {
   std::unique_ptr<Kernel> kernel;
   std::string name;  // for profile and inspect: "onednn jit_1x1:avx512_core", "native add"
@@ -77,7 +84,7 @@ struct Compiled {
   size_t scratch_bytes = 0;
   // False: this input is not read in the run (packed weights); empty = all read.
   std::vector<bool> reads;
-  std::vector<size_t> in_place;  // inputs whose buffer output 0 may share (same bytes, same layout)
+  std::vector<InPlace> in_place;
 };
 
 // Packed forms of constants, shared by all plans and sessions of one model. Thread-safe.

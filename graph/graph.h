@@ -61,6 +61,13 @@ struct GraphOutput {
   ValueId value;
 };
 
+// An input (of this name) that a run overwrites with what the output (of this interface name)
+// becomes: parameters in training, optimizer slots, running statistics, caches. Same type.
+struct State {
+  std::string input;
+  std::string output;
+};
+
 class Graph {
  public:
   std::string name;
@@ -68,6 +75,7 @@ class Graph {
   std::map<std::string, std::string>
       metadata;                      // metadata_props, producer_name, producer_version, …
   std::vector<std::string> ignored;  // what the imported file holds and this graph does not
+  std::vector<State> states;
 
   // Building. A name that is taken gets a suffix (`unique_name`); "" gets one made from the kind.
   ValueId add_input(std::string name, Type type);

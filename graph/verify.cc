@@ -70,12 +70,31 @@ void verify_names(const Graph& g, const std::vector<bool>& is_input) {
   }
 }
 
+void verify_states(const Graph& g) {
+  std::unordered_set<std::string_view> replaced;
+  for (const State& state : g.states) {
+    const ValueId input = g.find_value(state.input);
+    TREADLE_CHECK(std::ranges::find(g.inputs(), input) != g.inputs().end(), kInvalidModel,
+                  "state '", state.input, "' is no input");
+    const auto output = std::ranges::find(g.outputs(), state.output, &GraphOutput::name);
+    TREADLE_CHECK(output != g.outputs().end(), kInvalidModel, "state '", state.input,
+                  "' is to become output '", state.output, "', which does not exist");
+    const Type& old = g.value(input).type;
+    const Type& fresh = g.value(output->value).type;
+    TREADLE_CHECK(old.is_tensor() && fresh.is_tensor() && old.dtype == fresh.dtype, kInvalidModel,
+                  "state '", state.input, "' is ", old.text(), " and would become ", fresh.text());
+    TREADLE_CHECK(replaced.insert(state.input).second, kInvalidModel, "state '", state.input,
+                  "' is replaced twice");
+  }
+}
+
 }  // namespace
 
 void verify(const Graph& g) {
   const std::vector<bool> is_input = inputs_of(g);
   const std::vector<NodeId> order = g.topological_order();
   verify_names(g, is_input);
+  verify_states(g);
   for (NodeId id : order) {
     verify_edges(g, is_input, id);
     check_against_row(g.node(id));

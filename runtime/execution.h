@@ -2,6 +2,7 @@
 // them.
 #pragma once
 
+#include <chrono>
 #include <list>
 #include <map>
 #include <memory>
@@ -46,8 +47,19 @@ class Profile {
   double total_ = 0;
 };
 
+using Clock = std::chrono::steady_clock;
+inline double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
 using Inputs = std::span<const Value* const>;
 using Outputs = std::span<Value* const>;
+
+// A tensor's first byte; null of other kinds.
+void* bytes_of(const Value& value);
+// The tensor that the caller gave for an output of this type, or null when it gave none.
+// kInvalidArgument when it has another type.
+Tensor* given_for(const std::string& name, DType dtype, const Dims& dims, Value& output);
 
 class Execution {
  public:
@@ -65,6 +77,7 @@ class Execution {
   Bound& bind(const std::shared_ptr<const Graph>& graph, Inputs inputs);
   void resolve(Bound& bound);
   void run_steps(const Bound& bound, const RunControl* control);
+  // late.cc: the nodes whose shapes follow from data, then what depends on them.
   void run_late(const Bound& bound, Inputs inputs, Outputs outputs, const RunControl* control);
   void run_dynamic(const std::shared_ptr<const Plan>& plan, std::vector<Value>& values,
                    const RunControl* control);

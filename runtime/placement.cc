@@ -28,6 +28,7 @@ class Placer {
     for (auto it = d_.gatherings.rbegin(); it != d_.gatherings.rend(); ++it) gather(*it);
     assign_outputs();
     find_lifetimes();
+    assign_states();
     share_in_place();
     place(max_bytes);
     emit();
@@ -122,35 +123,72 @@ class Placer {
     for (SlotId s : d_.exported) slots().root(s).last = kForever - 1;
   }
 
+  // The new value goes straight into the state's buffer when the old one has had its last reader.
+  // The others are copied at the end: first those that another state's buffer holds.
+  void assign_states() {
+    std::vector<std::pair<SlotId, SlotId>> late;
+    for (auto [from, to] : d_.states) {
+      const SlotId root = slots().locate(from).root;
+      if (slots().locate(from) == slots().locate(to)) continue;
+      if (is_free_root(root) && slots().is_whole(from) && may_overwrite(from, to)) {
+        slots()[root].kind = Place::Kind::kInput;
+        slots()[root].index = slots()[to].index;
+        continue;
+      }
+      if (!is_free_root(root)) {
+        const SlotId kept = slots().add(slots()[from].spec, slots()[from].bytes);
+        copy_last(from, kept);
+        from = kept;
+      }
+      late.emplace_back(from, to);
+    }
+    for (const auto& [from, to] : late) copy_last(from, to);
+  }
+
+  void copy_last(SlotId from, SlotId to) {
+    add_copy(from, to);
+    touch(from, d_.drafts.size() - 1, false);
+    touch(to, d_.drafts.size() - 1, true);
+  }
+
+  bool may_overwrite(SlotId out, SlotId in) {
+    const size_t step = slots().root(out).first;
+    if (step == kForever || slots()[in].bytes != slots()[out].bytes) return false;
+    if (step != slots()[in].last) return step > slots()[in].last;
+    const Draft& draft = d_.drafts[step];
+    const auto reads = [&](SlotId s) { return s != kNoSlot && slots().locate(s).root == in; };
+    if (std::ranges::count_if(draft.inputs, reads) != 1) return false;
+    return std::ranges::any_of(draft.compiled.in_place, [&](const InPlace& pair) {
+      const SlotId from = draft.inputs[pair.input];
+      return reads(from) && slots().is_whole(from) && draft.outputs[pair.output] == out;
+    });
+  }
+
   void share_in_place() {
     for (size_t step = 0; step < d_.drafts.size(); ++step) {
       Draft& draft = d_.drafts[step];
-      for (size_t i : draft.compiled.in_place) {
-        if (draft.outputs.empty() || i >= draft.inputs.size() || !share(draft, i, step)) continue;
-        break;
-      }
+      for (const InPlace& pair : draft.compiled.in_place) share(draft, pair, step);
     }
   }
 
-  bool share(const Draft& draft, size_t index, size_t step) {
-    const SlotId in = draft.inputs[index];
-    const SlotId out = draft.outputs[0];
-    if (in == kNoSlot || out == kNoSlot) return false;
+  void share(const Draft& draft, const InPlace& pair, size_t step) {
+    const SlotId in = draft.inputs[pair.input];
+    const SlotId out = draft.outputs[pair.output];
+    if (in == kNoSlot || out == kNoSlot) return;
     const SlotId in_root = slots().locate(in).root;
     const SlotId out_root = slots().locate(out).root;
-    if (in_root == out_root || !is_free_root(in_root) || slots()[in_root].last != step)
-      return false;
+    if (in_root == out_root || !is_free_root(in_root) || slots()[in_root].last != step) return;
+    if (slots()[out_root].first != step) return;  // it has an input's buffer already
+    if (slots()[out_root].kind == Place::Kind::kInput) return;  // a state, read until now
     if (!slots().is_whole(in) || !slots().is_whole(out) || slots()[in].bytes != slots()[out].bytes)
-      return false;
-    for (size_t i = 0; i < draft.inputs.size(); ++i) {
-      if (i != index && draft.inputs[i] != kNoSlot &&
-          slots().locate(draft.inputs[i]).root == in_root)
-        return false;
-    }
-    Slot& kept = slots()[out_root];
-    kept.first = std::min(kept.first, slots()[in_root].first);
+      return;
+    const auto in_that = [&](SlotId s) {
+      return s != kNoSlot && slots().locate(s).root == in_root;
+    };
+    if (std::ranges::count_if(draft.inputs, in_that) != 1) return;
+    if (std::ranges::any_of(draft.outputs, in_that)) return;
+    slots()[out_root].first = slots()[in_root].first;
     slots().attach(in_root, out_root, 0);
-    return true;
   }
 
   void place(int64_t max_bytes) {

@@ -34,6 +34,7 @@ class Planner {
       }
     }
     add_outputs(*plan);
+    add_states(*plan);
     add_exports(*plan);
     place_drafts(d_, *plan, request_.model->options().max_bytes);
     plan->constants = std::move(d_.constants);
@@ -267,6 +268,22 @@ class Planner {
       if (output.is_static) output.spec = spec_of(o.value);
       d_.outputs.push_back(output.is_static ? slot_in(o.value, kPlain) : kNoSlot);
       plan.outputs.push_back(std::move(output));
+    }
+  }
+
+  // A state that data-dependent nodes may still read keeps its value until all has run.
+  void add_states(Plan& plan) {
+    for (const State& state : graph_.states) {
+      const auto output = std::ranges::find(graph_.outputs(), state.output, &GraphOutput::name);
+      if (output == graph_.outputs().end()) continue;  // of a part of the model's graph
+      const auto input = std::ranges::find(graph_.inputs(), state.input,
+                                           [&](ValueId v) { return graph_.value(v).name; });
+      const auto o = static_cast<size_t>(output - graph_.outputs().begin());
+      plan.outputs[o].state = static_cast<int32_t>(input - graph_.inputs().begin());
+      if (!plan.outputs[o].is_static || !parts_.dynamic.empty()) continue;
+      plan.outputs[o].in_input = true;
+      d_.states.emplace_back(d_.outputs[o], first_slot(*input));
+      d_.outputs[o] = kNoSlot;
     }
   }
 

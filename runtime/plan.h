@@ -49,6 +49,9 @@ struct Plan {
   struct Output {
     TensorSpec spec;  // present when a step writes it
     bool is_static = false;
+    int32_t state = -1;  // the input that it replaces
+    // Steps write it into that input. Otherwise it is copied there when everything has run.
+    bool in_input = false;
   };
   std::vector<Output> outputs;  // of the graph
 

@@ -35,7 +35,9 @@ struct Drafts {
   Slots slots;
   std::vector<Draft> drafts;
   std::vector<Gathering> gatherings;
-  std::vector<SlotId> outputs;   // of the graph: a plain slot each, kNoSlot when late
+  std::vector<SlotId> outputs;  // of the graph: a plain slot each, kNoSlot when late
+  // States that steps may write in place: the output's plain slot, the input's slot.
+  std::vector<std::pair<SlotId, SlotId>> states;
   std::vector<SlotId> exported;  // plain slots that live to the end
   std::vector<Tensor> constants;
 };

@@ -135,7 +135,10 @@ class Session {
   // it has one); outputs[i] that is a
   // defined tensor is filled in place and must have the output's dtype and
   // dims; the other ones are set. Allocates nothing in a repeated run of a
-  // static graph when all outputs are given.
+  // static graph when all outputs are given. The tensor given for a state
+  // (Graph::states) is overwritten with its new value, once the run has read
+  // the old one for the last time; its output stays empty. A run that fails
+  // may leave some states new and some old.
   void run_into(std::span<const Value> inputs, std::span<Value> outputs,
                 const RunOptions& options = {});
   // The same with values that lie apart.

@@ -140,7 +140,7 @@ Compiled finish(KernelBuilder& builder, const NodeSpec& spec, Layouts layouts,
   compiled.reads[kW] = spec.constant(kW) == nullptr;
   if (spec.has(kZ)) {
     compiled.input_layouts[kZ] = accept(spec.inputs[kZ], out);
-    compiled.in_place = {kZ};
+    compiled.in_place = {{kZ}};
   }
   return compiled;
 }

@@ -266,7 +266,7 @@ Compiled compile_matmul(const NodeSpec& spec, const CompileContext& context) {
                        shared ? context.threads : 1);
     compiled.reads.assign(spec.inputs.size(), true);
     compiled.reads[kB] = constant == nullptr;
-    if (spec.has(kZ)) compiled.in_place = {kZ};
+    if (spec.has(kZ)) compiled.in_place = {{kZ}};
     return compiled;
   });
 }

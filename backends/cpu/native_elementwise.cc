@@ -229,7 +229,7 @@ Compiled compile_elementwise(const NodeSpec& spec, const CompileContext& context
     compiled.input_layouts[s.tape.input] = source_layout(spec.inputs[s.tape.input], out);
   }
   compiled.output_layouts.assign(spec.outputs.size(), layout);
-  compiled.in_place = in_place_inputs(spec, *plan);
+  compiled.in_place = in_place_pairs(spec, *plan);
   compiled.kernel = std::make_unique<ElementwiseKernel>(std::move(*plan), context.threads);
   return compiled;
 }

@@ -139,23 +139,33 @@ std::optional<TapePlan> make_plan(const NodeSpec& spec, Tape tape, Layout layout
   return plan;
 }
 
-std::vector<size_t> in_place_inputs(const NodeSpec& spec, const TapePlan& plan) {
-  std::vector<size_t> inputs;
+std::vector<InPlace> in_place_pairs(const NodeSpec& spec, const TapePlan& plan) {
+  std::vector<InPlace> pairs;
   const Tape& tape = plan.tape;
-  size_t written = 0;
-  while (tape.code[written].out != tape.result(0)) ++written;
+  // Within a tile one instruction runs after the other.
+  auto written = [&](size_t result) {
+    size_t at = 0;
+    while (tape.code[at].out != tape.result(result)) ++at;
+    return at;
+  };
+  auto last_read = [&](size_t source) {
+    size_t last = 0;
+    for (size_t i = 0; i < tape.code.size(); ++i) {
+      const TapeInstr& t = tape.code[i];
+      if (t.a == source || t.b == source || t.c == source) last = i;
+    }
+    return last;
+  };
   for (size_t s = 0; s < plan.sources.size(); ++s) {
     const TapeSource& source = plan.sources[s].tape;
-    if (source.constant.defined() || source.dtype != tape.results[0]) continue;
-    if (spec.inputs[source.input].dims != spec.outputs[0].dims) continue;
-    bool read_later = false;
-    for (size_t i = written + 1; i < tape.code.size(); ++i) {
-      const TapeInstr& t = tape.code[i];
-      read_later = read_later || t.a == s || t.b == s || t.c == s;
+    if (source.constant.defined() || spec.inputs[source.input].dims != spec.outputs[0].dims)
+      continue;
+    for (size_t r = 0; r < tape.results.size(); ++r) {
+      if (source.dtype == tape.results[r] && last_read(s) <= written(r))
+        pairs.push_back({source.input, r});
     }
-    if (!read_later) inputs.push_back(source.input);
   }
-  return inputs;
+  return pairs;
 }
 
 }  // namespace treadle::cpu

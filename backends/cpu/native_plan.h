@@ -42,8 +42,6 @@ Layout choose_layout(const NodeSpec& spec, const Tape& tape);
 Layout source_layout(const TensorSpec& source, const TensorSpec& out);
 // Nothing where a constant cannot be read beside results in `layout`; never for kPlain.
 std::optional<TapePlan> make_plan(const NodeSpec& spec, Tape tape, Layout layout);
-// Inputs whose buffer the first result may take: read for the last time no later than it is
-// written.
-std::vector<size_t> in_place_inputs(const NodeSpec& spec, const TapePlan& plan);
+std::vector<InPlace> in_place_pairs(const NodeSpec& spec, const TapePlan& plan);
 
 }  // namespace treadle::cpu

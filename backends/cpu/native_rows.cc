@@ -50,7 +50,7 @@ Compiled compile_softmax(const NodeSpec& spec, const CompileContext& context) {
   const bool log = spec.node->is("LogSoftmax");
   Compiled compiled;
   compiled.name = log ? "native log_softmax" : "native softmax";
-  compiled.in_place = {0};
+  compiled.in_place = {{0}};
   compiled.kernel = std::make_unique<SoftmaxKernel>(split.outer, split.size, log, context.threads);
   return compiled;
 }
@@ -128,7 +128,7 @@ Support supports_norm(const NodeSpec& spec) {
 Compiled compile_norm(const NodeSpec& spec, const CompileContext& context) {
   Compiled compiled;
   compiled.name = "native layer_norm";
-  compiled.in_place = {0};
+  compiled.in_place = {{0}};
   const size_t inputs = spec.has(2) ? 3 : 2;
   compiled.kernel =
       std::make_unique<NormKernel>(norm_shape(spec), inputs, spec.outputs.size(), context.threads);

@@ -135,7 +135,7 @@ Compiled compile_softmax(const NodeSpec& spec, const CompileContext& context) {
         dnnl::softmax_forward(pd), pd,
         {{DNNL_ARG_SRC, desc, Operand::input(0)}, {DNNL_ARG_DST, desc, Operand::output(0)}});
     Compiled compiled = builder.finish(pd.impl_info_str());
-    compiled.in_place = {0};
+    compiled.in_place = {{0}};
     return compiled;
   });
 }

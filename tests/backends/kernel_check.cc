@@ -84,7 +84,7 @@ CompiledCase::CompiledCase(const cpu::Family& family, const KernelCase& c, int t
 
 std::vector<Value> CompiledCase::reference() const { return evaluate_case(case_, *spec_.node); }
 
-std::vector<Tensor> CompiledCase::run(int share) const {
+std::vector<Tensor> CompiledCase::run(const InPlace* share) const {
   const WithThreads with(threads_);
   std::vector<std::shared_ptr<Buffer>> buffers;
   std::vector<const void*> inputs(spec_.inputs.size(), nullptr);
@@ -94,7 +94,7 @@ std::vector<Tensor> CompiledCase::run(int share) const {
     TensorSpec wanted = plain;
     wanted.layout = at(compiled_.input_layouts, i);
     inputs[i] = case_.inputs[i].tensor().raw();
-    if (wanted == plain && static_cast<int>(i) != share) continue;
+    if (wanted == plain && (share == nullptr || i != share->input)) continue;
     buffers.push_back(reordered(plain, wanted, inputs[i], threads_));
     inputs[i] = buffers.back()->data();
   }
@@ -105,7 +105,7 @@ std::vector<Tensor> CompiledCase::run(int share) const {
     buffers.push_back(Buffer::allocate(std::max<size_t>(1, cpu::layout_bytes(made))));
     outputs.push_back(buffers.back()->data());
   }
-  if (share >= 0) outputs[0] = const_cast<void*>(inputs[static_cast<size_t>(share)]);
+  if (share != nullptr) outputs[share->output] = const_cast<void*>(inputs[share->input]);
   std::shared_ptr<Buffer> scratch = Buffer::allocate(std::max<size_t>(1, compiled_.scratch_bytes));
   compiled_.kernel->run({inputs.data(), outputs.data(), scratch->data(), nullptr});
   std::vector<Tensor> results;
@@ -132,8 +132,7 @@ void check_kernel(const cpu::Family& family, const KernelCase& c) {
       };
       compare(made.run(), "apart");
       compare(made.run(), "again");
-      for (const size_t i : made.compiled().in_place)
-        compare(made.run(static_cast<int>(i)), "in place");
+      for (const InPlace& pair : made.compiled().in_place) compare(made.run(&pair), "in place");
     }
   } catch (const Error& e) {
     ADD_FAILURE() << c << ": " << e.what();

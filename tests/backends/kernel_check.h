@@ -30,9 +30,9 @@ class CompiledCase {
  public:
   CompiledCase(const cpu::Family& family, const KernelCase& c, int threads);
   const Compiled& compiled() const { return compiled_; }
-  // Row-major outputs. Thread-safe. With `share`, output 0 takes the bytes of that input
-  // (Compiled::in_place).
-  std::vector<Tensor> run(int share = -1) const;
+  // Row-major outputs. Thread-safe. With `share`, that output takes the bytes of that
+  // input (Compiled::in_place).
+  std::vector<Tensor> run(const InPlace* share = nullptr) const;
   std::vector<Value> reference() const;
 
  private:
