@@ -44,26 +44,47 @@ void interrupt(int signal) {
 
 class InterruptScope {
  public:
-  InterruptScope() {
+  // `given` may be null: then the scope makes a token of its own where it needs one.
+  explicit InterruptScope(treadle_cancel* given) : cancel_(given) {
     if (!pthread_equal(pthread_self(), main_thread) || running != nullptr) return;
-    check(treadle_cancel_create(&cancel_));
+    if (cancel_ == nullptr) {
+      check(treadle_cancel_create(&own_));
+      cancel_ = own_;
+    }
     running = cancel_;
     struct sigaction action = {};
     action.sa_handler = interrupt;
     sigaction(SIGINT, &action, &python_action);
+    listening_ = true;
   }
   ~InterruptScope() {
-    if (cancel_ == nullptr) return;
+    if (!listening_) return;
     sigaction(SIGINT, &python_action, nullptr);
     running = nullptr;
-    treadle_cancel_release(cancel_);
+    treadle_cancel_release(own_);
   }
   InterruptScope(const InterruptScope&) = delete;
   InterruptScope& operator=(const InterruptScope&) = delete;
   treadle_cancel* cancel() const { return cancel_; }
 
  private:
-  treadle_cancel* cancel_ = nullptr;
+  treadle_cancel* cancel_;
+  treadle_cancel* own_ = nullptr;
+  bool listening_ = false;
+};
+
+// A token that ends the runs that were given it.
+class Cancel {
+ public:
+  Cancel() { check(treadle_cancel_create(&handle_)); }
+  ~Cancel() { treadle_cancel_release(handle_); }
+  Cancel(const Cancel&) = delete;
+  Cancel& operator=(const Cancel&) = delete;
+  void signal() { treadle_cancel_signal(handle_); }
+  treadle_cancel* handle() const { return handle_; }
+
+ private:
+  treadle_cancel* handle_ = nullptr;
 };
 
 // ---- Values
@@ -118,6 +139,66 @@ nb::ndarray<nb::numpy, uint8_t> bytes_of(nb::handle self) {
   return nb::ndarray<nb::numpy, uint8_t>(treadle_tensor_data(handle), {size}, self);
 }
 
+// ---- DLPack, for what numpy does not know as well: bfloat16 and the floats of 8 bits
+
+using Kind = nb::dlpack::dtype_code;
+struct DlType {
+  treadle_dtype dtype;
+  Kind kind;  // DLPack's; the bits are the same
+};
+constexpr DlType kDlTypes[] = {
+    {TREADLE_FLOAT, Kind::Float},
+    {TREADLE_FLOAT16, Kind::Float},
+    {TREADLE_DOUBLE, Kind::Float},
+    {TREADLE_BFLOAT16, Kind::Bfloat},
+    {TREADLE_INT8, Kind::Int},
+    {TREADLE_INT16, Kind::Int},
+    {TREADLE_INT32, Kind::Int},
+    {TREADLE_INT64, Kind::Int},
+    {TREADLE_UINT8, Kind::UInt},
+    {TREADLE_UINT16, Kind::UInt},
+    {TREADLE_UINT32, Kind::UInt},
+    {TREADLE_UINT64, Kind::UInt},
+    {TREADLE_BOOL, Kind::Bool},
+    {TREADLE_COMPLEX64, Kind::Complex},
+    {TREADLE_COMPLEX128, Kind::Complex},
+    {TREADLE_FLOAT8E4M3FN, Kind::Float8_E4M3FN},
+    {TREADLE_FLOAT8E4M3FNUZ, Kind::Float8_E4M3FNUZ},
+    {TREADLE_FLOAT8E5M2, Kind::Float8_E5M2},
+    {TREADLE_FLOAT8E5M2FNUZ, Kind::Float8_E5M2FNUZ},
+    {TREADLE_FLOAT8E8M0, Kind::Float8_E8M0FNU},
+};
+
+nb::dlpack::dtype dl_dtype(const DlType& type) {
+  return {static_cast<uint8_t>(type.kind), static_cast<uint8_t>(treadle_dtype_bits(type.dtype)), 1};
+}
+
+Held* make_from_dlpack(const Array& array) {
+  for (const DlType& type : kDlTypes) {
+    if (dl_dtype(type) != array.dtype()) continue;
+    std::vector<int64_t> dims;
+    for (size_t i = 0; i < array.ndim(); ++i) dims.push_back(static_cast<int64_t>(array.shape(i)));
+    return make_tensor(array, type.dtype, dims);
+  }
+  throw nb::type_error("no element type of the library is that of the DLPack tensor");
+}
+
+nb::ndarray<nb::array_api, nb::device::cpu> dlpack_of(nb::handle self) {
+  const Held& held = nb::cast<const Held&>(self);
+  for (const DlType& type : kDlTypes) {
+    if (type.dtype != held.value.dtype()) continue;
+    const std::vector<int64_t> dims = held.value.dims();
+    const std::vector<size_t> shape(dims.begin(), dims.end());
+    return {treadle_tensor_data(held.value.handle()),
+            shape.size(),
+            shape.data(),
+            self,
+            nullptr,
+            dl_dtype(type)};
+  }
+  throw nb::buffer_error("DLPack has no such element type");
+}
+
 std::vector<nb::bytes> strings_of(const Held& held) {
   std::vector<nb::bytes> out;
   for (size_t i = 0; i < held.value.count(); ++i) {
@@ -151,7 +232,7 @@ constexpr Side kOutputs = {treadle_model_output_count, treadle_model_output_name
                            treadle_model_output_type, treadle_model_output_dim};
 
 // [(name, "tensor(float)", dtype, dims: numbers, or texts where symbolic; None when unknown)]
-nb::list ports(const Side& side, const treadle_model* model) {
+nb::typed<nb::list, nb::tuple> ports(const Side& side, const treadle_model* model) {
   nb::list out;
   for (size_t i = 0; i < side.count(model); ++i) {
     treadle_type type = {};
@@ -171,7 +252,7 @@ nb::list ports(const Side& side, const treadle_model* model) {
   return out;
 }
 
-nb::dict metadata_of(const treadle::Model& model) {
+nb::typed<nb::dict, nb::str, nb::str> metadata_of(const treadle::Model& model) {
   nb::dict out;
   for (size_t i = 0; i < treadle_model_metadata_count(model.handle()); ++i) {
     const char* key = treadle_model_metadata_key(model.handle(), i);
@@ -196,7 +277,7 @@ void construct_from_path(treadle::Model* self, const std::string& path, const nb
 std::vector<Held> run(treadle::Session& session, const std::vector<std::string>& input_names,
                       const std::vector<const Held*>& inputs,
                       const std::vector<std::string>& output_names, const nb::list& places,
-                      double timeout) {
+                      double timeout, const Cancel* cancel) {
   std::vector<const char*> in, out;
   for (const std::string& n : input_names) in.push_back(n.c_str());
   for (const std::string& n : output_names) out.push_back(n.c_str());
@@ -208,7 +289,7 @@ std::vector<Held> run(treadle::Session& session, const std::vector<std::string>&
   std::vector<bool> placed;
   for (const treadle_value* p : made) placed.push_back(p != nullptr);
   {
-    const InterruptScope interrupts;
+    const InterruptScope interrupts(cancel != nullptr ? cancel->handle() : nullptr);
     const treadle_run_options options = {sizeof options, timeout, interrupts.cancel()};
     const nb::gil_scoped_release released;
     const treadle_status status =
@@ -242,6 +323,8 @@ NB_MODULE(_native, m) {
   nb::register_exception_translator(translate);
   m.def("version", &treadle_version);
 
+  nb::class_<Cancel>(m, "Cancel").def(nb::init<>()).def("signal", &Cancel::signal);
+
   nb::class_<Held>(m, "Value")
       .def_static("tensor", &make_tensor, nb::arg("array"), nb::arg("dtype"), nb::arg("dims"))
       .def_static("strings", &make_strings, nb::arg("elements"), nb::arg("dims"))
@@ -251,7 +334,12 @@ NB_MODULE(_native, m) {
       .def_prop_ro("kind", [](const Held& h) { return h.value.kind(); })
       .def_prop_ro("dtype", [](const Held& h) { return h.value.dtype(); })
       .def_prop_ro("dims", [](const Held& h) { return h.value.dims(); })
-      .def("bytes", [](nb::handle self) { return bytes_of(self); })
+      .def_static("from_dlpack", &make_from_dlpack, nb::arg("tensor"),
+                  nb::sig("def from_dlpack(tensor: typing.Any) -> Value"))
+      .def(
+          "dlpack", [](nb::handle self) { return dlpack_of(self); },
+          nb::sig("def dlpack(self) -> typing.Any"))
+      .def("data", [](nb::handle self) { return bytes_of(self); })
       .def("texts", &strings_of)
       .def("elements", [](nb::handle self) { return elements_of(self); });
 
@@ -268,13 +356,17 @@ NB_MODULE(_native, m) {
       .def(
           "__init__",
           [](treadle::Session* self, const treadle::Model& model, const nb::dict& settings) {
-            new (self) treadle::Session(model, options_of(settings));
+            const treadle::Options options = options_of(settings);
+            const nb::gil_scoped_release released;
+            new (self) treadle::Session(model, options);
           },
           nb::arg("model"), nb::arg("settings"))
       .def("run", &run, nb::arg("input_names"), nb::arg("inputs"), nb::arg("output_names"),
-           nb::arg("places"), nb::arg("timeout") = 0.0)
-      .def("report",
-           [](treadle::Session& s, const std::string& what) { return s.report(what.c_str()); })
+           nb::arg("places"), nb::arg("timeout") = 0.0, nb::arg("cancel") = nb::none())
+      .def(
+          "report",
+          [](treadle::Session& s, const std::string& what) { return s.report(what.c_str()); },
+          nb::arg("what"))
       .def("profile", &treadle::Session::profile, nb::arg("on"))
       .def("trim", &treadle::Session::trim);
 }

@@ -2,18 +2,12 @@
 """ONNX's own backend test runner, driven through treadle.backend: node, simple, pytorch-*."""
 import os
 import pathlib
-import sys
 import unittest
 
-import onnx
 import onnx.backend.test
 
-MODULE = pathlib.Path(os.environ["TREADLE_BUILD"]) / "python"
-if not MODULE.exists():
-    print("skipped: this build has no Python module")
-    sys.exit(77)
-sys.path.insert(0, str(MODULE))
-import treadle.backend  # noqa: E402
+from common import treadle
+import treadle.backend
 
 SKIPS = pathlib.Path(os.environ["TREADLE_SOURCE"]) / "tests/onnx/skips.txt"
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The Python module beside numpy and onnxruntime: conversions, both faces, threads, errors."""
+"""The Python module's own face: numpy and DLPack in and out, errors, interrupts, types."""
 import gc
+import inspect
 import os
 import pathlib
 import pickle
 import signal
-import sys
 import tempfile
 import threading
 import unittest
@@ -13,41 +13,16 @@ import unittest
 import ml_dtypes
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, parser
+from onnx import TensorProto, helper
 
-MODULE = pathlib.Path(os.environ["TREADLE_BUILD"]) / "python"
-if not MODULE.exists():
-    print("skipped: this build has no Python module")
-    sys.exit(77)
-sys.path.insert(0, str(MODULE))
-import treadle  # noqa: E402
+from common import ADD, SLOW, identity, model_of, treadle
 
 NUMPY = [np.float32, np.float64, np.float16, np.int8, np.int16, np.int32, np.int64, np.uint8,
-         np.uint16, np.uint32, np.uint64, np.bool_, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn,
-         ml_dtypes.float8_e5m2, ml_dtypes.int4, ml_dtypes.uint4]
-
-
-def model_of(text):
-    return parser.parse_model('<ir_version: 10, opset_import: ["": 21]>' + text)
-
-
-def identity(dtype, shape):
-    info = [helper.make_tensor_value_info(n, dtype, shape) for n in "xy"]
-    node = helper.make_node("Identity", ["x"], ["y"])
-    graph = helper.make_graph([node], "g", info[:1], info[1:])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 25)], ir_version=11)
-
-
-ADD = model_of("add (float[N, 3] x, float[N, 3] b) => (float[N, 3] y) { y = Add(x, b) }")
-SLOW = model_of("""slow (int64 n, float[400, 400] x) => (float[400, 400] y) {
-  c = Constant<value = bool {1}>()
-  y = Loop(n, c, x)<body = body (int64 i, bool go, float[400, 400] a)
-                          => (bool go2, float[400, 400] b) {
-    go2 = Identity(go)
-    p = MatMul(a, a)
-    b = Clip(p)
-  }>
-}""")
+         np.uint16, np.uint32, np.uint64, np.bool_, np.complex64, np.complex128,
+         ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e4m3fnuz,
+         ml_dtypes.float8_e5m2, ml_dtypes.float8_e5m2fnuz, ml_dtypes.float8_e8m0fnu,
+         ml_dtypes.float4_e2m1fn, ml_dtypes.int4, ml_dtypes.uint4, ml_dtypes.int2, ml_dtypes.uint2]
+SUBBYTE = NUMPY[-5:]
 
 
 class Conversions(unittest.TestCase):
@@ -58,7 +33,28 @@ class Conversions(unittest.TestCase):
             model = treadle.load(identity(helper.np_dtype_to_tensor_dtype(x.dtype), [3, 5]))
             y = model(x)
             self.assertEqual(y.dtype, x.dtype)
-            np.testing.assert_array_equal(y.astype(np.float64), x.astype(np.float64))
+            self.assertEqual(model.inputs[0].dtype, x.dtype)
+            self.assertEqual(y.tobytes(), x.tobytes())
+
+    def test_bytes_are_shared(self):
+        for dtype in NUMPY:
+            x = np.ones((3, 5), np.int8).astype(dtype)
+            value = treadle.OrtValue.ortvalue_from_numpy(x)
+            self.assertEqual(value.data_ptr() == x.ctypes.data, dtype not in SUBBYTE, dtype)
+            self.assertEqual(value.numpy().tobytes(), x.tobytes())
+
+    def test_unaligned(self):
+        for dtype in (np.float32, np.int64, np.complex64):
+            x = np.arange(6).astype(dtype).reshape(2, 3)
+            memory = np.empty(x.nbytes + 4 + 1, np.uint8)
+            for offset in (1, 4):
+                odd = memory[offset:offset + x.nbytes].view(dtype).reshape(2, 3)
+                odd[...] = x
+                model = treadle.load(identity(helper.np_dtype_to_tensor_dtype(x.dtype), [2, 3]))
+                np.testing.assert_array_equal(model(odd), x)
+                if odd.ctypes.data % x.itemsize:
+                    with self.assertRaisesRegex(treadle.InvalidArgument, "'y'.*aligned"):
+                        model(x, out=odd)
 
     def test_negative_int4(self):
         x = np.array([-8, -1, 0, 7, -3], ml_dtypes.int4)
@@ -85,6 +81,8 @@ class Conversions(unittest.TestCase):
         for x in (np.array(words, object), np.array([[w.encode() for w in r] for r in words], object)):
             self.assertEqual(model(x).tolist(), words)
         self.assertEqual(model(np.array([["x", "y"], ["z", "w"]])).tolist(), [["x", "y"], ["z", "w"]])
+        latin = np.array([[b"\xff", "a"], ["b", "c"]], object)  # which is no UTF-8
+        self.assertEqual(model(model(latin))[0, 0].encode(errors="surrogateescape"), b"\xff")
 
     def test_dlpack(self):
         class Foreign:
@@ -100,6 +98,23 @@ class Conversions(unittest.TestCase):
         x = np.ones((2, 3), np.float32)
         y = treadle.load(ADD)(Foreign(x), x)
         np.testing.assert_array_equal(np.from_dlpack(y), x + x)
+        strided = np.ones((3, 2), np.float32).T
+        np.testing.assert_array_equal(treadle.load(ADD)(Foreign(strided), x), x + x)
+
+    def test_dlpack_of_what_numpy_lacks(self):
+        for dtype in set(NUMPY) - set(SUBBYTE):
+            x = np.arange(6).reshape(2, 3).astype(dtype)
+            given = treadle.OrtValue.ortvalue_from_numpy(x)
+            taken = treadle.OrtValue.from_dlpack(given)
+            self.assertEqual(given.__dlpack_device__(), (1, 0))
+            self.assertEqual(taken.data_ptr(), x.ctypes.data)
+            self.assertEqual(taken.data_type(), given.data_type())
+            y = taken.numpy()
+            del given, taken
+            gc.collect()
+            self.assertEqual(y.tobytes(), x.tobytes())
+        with self.assertRaises(BufferError):
+            treadle.OrtValue.ortvalue_from_numpy(np.ones(2, ml_dtypes.int4)).__dlpack__()
 
     def test_sequences(self):
         model = treadle.load(model_of(
@@ -114,8 +129,13 @@ class Conversions(unittest.TestCase):
         out = np.empty((2, 3), np.float32)
         self.assertIs(treadle.load(ADD)(x, x, out={"y": out}), out)
         np.testing.assert_array_equal(out, 2)
-        with self.assertRaises(treadle.InvalidArgument):
-            treadle.load(ADD)(x, x, out={"y": out.T})
+        self.assertIs(treadle.load(ADD)(x, 2 * x, out=out), out)
+        np.testing.assert_array_equal(out, 3)
+        for wrong in (out.T, out.astype(">f4"), np.empty((2, 4), np.float32), out.astype(float)):
+            with self.assertRaisesRegex(treadle.InvalidArgument, "'y'"):
+                treadle.load(ADD)(x, x, out=wrong)
+        with self.assertRaisesRegex(treadle.InvalidArgument, "'z'"):
+            treadle.load(ADD)(x, x, out={"z": out})
 
 
 class Errors(unittest.TestCase):
@@ -126,7 +146,14 @@ class Errors(unittest.TestCase):
                            (lambda: model(x, np.ones((2, 4), np.float32)), "[2, 4]"),
                            (lambda: model(x, x.astype(np.float64)), "double"),
                            (lambda: model(x, x, x), "2 inputs"),
-                           (lambda: model(x, x, x=x), "'x'")):
+                           (lambda: model(x, x, x=x), "'x'"), (lambda: model(x, B=x), "mean 'b'"),
+                           (lambda: model(x, None), "'b': got NoneType.*float"),
+                           (lambda: model(x, np.zeros(3, "M8[s]")), "'b'.*datetime.*float"),
+                           (lambda: model(x, [[1], [2, 3]]), "'b'.*float"),
+                           (lambda: model(x, x[0]), "'b'.*rank 2"),
+                           (lambda: model.run(["Y"], {"x": x, "b": x}), "mean 'y'"),
+                           (lambda: model.run("y", {"x": x, "b": x}), "list of names"),
+                           (lambda: model.run(None, [x, x]), "dict")):
             with self.assertRaisesRegex(treadle.InvalidArgument, ".*" + text.replace("[", r"\[")):
                 call()
 
@@ -150,98 +177,63 @@ class Errors(unittest.TestCase):
         np.testing.assert_array_equal(treadle.load(ADD)(x, x), 2)
 
 
-class Sessions(unittest.TestCase):
-    def setUp(self):
-        self.x = np.arange(6, dtype=np.float32).reshape(2, 3)
-
-    def test_onnxruntime_agrees(self):
-        try:
-            import onnxruntime
-        except ImportError:
-            self.skipTest("onnxruntime is not installed")
-        data = ADD.SerializeToString()
-        ours, theirs = treadle.InferenceSession(data), onnxruntime.InferenceSession(data)
-        for a, b in zip(ours.get_inputs() + ours.get_outputs(),
-                        theirs.get_inputs() + theirs.get_outputs()):
-            self.assertEqual((a.name, a.type, a.shape), (b.name, b.type, b.shape))
-        feed = {"x": self.x, "b": self.x}
-        for names in (None, ["y"]):
-            np.testing.assert_array_equal(ours.run(names, feed)[0], theirs.run(names, feed)[0])
-
-    def test_threads(self):
-        session = treadle.InferenceSession(ADD.SerializeToString())
-        wrong = []
-
-        def work(k):
-            for i in range(100):
-                x = np.full((k, 3), i, np.float32)
-                if not (session.run(None, {"x": x, "b": x})[0] == 2 * i).all():
-                    wrong.append(k)
-
-        threads = [threading.Thread(target=work, args=(k,)) for k in range(1, 9)]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join()
-        self.assertEqual(wrong, [])
-
-    def test_pickle(self):
-        session = treadle.InferenceSession(ADD.SerializeToString())
-        again = pickle.loads(pickle.dumps(session))
-        np.testing.assert_array_equal(again.run(["y"], {"x": self.x, "b": self.x})[0], 2 * self.x)
-
-    def test_binding(self):
-        session = treadle.InferenceSession(ADD.SerializeToString())
-        binding = session.io_binding()
-        out = np.empty((2, 3), np.float32)
-        value = treadle.OrtValue.ortvalue_from_numpy(self.x)
-        binding.bind_cpu_input("x", self.x)
-        binding.bind_ortvalue_input("b", value)
-        binding.bind_output("y", "cpu", 0, np.float32, out.shape, out.ctypes.data)
-        session.run_with_iobinding(binding)
-        np.testing.assert_array_equal(out, 2 * self.x)
-        value.update_inplace(np.zeros((2, 3), np.float32))
-        session.run_with_iobinding(binding)
-        np.testing.assert_array_equal(binding.copy_outputs_to_cpu()[0], self.x)
-        binding.bind_output("y")
-        session.run_with_iobinding(binding)
-        self.assertEqual(binding.get_outputs()[0].data_type(), "tensor(float)")
-
-    def test_async(self):
-        done = threading.Event()
-        got = []
-
-        def finished(results, data, error):
-            got.extend([results, data, error])
-            done.set()
-
-        treadle.InferenceSession(ADD.SerializeToString()).run_async(
-            None, {"x": self.x, "b": self.x}, finished, "mine")
-        self.assertTrue(done.wait(60))
-        self.assertEqual(got[1:], ["mine", ""])
-        np.testing.assert_array_equal(got[0][0], 2 * self.x)
-
-    def test_files(self):
-        with tempfile.TemporaryDirectory() as folder:
-            options = treadle.SessionOptions()
-            options.optimized_model_filepath = folder + "/optimized.onnx"
-            options.enable_profiling = True
-            options.profile_file_prefix = folder + "/profile"
-            path = pathlib.Path(folder) / "add.onnx"
-            onnx.save(ADD, path)
-            session = treadle.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-            session.run(None, {"x": self.x, "b": self.x})
-            self.assertIn("Add", pathlib.Path(session.end_profiling()).read_text())
-            onnx.checker.check_model(onnx.load(options.optimized_model_filepath))
+class Models(unittest.TestCase):
+    def test_ports(self):
+        model = treadle.load(model_of("p (float[N, ?, 3] x, float z) => (float[N, ?, 3] y) "
+                                      "{ y = Add(x, z) }"), dims={"N": 2})
+        self.assertEqual([p.shape for p in model.inputs + model.outputs],
+                         [[2, None, 3], [], [2, None, 3]])
+        self.assertIsNone(treadle.load(identity(TensorProto.FLOAT, None)).inputs[0].shape)
 
     def test_results_outlive(self):
+        x = np.arange(6, dtype=np.float32).reshape(2, 3)
         model = treadle.load(ADD)
-        first = model(self.x, self.x)
-        second = model(first, self.x)
+        first = model(x, x)
+        second = model(first, x)
         del model
         gc.collect()
-        np.testing.assert_array_equal(first, 2 * self.x)
-        np.testing.assert_array_equal(second, 3 * self.x)
+        np.testing.assert_array_equal(first, 2 * x)
+        np.testing.assert_array_equal(second, 3 * x)
+
+    def test_pickle(self):
+        x = np.ones((2, 3), np.float32)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "add.onnx"
+            onnx.save(ADD, path)
+            before = os.getcwd()
+            try:
+                os.chdir(folder)
+                pickled = pickle.dumps(treadle.load("add.onnx", threads=1))
+            finally:
+                os.chdir(before)
+            np.testing.assert_array_equal(pickle.loads(pickled)(x, x), 2)
+
+
+class Types(unittest.TestCase):
+    def test_stub_is_what_the_module_has(self):
+        from nanobind import stubgen
+
+        made = stubgen.StubGen(treadle._native)
+        made.put(treadle._native)
+        kept = pathlib.Path(treadle._ort.__file__).parent / "_native.pyi"
+        self.assertEqual(made.get().strip(), kept.read_text().strip(),
+                         "python -m nanobind.stubgen -m treadle._native -o "
+                         "bindings/python/treadle/_native.pyi  makes it anew")
+
+    def test_documented_and_annotated(self):
+        import treadle.backend
+
+        public = [getattr(treadle, name) for name in treadle.__all__]
+        for thing in public + [treadle, treadle.backend, treadle.backend.TreadleBackend]:
+            self.assertTrue(inspect.getdoc(thing), thing)
+            members = vars(thing).values() if inspect.isclass(thing) else [thing]
+            for member in members:
+                function = inspect.unwrap(getattr(member, "__func__", member))
+                if not (inspect.isfunction(function) and function.__module__.startswith("treadle")):
+                    continue
+                self.assertIn("return", function.__annotations__, function)
+                if not function.__name__.startswith("_"):
+                    self.assertTrue(inspect.getdoc(function), function)
 
 
 if __name__ == "__main__":

@@ -17,19 +17,19 @@ from ._errors import (Busy, Cancelled, DeviceError, Error, FileError, InternalEr
                       InvalidArgument, InvalidData, InvalidModel, LimitExceeded, OutOfMemory,
                       Timeout, Unsupported)
 from ._model import Model, Port, load
-from ._ort import (ExecutionMode, GraphOptimizationLevel, InferenceSession, IOBinding,
-                   ModelMetadata, OrtValue, RunOptions, SessionOptions, get_all_providers,
+from ._options import (ExecutionMode, ExecutionOrder, GraphOptimizationLevel, ModelMetadata,
+                       RunOptions, SessionOptions)
+from ._ort import (InferenceSession, IOBinding, NodeArg, OrtValue, get_all_providers,
                    get_available_providers, get_device, get_version_string,
                    set_default_logger_severity)
 
-NodeArg = Port
 __version__ = _native.version()
 
 __all__ = [
-    "Busy", "Cancelled", "DeviceError", "Error", "ExecutionMode", "FileError",
+    "Busy", "Cancelled", "DeviceError", "Error", "ExecutionMode", "ExecutionOrder", "FileError",
     "GraphOptimizationLevel", "IOBinding", "InferenceSession", "InternalError", "InvalidArgument",
-    "InvalidData", "InvalidModel", "LimitExceeded", "Model", "ModelMetadata", "NodeArg", "OrtValue",
-    "OutOfMemory", "Port", "RunOptions", "SessionOptions", "Timeout", "Unsupported",
+    "InvalidData", "InvalidModel", "LimitExceeded", "Model", "ModelMetadata", "NodeArg",
+    "OrtValue", "OutOfMemory", "Port", "RunOptions", "SessionOptions", "Timeout", "Unsupported",
     "get_all_providers", "get_available_providers", "get_device", "get_version_string", "load",
     "set_default_logger_severity",
 ]

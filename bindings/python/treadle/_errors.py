@@ -57,6 +57,6 @@ _BY_STATUS = (Error, InvalidArgument, InvalidModel, Unsupported, InvalidData, Fi
               LimitExceeded, OutOfMemory, Busy, Cancelled, Timeout, DeviceError, InternalError)
 
 
-def of_status(status):
+def of_status(status: int) -> type[Error]:
     """The class of a treadle_status."""
     return _BY_STATUS[status] if 0 < status < len(_BY_STATUS) else Error

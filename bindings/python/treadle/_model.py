@@ -1,26 +1,42 @@
 """treadle.load: a model that is called like a function."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from . import _native, _values
 from ._errors import InvalidArgument
 
+Source: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | Any"
+Shape: TypeAlias = "list[int | str | None]"
+
 
 class Port:
-    """An input or output: `name`, `type` ("tensor(float)") and `shape` (numbers, names of symbolic
-    dimensions; None where the rank is not known)."""
+    """An input or output of a model.
 
-    def __init__(self, name, type, dtype, dims):
+    name; type, as onnxruntime spells it: "tensor(float)"; shape: numbers, names of symbolic
+    dimensions, None for one that has no name; None where the rank is not known."""
+
+    def __init__(self, name: str, type: str, code: int, shape: Shape | None) -> None:
         self.name = name
         self.type = type
-        self.shape = None if dims is None else [None if d == "?" else d for d in dims]
-        self.dtype = dtype
+        self.shape = shape
+        self._code = code
 
-    def __repr__(self):
-        return f"{self.name}: {self.type} {self.shape}"
+    @property
+    def dtype(self) -> np.dtype[Any] | None:
+        """numpy's dtype (ml_dtypes' for bfloat16 and the like); None where it is no tensor."""
+        return _values.numpy_dtype(self._code) if self._code else None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self.name!r}, type={self.type!r}, shape={self.shape})"
 
 
-def _source(source):
+def _source(source: Source) -> str | bytes:
     """What _native.Model takes: a path, or the bytes of a model."""
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
@@ -32,104 +48,156 @@ def _source(source):
 
 
 class Model:
-    """A loaded, optimized network. Usable from any number of threads: each call that runs takes a
-    session of its own from a pool. Pickled as its source and options."""
+    """A loaded, optimized network, that is called with its inputs.
 
-    def __init__(self, source, *, threads=0, device="cpu", **settings):
+    Usable from any number of threads: each call that runs takes a session of its own from a pool.
+    Pickled as its source (a path, or bytes) and options. `inputs` and `outputs` are its Ports,
+    `metadata` what the file says of itself."""
+
+    def __init__(self, source: Source, *, threads: int = 0, device: str = "cpu",
+                 **settings: Any) -> None:
         self._source = _source(source)
         self._settings = {"device": device, **{k: _text(v) for k, v in settings.items()}}
         self._threads = int(threads)
         self._open()
 
-    def _open(self):
+    def _open(self) -> None:
         self._model = _native.Model(self._source, self._settings)
-        self.inputs = [Port(*p) for p in self._model.inputs]
-        self.outputs = [Port(*p) for p in self._model.outputs]
-        self.metadata = self._model.metadata
+        given, made = self._model.inputs, self._model.outputs
+        # The library names the dimensions that the file does not.
+        nameless = {"?"} | {f"{name}_dim{i}" for name, _, _, dims in given
+                            for i in range(len(dims or ()))}
+
+        def port(name: str, type: str, code: int, dims: list[int | str] | None) -> Port:
+            shape = None if dims is None else [None if d in nameless else d for d in dims]
+            return Port(name, type, code, shape)
+
+        self.inputs: list[Port] = [port(*p) for p in given]
+        self.outputs: list[Port] = [port(*p) for p in made]
+        self.metadata: dict[str, str] = self._model.metadata
         self._types = {p.name: p.type for p in self.inputs}
-        self._pool = []  # a list's append and pop are atomic
+        self._pool: list[_native.Session] = []  # a list's append and pop are atomic
 
-    def __getstate__(self):
-        return {"_source": self._source, "_settings": self._settings, "_threads": self._threads}
+    def __getstate__(self) -> dict[str, Any]:
+        source = self._source
+        source = os.path.abspath(source) if isinstance(source, str) else source
+        return {"_source": source, "_settings": self._settings, "_threads": self._threads}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._open()
 
-    def new_session(self):
+    def new_session(self) -> _native.Session:
+        """A session beside those of the pool, as `run_values` takes one."""
         return _native.Session(self._model, {"threads": str(self._threads)})
 
-    def run_values(self, names, values, outputs, places=(), timeout=0.0, session=None):
-        """The values of the named outputs (all of them by default)."""
-        outputs = list(outputs) if outputs else [p.name for p in self.outputs]
+    def run_values(self, names: list[str], values: list[_native.Value],
+                   outputs: Iterable[str] | None, places: Sequence[_native.Value | None] = (),
+                   timeout: float = 0.0, session: _native.Session | None = None,
+                   cancel: _native.Cancel | None = None) -> list[_native.Value]:
+        """The values of the named outputs (all of them by default); those with a place are
+        written there."""
+        wanted = self._wanted(outputs)
         if session is not None:
-            return session.run(names, values, outputs, list(places), timeout)
+            return session.run(names, values, wanted, list(places), timeout, cancel)
         try:
             session = self._pool.pop()
         except IndexError:
             session = self.new_session()
         try:
-            return session.run(names, values, outputs, list(places), timeout)
+            return session.run(names, values, wanted, list(places), timeout, cancel)
         finally:
             self._pool.append(session)
 
-    def to_values(self, feed):
-        return list(feed), [_values.to_value(v, self._types.get(n, "")) for n, v in feed.items()]
+    def _wanted(self, outputs: Iterable[str] | None) -> list[str]:
+        if isinstance(outputs, str):
+            raise InvalidArgument(f"outputs are a list of names, not the text '{outputs}'")
+        return list(outputs or ()) or [p.name for p in self.outputs]
 
-    def run(self, outputs, feed, *, out=None, timeout=0.0):
-        """A list of arrays, one for each of the named `outputs` (None: all). `out`: arrays by
-        output name that are filled instead of new ones."""
+    def to_values(self, feed: Mapping[str, Any]) -> tuple[list[str], list[_native.Value]]:
+        """The names of a feed, and the library's values of its arrays."""
+        if not isinstance(feed, Mapping):
+            raise InvalidArgument(f"inputs are a dict of arrays by name, not {type(feed)}")
+        return list(feed), [self.to_value(n, x) for n, x in feed.items()]
+
+    def to_value(self, name: str, x: Any) -> _native.Value:
+        """The library's value of what is given for the input `name`."""
+        declared = self._types.get(name, "")
+        try:
+            return _values.to_value(x, declared)
+        except (TypeError, ValueError) as error:
+            expected = f", expected {declared}" if declared else ""
+            raise InvalidArgument(f"input '{name}': {error}{expected}") from error
+
+    def run(self, outputs: Iterable[str] | None, feed: Mapping[str, Any], *,
+            out: Mapping[str, np.ndarray[Any, Any]] | None = None,
+            timeout: float = 0.0) -> list[Any]:
+        """A list of arrays, one for each of the named `outputs` (None: all).
+
+        out: arrays by output name that are filled instead of new ones. timeout: in seconds, 0 for
+        none; a run that takes longer raises Timeout. Ctrl-C ends a run on the main thread."""
         names, values = self.to_values(feed)
-        outputs = list(outputs) if outputs else [p.name for p in self.outputs]
-        places = [None] * len(outputs)
-        for name, array in (out or {}).items():
-            if name not in outputs:
-                raise InvalidArgument(f"out names '{name}', which is no wanted output")
-            places[outputs.index(name)] = _values.place(array)
-        results = self.run_values(names, values, outputs, places, timeout)
-        return [out[n] if p is not None else _values.to_numpy(r)
-                for n, p, r in zip(outputs, places, results)]
+        wanted = self._wanted(outputs)
+        places: list[_native.Value | None] = [None] * len(wanted)
+        given = out or {}
+        for name, array in given.items():
+            if name not in wanted:
+                raise InvalidArgument(f"out names '{name}', expected one of {wanted}")
+            places[wanted.index(name)] = _values.place(name, array)
+        results = self.run_values(names, values, wanted, places, timeout)
+        return [given[n] if p is not None else _values.to_numpy(r)
+                for n, p, r in zip(wanted, places, results)]
 
-    def __call__(self, *args, out=None, timeout=0.0, **kwargs):
-        """The outputs for inputs by position or name: one array, or a tuple of them."""
+    def __call__(self, *args: Any, out: Any = None, timeout: float = 0.0, **kwargs: Any) -> Any:
+        """The outputs for inputs by position or name: one array, or a tuple of them.
+
+        out: an array that the only output fills, or a dict of arrays by output name."""
         if len(args) > len(self.inputs):
             raise InvalidArgument(f"the model takes {len(self.inputs)} inputs, got {len(args)}")
         feed = {p.name: a for p, a in zip(self.inputs, args)}
         twice = feed.keys() & kwargs.keys()
         if twice:
             raise InvalidArgument(f"input '{min(twice)}' is given by position and by name")
+        if out is not None and not isinstance(out, Mapping):
+            if len(self.outputs) != 1:
+                raise InvalidArgument("out is a dict of arrays by name: there are "
+                                      f"{len(self.outputs)} outputs")
+            out = {self.outputs[0].name: out}
         results = self.run(None, {**feed, **kwargs}, out=out, timeout=timeout)
         return results[0] if len(results) == 1 else tuple(results)
 
-    def save(self, path, opset=0):
-        """Writes the optimized model as standard ONNX."""
+    def save(self, path: str | os.PathLike[str], opset: int = 0) -> None:
+        """Writes the optimized model as standard ONNX, of the lowest legal opset by default."""
         self._model.save(os.fspath(path), opset)
 
-    def __enter__(self):
+    def __enter__(self) -> Model:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._pool.clear()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<treadle.Model {self.inputs} -> {self.outputs}>"
 
 
-def _text(value):
+def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
+    if isinstance(value, Mapping):
+        return ",".join(f"{k}={v}" for k, v in value.items())
     if isinstance(value, (list, tuple, set)):
         return ",".join(value)
     return str(value)
 
 
-def load(source, *, threads=0, device="cpu", **settings):
+def load(source: Source, *, threads: int = 0, device: str = "cpu", **settings: Any) -> Model:
     """Loads and optimizes an ONNX model: a path, bytes or an onnx.ModelProto.
 
     threads: 0 = the processors that this process may use. settings: the options of
-    treadle_options_set (optimize, skip_pass, overridable, fallback, mmap, max_bytes, max_nodes).
+    treadle_options_set (optimize, dims, skip_pass, overridable, fallback, mmap, max_bytes,
+    max_nodes), as texts, numbers, lists or dicts.
 
-    >>> model = treadle.load("model.onnx")
+    >>> model = treadle.load("model.onnx", dims={"batch": 1})
     >>> logits = model(pixels)
     """
     return Model(source, threads=threads, device=device, **settings)

@@ -1,293 +1,285 @@
 """The face of onnxruntime over treadle.Model, so that scripts run with `import treadle as ort`."""
 
+from __future__ import annotations
+
 import concurrent.futures
+import contextlib
 import ctypes
-import enum
 import json
 import os
+import threading
 import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from . import _native, _values
-from ._errors import Cancelled, InvalidArgument, Unsupported
-from ._model import Model
+from ._errors import DeviceError, InvalidArgument, Unsupported
+from ._model import Model, Port, Source
+from ._options import GraphOptimizationLevel, ModelMetadata, RunOptions, SessionOptions
+
+Array = np.ndarray[Any, Any]
 
 
-class GraphOptimizationLevel(enum.IntEnum):
-    ORT_DISABLE_ALL = 0
-    ORT_ENABLE_BASIC = 1
-    ORT_ENABLE_EXTENDED = 2
-    ORT_ENABLE_LAYOUT = 3
-    ORT_ENABLE_ALL = 99
+class NodeArg(Port):
+    """An input or output of a session: name, type ("tensor(float)"), shape ([] where the rank is
+    not known, as onnxruntime has it)."""
+
+    def __init__(self, port: Port) -> None:
+        super().__init__(port.name, port.type, port._code, port.shape or [])
 
 
-class ExecutionMode(enum.IntEnum):
-    ORT_SEQUENTIAL = 0
-    ORT_PARALLEL = 1
+def _check_device(name: str) -> None:
+    if name.lower() != "cpu":
+        raise DeviceError(f"there is no device '{name}', expected 'cpu'")
 
 
-class SessionOptions:
-    """What is read: intra_op_num_threads, graph_optimization_level (all levels but DISABLE_ALL mean
-    the whole pipeline), enable_profiling, profile_file_prefix, optimized_model_filepath. The other
-    fields are accepted, and change nothing."""
-
-    def __init__(self):
-        self.intra_op_num_threads = 0
-        self.inter_op_num_threads = 0
-        self.graph_optimization_level = GraphOptimizationLevel.ORT_ENABLE_ALL
-        self.execution_mode = ExecutionMode.ORT_SEQUENTIAL
-        self.enable_profiling = False
-        self.profile_file_prefix = "treadle_profile"
-        self.optimized_model_filepath = ""
-        self.enable_mem_pattern = True
-        self.enable_mem_reuse = True
-        self.enable_cpu_mem_arena = True
-        self.use_deterministic_compute = False
-        self.log_severity_level = 2
-        self.log_verbosity_level = 0
-        self.logid = ""
-        self._entries = {}
-
-    def add_session_config_entry(self, key, value):
-        self._entries[key] = value
-
-    def get_session_config_entry(self, key):
-        return self._entries[key]
-
-    def add_free_dimension_override_by_name(self, name, value):
-        raise Unsupported("free dimensions cannot be fixed: shapes are planned at the first run")
-
-    def register_custom_ops_library(self, path):
-        raise Unsupported(f"'{path}' is a library of onnxruntime's operators")
-
-
-class RunOptions:
-    def __init__(self):
-        self.log_severity_level = 2
-        self.log_verbosity_level = 0
-        self.logid = ""
-        self.terminate = False
-        self.only_execute_path_to_fetches = True
-        self.timeout_seconds = 0.0
-        self._entries = {}
-
-    def add_run_config_entry(self, key, value):
-        self._entries[key] = value
-
-    def get_run_config_entry(self, key):
-        return self._entries[key]
-
-
-class ModelMetadata:
-    def __init__(self, metadata):
-        known = ("producer_name", "producer_version", "domain", "model_version")
-        self.producer_name = metadata.get("producer_name", "")
-        self.domain = metadata.get("domain", "")
-        self.version = int(metadata.get("model_version", 0))
-        # The library does not keep these apart.
-        self.description = self.graph_name = self.graph_description = ""
-        self.custom_metadata_map = {k: v for k, v in metadata.items() if k not in known}
-
-
-def _dtype_of(element_type):
+def _dtype_of(element_type: Any) -> np.dtype[Any]:
     """numpy's dtype of what onnxruntime takes for one: ONNX's number, or anything numpy knows."""
     is_number = isinstance(element_type, int)
     return _values.numpy_dtype(element_type) if is_number else np.dtype(element_type)
 
 
-def _value_at(element_type, shape, address):
+def _value_at(element_type: Any, shape: Sequence[int], address: int) -> _native.Value:
     dtype = _dtype_of(element_type)
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     memory = (ctypes.c_uint8 * size).from_address(address)
-    return _values.tensor(np.frombuffer(memory, dtype).reshape(shape))
+    return _values.tensor(np.frombuffer(memoryview(memory), dtype).reshape(shape))
 
 
 class OrtValue:
     """A value that is passed between sessions without conversion."""
 
-    def __init__(self, value):
+    def __init__(self, value: _native.Value) -> None:
         self._value = value
 
     @staticmethod
-    def ortvalue_from_numpy(array, device_type="cpu", device_id=0):
-        # A copy: the value does not follow later writes to the array.
-        return OrtValue(_values.to_value(np.array(array, order="C")))
+    def ortvalue_from_numpy(numpy_obj: Array, device_type: str = "cpu",
+                            device_id: int = 0) -> OrtValue:
+        """A value over the array's bytes (a copy of them where the array is not contiguous, or
+        read-only)."""
+        _check_device(device_type)
+        array = np.asarray(numpy_obj)
+        return OrtValue(_values.tensor(array if array.flags.writeable else array.copy()))
 
     @staticmethod
-    def ortvalue_from_numpy_with_onnx_type(array, onnx_element_type):
-        array = np.array(array, order="C")
+    def ortvalue_from_numpy_with_onnx_type(data: Array, onnx_element_type: int) -> OrtValue:
+        """A value over bytes that numpy has no name for, such as bfloat16 in an array of uint16."""
+        array = np.array(data, order="C")
         return OrtValue(_values.tensor(array.view(_values.numpy_dtype(onnx_element_type))))
 
     @staticmethod
-    def ortvalue_from_shape_and_type(shape, element_type, device_type="cpu", device_id=0):
+    def ortvalue_from_shape_and_type(shape: Sequence[int], element_type: Any,
+                                     device_type: str = "cpu", device_id: int = 0) -> OrtValue:
+        """A tensor of zeros; element_type is numpy's, or ONNX's number."""
+        _check_device(device_type)
         return OrtValue(_values.tensor(np.zeros(shape, _dtype_of(element_type))))
 
     @staticmethod
-    def from_dlpack(data, is_bool_tensor=False):
-        array = np.from_dlpack(data)
-        return OrtValue(_values.tensor(array.view(np.bool_) if is_bool_tensor else array))
+    def from_dlpack(data: Any) -> OrtValue:
+        """A value that shares the bytes of a DLPack tensor."""
+        return OrtValue(_values.from_dlpack(data))
 
-    def numpy(self):
+    def numpy(self) -> Any:
+        """An array that shares the bytes; of sequences a list, of maps a dict."""
         return _values.to_numpy(self._value)
 
-    def shape(self):
+    def shape(self) -> list[int]:
+        """The dimensions."""
         return list(self._value.dims)
 
-    def element_type(self):
+    def element_type(self) -> int:
+        """ONNX's number of the element type."""
         return self._value.dtype
 
-    def data_type(self):
-        kinds = {_values.SEQUENCE: "seq", _values.MAP: "map", _values.OPTIONAL: "optional"}
-        if self._value.kind in kinds:
-            return kinds[self._value.kind]
-        return f"tensor({_type_name(self._value.dtype)})"
+    def data_type(self) -> str:
+        """As onnxruntime spells it: "tensor(float)"."""
+        return _values.type_text(self._value)
 
-    def device_name(self):
+    def device_name(self) -> str:
+        """ "cpu"."""
         return "cpu"
 
-    def data_ptr(self):
-        return self._value.bytes().ctypes.data
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return int(self._value.data().ctypes.data)
 
-    def is_tensor(self):
+    def is_tensor(self) -> bool:
+        """Whether it is a tensor."""
         return self._value.kind == _values.TENSOR
 
-    def is_tensor_sequence(self):
+    def is_tensor_sequence(self) -> bool:
+        """Whether it is a sequence."""
         return self._value.kind == _values.SEQUENCE
 
-    def is_sparse_tensor(self):
+    def is_sparse_tensor(self) -> bool:
+        """False: sparse tensors are made dense when a model is loaded."""
         return False
 
-    def has_value(self):
+    def has_value(self) -> bool:
+        """False for an optional that is empty."""
         return self._value.kind != _values.OPTIONAL or bool(self._value.elements())
 
-    def tensor_size_in_bytes(self):
-        return self._value.bytes().nbytes
+    def tensor_size_in_bytes(self) -> int:
+        """The size of the elements."""
+        return int(self._value.data().nbytes)
 
-    def update_inplace(self, array):
+    def update_inplace(self, data: Array) -> None:
+        """Writes the array's elements into the value; dtype and shape must be the same."""
+        array = np.asarray(data)
         target = self.numpy()
-        array = np.asarray(array)
         if target.shape != array.shape or target.dtype != array.dtype:
             raise InvalidArgument(f"the value is {target.dtype} {list(target.shape)}, "
                                   f"got {array.dtype} {list(array.shape)}")
+        if not _values.shared(self._value):
+            raise Unsupported(f"a value of {self.data_type()} cannot be updated in place")
         target[...] = array
 
-    def __dlpack__(self, **options):
-        return self.numpy().__dlpack__(**options)
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._value.dlpack().__dlpack__(**options)
 
-    def __dlpack_device__(self):
-        return self.numpy().__dlpack_device__()
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0  # kDLCPU
 
-    def __array__(self, dtype=None, copy=None):
-        array = self.numpy()
-        return np.array(array, dtype=dtype, copy=copy) if dtype or copy else array
-
-
-def _type_name(code):
-    names = {v: k for k, v in _values._ONNX.items()}
-    return names.get(code) or _values._NAMES[code].replace("float32", "float")
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
 
 
 class IOBinding:
     """Inputs and outputs that a session runs with again and again."""
 
-    def __init__(self, session):
+    def __init__(self, session: InferenceSession) -> None:
         self._session = session
-        self._inputs = {}
-        self._outputs = {}
+        self._inputs: dict[str, _native.Value] = {}
+        self._outputs: dict[str, _native.Value | None] = {}
+        self._results: list[_native.Value] = []
 
-    def bind_cpu_input(self, name, array):
-        self._inputs[name] = _values.to_value(array, self._session._model._types.get(name, ""))
+    def bind_cpu_input(self, name: str, arr_on_cpu: Array) -> None:
+        """Binds an array, whose bytes are read at each run."""
+        self._inputs[name] = self._session._model.to_value(name, arr_on_cpu)
 
-    def bind_input(self, name, device_type, device_id, element_type, shape, buffer_ptr):
+    def bind_input(self, name: str, device_type: str, device_id: int, element_type: Any,
+                   shape: Sequence[int], buffer_ptr: int) -> None:
+        """Binds memory that must stay valid."""
+        _check_device(device_type)
         self._inputs[name] = _value_at(element_type, shape, buffer_ptr)
 
-    def bind_output(self, name, device_type="cpu", device_id=0, element_type=None, shape=None,
-                    buffer_ptr=None):
+    def bind_output(self, name: str, device_type: str = "cpu", device_id: int = 0,
+                    element_type: Any = None, shape: Sequence[int] | None = None,
+                    buffer_ptr: int | None = None) -> None:
+        """Asks for an output: written to `buffer_ptr`, or new at each run."""
+        _check_device(device_type)
         self._outputs[name] = (None if buffer_ptr is None
-                               else _value_at(element_type, shape, buffer_ptr))
+                               else _value_at(element_type, shape or [], buffer_ptr))
 
-    def bind_ortvalue_input(self, name, value):
-        self._inputs[name] = value._value
+    def bind_ortvalue_input(self, name: str, ortvalue: OrtValue) -> None:
+        """Binds a value, which is read at each run."""
+        self._inputs[name] = ortvalue._value
 
-    def bind_ortvalue_output(self, name, value):
-        self._outputs[name] = value._value
+    def bind_ortvalue_output(self, name: str, ortvalue: OrtValue) -> None:
+        """Binds a tensor, which each run fills."""
+        self._outputs[name] = ortvalue._value
 
-    def clear_binding_inputs(self):
+    def clear_binding_inputs(self) -> None:
+        """Forgets the inputs."""
         self._inputs.clear()
 
-    def clear_binding_outputs(self):
+    def clear_binding_outputs(self) -> None:
+        """Forgets the outputs."""
         self._outputs.clear()
+        self._results.clear()
 
-    def synchronize_inputs(self):
-        pass
+    def synchronize_inputs(self) -> None:
+        """Nothing: the CPU has no streams."""
 
-    def synchronize_outputs(self):
-        pass
+    def synchronize_outputs(self) -> None:
+        """Nothing: the CPU has no streams."""
 
-    def _run(self, run_options):
+    def _run(self, run_options: RunOptions | None) -> None:
+        if not self._outputs:
+            raise InvalidArgument("no output is bound")
         places = list(self._outputs.values())
         results = self._session._run(list(self._outputs), list(self._inputs),
                                      list(self._inputs.values()), run_options, places)
         self._results = [r if p is None else p for p, r in zip(places, results)]
 
-    def get_outputs(self):
+    def get_outputs(self) -> list[OrtValue]:
+        """The outputs of the last run, in the order in which they were bound."""
         return [OrtValue(v) for v in self._results]
 
-    def copy_outputs_to_cpu(self):
-        return [np.array(_values.to_numpy(v)) for v in self._results]
+    def copy_outputs_to_cpu(self) -> list[Any]:
+        """Copies of the last run's outputs, as arrays."""
+        return [np.array(a) if isinstance(a, np.ndarray) else a
+                for a in map(_values.to_numpy, self._results)]
 
 
 _RUNNERS = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="treadle")
 
 
 class InferenceSession:
-    """onnxruntime's InferenceSession over treadle: same names, same results. Runs may come from
-    several threads at once."""
+    """onnxruntime's InferenceSession over treadle: the same names, the same results.
 
-    def __init__(self, path_or_bytes, sess_options=None, providers=None, provider_options=None,
-                 **kwargs):
+    Runs may come from several threads at once. It is pickled as its model (a path, or bytes) and
+    options. Providers other than the CPU's are ignored with a warning."""
+
+    def __init__(self, path_or_bytes: Source, sess_options: SessionOptions | None = None,
+                 providers: Sequence[Any] | None = None,
+                 provider_options: Sequence[Mapping[str, Any]] | None = None,
+                 **kwargs: Any) -> None:
         options = sess_options or SessionOptions()
+        self.set_providers(providers, provider_options)
         self._options = options
         optimize = options.graph_optimization_level != GraphOptimizationLevel.ORT_DISABLE_ALL
         self._model = Model(path_or_bytes, threads=max(0, options.intra_op_num_threads),
-                            optimize=optimize)
-        self._profiled = None
-        self._profile_start = time.monotonic_ns()
+                            optimize=optimize, dims=options._dims,
+                            denoted_dims=options._denoted_dims)
+        self._profiled: _native.Session | None = None
+        self._profiling = threading.Lock()  # all runs are measured by one session
+        self._profile_start = time.time_ns()
         if options.optimized_model_filepath:
             self._model.save(options.optimized_model_filepath)
         if options.enable_profiling:
             self._profiled = self._model.new_session()
             self._profiled.profile(True)
 
-    def __getstate__(self):
-        return {"model": self._model, "options": self._options}
+    def __reduce__(self) -> tuple[Any, ...]:
+        return InferenceSession, (self._model.__getstate__()["_source"], self._options)
 
-    def __setstate__(self, state):
-        self._model = state["model"]
-        self._options = state["options"]
-        self._profiled = None
-        self._profile_start = time.monotonic_ns()
-
-    def run(self, output_names, input_feed, run_options=None):
+    def run(self, output_names: Iterable[str] | None, input_feed: Mapping[str, Any],
+            run_options: RunOptions | None = None) -> list[Any]:
+        """The named outputs (None or []: all) for arrays by input name: arrays, or lists of them
+        (sequences), dicts (maps), None (an empty optional)."""
         names, values = self._model.to_values(input_feed)
         return [_values.to_numpy(v) for v in self._run(output_names, names, values, run_options)]
 
-    def _run(self, output_names, names, values, run_options, places=()):
-        if run_options is not None and run_options.terminate:
-            raise Cancelled("the run was cancelled: RunOptions.terminate is set")
-        timeout = run_options.timeout_seconds if run_options is not None else 0.0
-        return self._model.run_values(names, values, output_names, places, timeout,
-                                      self._profiled)
+    def _run(self, output_names: Iterable[str] | None, names: list[str],
+             values: list[_native.Value], run_options: RunOptions | None,
+             places: Sequence[_native.Value | None] = ()) -> list[_native.Value]:
+        options = run_options or RunOptions()
+        with self._profiling if self._profiled else contextlib.nullcontext():
+            try:
+                return self._model.run_values(names, values, output_names, places,
+                                              options.timeout_seconds, self._profiled,
+                                              options._cancel)
+            except KeyboardInterrupt:
+                options.terminate = False  # which was the way to end the run
+                raise
 
-    def run_with_ort_values(self, output_names, input_dict_ort_values, run_options=None):
+    def run_with_ort_values(self, output_names: Iterable[str] | None,
+                            input_dict_ort_values: Mapping[str, OrtValue],
+                            run_options: RunOptions | None = None) -> list[OrtValue]:
+        """As `run`, with OrtValues in and out."""
         names = list(input_dict_ort_values)
         values = [v._value for v in input_dict_ort_values.values()]
         return [OrtValue(v) for v in self._run(output_names, names, values, run_options)]
 
-    def run_async(self, output_names, input_feed, callback, user_data, run_options=None):
+    def run_async(self, output_names: Iterable[str] | None, input_feed: Mapping[str, Any],
+                  callback: Callable[[list[Any], Any, str], Any], user_data: Any,
+                  run_options: RunOptions | None = None) -> None:
         """Calls callback(results, user_data, error text) from another thread."""
-        def work():
+        def work() -> None:
             try:
                 results = self.run(output_names, input_feed, run_options)
             except Exception as error:
@@ -297,72 +289,108 @@ class InferenceSession:
 
         _RUNNERS.submit(work)
 
-    def run_with_iobinding(self, iobinding, run_options=None):
+    def run_with_iobinding(self, iobinding: IOBinding,
+                           run_options: RunOptions | None = None) -> None:
+        """Runs with what is bound; the results are the binding's."""
         iobinding._run(run_options)
 
-    def io_binding(self):
+    def io_binding(self) -> IOBinding:
+        """A new, empty binding."""
         return IOBinding(self)
 
-    def get_inputs(self):
-        return self._model.inputs
+    def get_inputs(self) -> list[NodeArg]:
+        """The model's inputs."""
+        return [NodeArg(p) for p in self._model.inputs]
 
-    def get_outputs(self):
-        return self._model.outputs
+    def get_outputs(self) -> list[NodeArg]:
+        """The model's outputs."""
+        return [NodeArg(p) for p in self._model.outputs]
 
-    def get_overridable_initializers(self):
+    def get_overridable_initializers(self) -> list[NodeArg]:
+        """None: initializers are constants here (treadle.load has `overridable`)."""
         return []
 
-    def get_modelmeta(self):
+    def get_modelmeta(self) -> ModelMetadata:
+        """What the model's file says of itself."""
         return ModelMetadata(self._model.metadata)
 
-    def get_providers(self):
+    def get_providers(self) -> list[str]:
+        """The CPU's, the only one."""
         return get_available_providers()
 
-    def get_provider_options(self):
+    def get_provider_options(self) -> dict[str, dict[str, str]]:
+        """No options."""
         return {name: {} for name in get_available_providers()}
 
-    def get_session_options(self):
+    def get_session_options(self) -> SessionOptions:
+        """What the session was made with."""
         return self._options
 
-    def set_providers(self, providers=None, provider_options=None):
-        pass
+    def set_providers(self, providers: Sequence[Any] | None = None,
+                      provider_options: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Warns of providers that are not there; the session stays on the CPU."""
+        for provider in [providers] if isinstance(providers, str) else providers or ():
+            name = provider if isinstance(provider, str) else provider[0]
+            if name not in get_available_providers():
+                warnings.warn(f"there is no provider '{name}', only {get_available_providers()}",
+                              stacklevel=3)
 
-    def disable_fallback(self):
-        pass
+    def disable_fallback(self) -> None:
+        """Nothing: there is no other provider to fall back to."""
 
-    def enable_fallback(self):
-        pass
+    def enable_fallback(self) -> None:
+        """Nothing: there is no other provider to fall back to."""
 
-    def get_profiling_start_time_ns(self):
+    def get_profiling_start_time_ns(self) -> int:
+        """When the session was made, in nanoseconds since 1970."""
         return self._profile_start
 
-    def end_profiling(self):
-        """Writes what the runs' steps took, and returns the file's name."""
+    def end_profiling(self) -> str:
+        """Writes what the runs' steps took, and returns the file's name ("" when nothing was
+        profiled): a list of events as chrome://tracing reads them, one for each step, whose `dur`
+        is the sum of its calls in microseconds."""
         if self._profiled is None:
             return ""
         path = (f"{self._options.profile_file_prefix}_"
                 f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.getpid()}.json")
         with open(path, "w", encoding="utf-8") as file:
-            json.dump(json.loads(self._profiled.report("profile")), file)
+            json.dump(_events(json.loads(self._profiled.report("profile"))), file, indent=1)
         self._profiled = None
         return path
 
 
-def get_available_providers():
+def _events(profile: dict[str, Any]) -> list[dict[str, Any]]:
+    events = []
+    end = 0.0
+    for step in profile["steps"]:
+        took = step["seconds"] * 1e6
+        args = {"op_name": step["op"], "provider": "CPUExecutionProvider",
+                **{k: step[k] for k in ("kernel", "shapes", "calls")}}
+        events.append({"cat": "Node", "pid": os.getpid(), "tid": 0, "ph": "X", "ts": end,
+                       "dur": took, "name": step["node"] + "_kernel_time", "args": args})
+        end += took
+    return events
+
+
+def get_available_providers() -> list[str]:
+    """["CPUExecutionProvider"]."""
     return ["CPUExecutionProvider"]
 
 
-def get_all_providers():
+def get_all_providers() -> list[str]:
+    """["CPUExecutionProvider"]."""
     return get_available_providers()
 
 
-def get_device():
+def get_device() -> str:
+    """ "CPU"."""
     return "CPU"
 
 
-def set_default_logger_severity(level):
+def set_default_logger_severity(severity: int) -> None:
     """Nothing: the library never prints."""
 
 
-def get_version_string():
+def get_version_string() -> str:
+    """Treadle's version."""
     return _native.version()

@@ -1,9 +1,15 @@
 """Between numpy and the library's values."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from . import _native
 from ._errors import InvalidArgument
+
+Array = np.ndarray[Any, Any]
 
 TENSOR, SEQUENCE, MAP, OPTIONAL = 1, 2, 3, 4
 STRING = 8
@@ -18,10 +24,10 @@ _CODES = {
 }
 _NAMES = {code: name for name, code in _CODES.items()}
 _BITS = {21: 4, 22: 4, 23: 4, 25: 2, 26: 2}  # packed, the first element in the lowest bits
-_NUMPY = {}
+_NUMPY: dict[int, np.dtype[Any]] = {}
 
 
-def numpy_dtype(code):
+def numpy_dtype(code: int) -> np.dtype[Any]:
     """numpy's (or ml_dtypes') dtype of a treadle_dtype."""
     if code == STRING:
         return np.dtype(object)
@@ -36,7 +42,7 @@ def numpy_dtype(code):
     return _NUMPY[code]
 
 
-def dtype_code(dtype):
+def dtype_code(dtype: np.dtype[Any]) -> int:
     """The treadle_dtype of numpy's dtype."""
     if dtype.kind in "OUST":
         return STRING
@@ -46,15 +52,16 @@ def dtype_code(dtype):
     return code
 
 
-def _pack(array, bits):
+def _pack(array: Array, bits: int) -> Array:
     flat = array.reshape(-1).view(np.uint8) & ((1 << bits) - 1)
     each = 8 // bits
     flat = np.concatenate([flat, np.zeros(-len(flat) % each, np.uint8)]).reshape(-1, each)
-    return np.bitwise_or.reduce(flat << (np.arange(each, dtype=np.uint8) * bits), axis=1,
-                                dtype=np.uint8)
+    packed: Array = np.bitwise_or.reduce(flat << (np.arange(each, dtype=np.uint8) * bits), axis=1,
+                                         dtype=np.uint8)
+    return packed
 
 
-def _unpack(data, code, dims):
+def _unpack(data: Array, code: int, dims: list[int]) -> Array:
     bits = _BITS[code]
     each = 8 // bits
     count = int(np.prod(dims, dtype=np.int64))
@@ -66,21 +73,31 @@ def _unpack(data, code, dims):
     return flat.astype(np.uint8).view(numpy_dtype(code)).reshape(dims)
 
 
-def _text(element):
-    return element if isinstance(element, bytes) else str(element).encode()
+def _text(element: Any) -> bytes:
+    return element if isinstance(element, bytes) else str(element).encode(errors="surrogateescape")
 
 
-def tensor(array):
-    """A value over a numpy array: its bytes are not copied when they lie densely in row-major
-    order and in this machine's byte order."""
-    code = dtype_code(array.dtype)
-    if code == STRING:
-        return _native.Value.strings([_text(e) for e in array.reshape(-1).tolist()],
-                                     list(array.shape))
+def _address(array: Array) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def _dense(array: Array) -> Array:
+    """The array itself when its elements lie aligned, row-major and in this machine's byte order,
+    else a copy that has them so."""
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     array = np.asarray(array, order="C")
+    return array.copy() if array.itemsize and _address(array) % array.itemsize else array
+
+
+def tensor(array: Array) -> _native.Value:
+    """A value over a numpy array; its bytes are shared where `_dense` shares them."""
+    code = dtype_code(array.dtype)
     dims = list(array.shape)
+    if code == STRING:
+        return _native.Value.strings([_text(e) for e in array.reshape(-1).tolist()], dims)
+    array = _dense(array)
     if code in _BITS:
         data = _pack(array, _BITS[code])
     elif array.size == 0:
@@ -90,14 +107,13 @@ def tensor(array):
     return _native.Value.tensor(data, code, dims)
 
 
-def to_value(x, like=None):
+def to_value(x: Any, wanted: str = "") -> _native.Value:
     """A value of what a user passes: arrays, anything that numpy or DLPack reads, lists of arrays
-    (sequences), dicts (maps), None (an empty optional). `like`: the declared type's text."""
+    (sequences), dicts (maps), None (an empty optional). `wanted`: the declared type's text."""
     if isinstance(x, _native.Value):
         return x
     if hasattr(x, "_value"):  # OrtValue
-        return x._value
-    wanted = like or ""
+        return to_value(x._value)
     if wanted.startswith("optional("):
         inner = wanted[len("optional("):-1]
         return _native.Value.optional(None if x is None else to_value(x, inner))
@@ -106,32 +122,37 @@ def to_value(x, like=None):
     if isinstance(x, dict):
         return _native.Value.map(tensor(np.asarray(list(x.keys()))),
                                  tensor(np.asarray(list(x.values()))))
+    if hasattr(x, "__dlpack__") and not isinstance(x, (np.ndarray, np.generic)):
+        return from_dlpack(x)
     return tensor(as_array(x, wanted))
 
 
-def as_array(x, wanted=""):
-    """`x` as a numpy array, sharing its bytes where it can; Python numbers take the declared
-    element type."""
-    if isinstance(x, np.ndarray):
-        return x
-    if hasattr(x, "__dlpack__") and not isinstance(x, np.generic):
-        try:
-            return np.from_dlpack(x)
-        except (BufferError, RuntimeError, TypeError, AttributeError):
-            pass
-    array = np.asarray(x)
-    if isinstance(x, (bool, int, float, list, tuple)) and wanted.startswith("tensor("):
-        target = onnx_dtype(wanted)
-        if target is not None and target != STRING:
-            array = array.astype(numpy_dtype(target), casting="unsafe")
+def from_dlpack(x: Any) -> _native.Value:
+    """A value that shares a DLPack tensor's bytes (copies them where they are strided)."""
+    try:
+        return tensor(np.from_dlpack(x))
+    except (BufferError, RuntimeError):  # numpy knows neither bfloat16 nor read-only tensors
+        return _native.Value.from_dlpack(x)
+
+
+def as_array(x: Any, wanted: str = "") -> Array:
+    """`x` as a numpy array; Python numbers take the declared element type."""
+    array: Array = np.asarray(x)
+    code = onnx_dtype(wanted)
+    if code not in (None, STRING):
+        if array.dtype.kind in "OUST":
+            raise InvalidArgument(f"got {type(x).__name__}, which numpy reads as {array.dtype}")
+        if isinstance(x, (bool, int, float, list, tuple)):
+            array = array.astype(numpy_dtype(code), casting="unsafe")
     return array
 
 
 _ONNX = {"float": 1, "double": 11, "string": 8, "float8e4m3fn": 17, "float8e4m3fnuz": 18,
          "float8e5m2": 19, "float8e5m2fnuz": 20, "float8e8m0": 24, "float4e2m1": 23}
+_ONNX_NAMES = {code: name for name, code in _ONNX.items()}
 
 
-def onnx_dtype(text):
+def onnx_dtype(text: str) -> int | None:
     """The treadle_dtype in "tensor(float)"; None when there is none."""
     if not text.startswith("tensor("):
         return None
@@ -139,7 +160,7 @@ def onnx_dtype(text):
     return _ONNX.get(name, _CODES.get(name))
 
 
-def to_numpy(value):
+def to_numpy(value: _native.Value) -> Any:
     """Arrays (which own or share the value's bytes), lists, dicts, None."""
     kind = value.kind
     if kind == TENSOR:
@@ -149,8 +170,8 @@ def to_numpy(value):
             texts.reshape(-1)[:] = [t.decode(errors="surrogateescape") for t in value.texts()]
             return texts
         if code in _BITS:
-            return _unpack(value.bytes(), code, dims)
-        return value.bytes().view(numpy_dtype(code)).reshape(dims)
+            return _unpack(value.data(), code, dims)
+        return value.data().view(numpy_dtype(code)).reshape(dims)
     elements = value.elements()
     if kind == SEQUENCE:
         return [to_numpy(e) for e in elements]
@@ -160,12 +181,31 @@ def to_numpy(value):
     return to_numpy(elements[0]) if elements else None
 
 
-def place(array):
-    """A value whose bytes are those of `array`, to be written by a run."""
-    if not (isinstance(array, np.ndarray) and array.flags.c_contiguous and array.flags.writeable
-            and array.dtype.isnative):
-        raise InvalidArgument("an output is written into a dense, writable, row-major numpy array")
-    code = dtype_code(array.dtype)
-    if code == STRING or code in _BITS:
-        raise InvalidArgument(f"no output can be placed in an array of {array.dtype}")
-    return tensor(array)
+def shared(value: _native.Value) -> bool:
+    """Whether `to_numpy` gives an array over the value's own bytes."""
+    return value.kind == TENSOR and value.dtype != STRING and value.dtype not in _BITS
+
+
+def type_text(value: _native.Value) -> str:
+    """A value's type, as onnxruntime spells it."""
+    elements = value.elements()
+    if value.kind == MAP:
+        key = type_text(elements[0])[len("tensor("):-1]
+        return f"map({key},{type_text(elements[1])})"
+    if value.kind != TENSOR:
+        kind = "seq" if value.kind == SEQUENCE else "optional"
+        return f"{kind}({type_text(elements[0])})" if elements else kind
+    name = _ONNX_NAMES.get(value.dtype) or _NAMES[value.dtype]
+    return f"tensor({name})"
+
+
+def place(name: str, array: Array) -> _native.Value:
+    """A value whose bytes are those of `array`, to be written by a run as output `name`."""
+    if not (isinstance(array, np.ndarray) and array.flags.writeable
+            and _address(_dense(array)) == _address(array)):
+        raise InvalidArgument(f"output '{name}' is written into a dense, aligned, writable, "
+                              "row-major numpy array")
+    value = tensor(array)
+    if not shared(value):
+        raise InvalidArgument(f"output '{name}' cannot be written into an array of {array.dtype}")
+    return value

@@ -1,5 +1,10 @@
 """onnx.backend over treadle: what ONNX's own test runner drives."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
 import onnx
 from onnx.backend.base import Backend, BackendRep
 
@@ -7,10 +12,13 @@ from ._model import Model
 
 
 class TreadleRep(BackendRep):
-    def __init__(self, model):
+    """A prepared model."""
+
+    def __init__(self, model: Model) -> None:
         self._model = model
 
-    def run(self, inputs, **kwargs):
+    def run(self, inputs: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """The outputs for the inputs in the model's order: a list of arrays, or one array."""
         if not isinstance(inputs, (list, tuple)):
             inputs = [inputs]
         feed = {p.name: x for p, x in zip(self._model.inputs, inputs)}
@@ -18,25 +26,32 @@ class TreadleRep(BackendRep):
 
 
 class TreadleBackend(Backend):
+    """onnx.backend.base.Backend over treadle; the only device is "CPU"."""
+
     @classmethod
-    def is_compatible(cls, model, device="CPU", **kwargs):
+    def is_compatible(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> bool:
+        """Whether the device is there; whether the model is supported shows when it is prepared."""
         return cls.supports_device(device)
 
     @classmethod
-    def prepare(cls, model, device="CPU", **kwargs):
+    def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> TreadleRep:
+        """Checks and loads a model, to be run any number of times."""
         super().prepare(model, device, **kwargs)
         return TreadleRep(Model(model))
 
     @classmethod
-    def run_model(cls, model, inputs, device="CPU", **kwargs):
+    def run_model(cls, model: onnx.ModelProto, inputs: Any, device: str = "CPU",
+                  **kwargs: Any) -> tuple[Any, ...]:
+        """Prepares the model, and runs it once."""
         return cls.prepare(model, device, **kwargs).run(inputs)
 
     @classmethod
-    def run_node(cls, node, inputs, device="CPU", outputs_info=None, **kwargs):
+    def run_node(cls, node: onnx.NodeProto, inputs: Any, device: str = "CPU",
+                 outputs_info: Any = None, **kwargs: Any) -> tuple[Any, ...]:
+        """Runs one node, of onnx's newest opset or `opset_version`."""
         super().run_node(node, inputs, device, outputs_info, **kwargs)
-        import numpy as np
 
-        def info(name, array):
+        def info(name: str, array: Any) -> onnx.ValueInfoProto:
             dtype = onnx.helper.np_dtype_to_tensor_dtype(np.asarray(array).dtype)
             return onnx.helper.make_tensor_value_info(name, dtype, np.shape(array))
 
@@ -49,7 +64,8 @@ class TreadleBackend(Backend):
         return cls.run_model(model, inputs, device)
 
     @classmethod
-    def supports_device(cls, device):
+    def supports_device(cls, device: str) -> bool:
+        """Whether the device is "CPU", with or without a number."""
         return device.split(":")[0] == "CPU"
 
 

@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+"""onnxruntime's face of the Python module, beside onnxruntime where that is installed."""
+import inspect
+import json
+import os
+import pathlib
+import pickle
+import signal
+import tempfile
+import threading
+import time
+import unittest
+import warnings
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from common import ADD, SLOW, identity, model_of, treadle
+
+try:
+    import onnxruntime
+except ImportError:
+    onnxruntime = None
+needs_onnxruntime = unittest.skipIf(onnxruntime is None, "onnxruntime is not installed")
+
+
+@needs_onnxruntime
+class Beside(unittest.TestCase):
+    def test_ports_and_metadata(self):
+        model = model_of("m (float[N, ?, 3] x, int64 i, string[2] s) => (float[N, ?, 3] y) "
+                         "{ y = Identity(x) }")
+        model.producer_name, model.doc_string = "maker", "of a test"
+        helper.set_model_props(model, {"classes": "a b"})
+        for m in (model, identity(TensorProto.FLOAT16, None)):
+            m.opset_import[0].version = 21
+            m.ir_version = 10
+            m.model_version = 3
+            ours, theirs = (r.InferenceSession(m.SerializeToString()) for r in (treadle, onnxruntime))
+            for a, b in zip(ours.get_inputs() + ours.get_outputs(),
+                            theirs.get_inputs() + theirs.get_outputs(), strict=True):
+                self.assertEqual((a.name, a.type, a.shape), (b.name, b.type, b.shape))
+                self.assertEqual(str(a), str(b))
+            a, b = ours.get_modelmeta(), theirs.get_modelmeta()
+            for key in ("producer_name", "domain", "version", "description", "graph_name",
+                        "custom_metadata_map"):
+                self.assertEqual(getattr(a, key), getattr(b, key))
+
+    def test_signatures(self):
+        for name in ("InferenceSession", "OrtValue", "IOBinding"):
+            ours, theirs = getattr(treadle, name), getattr(onnxruntime, name)
+            for member, function in inspect.getmembers(ours, inspect.isfunction):
+                if member.startswith("_"):
+                    continue
+                given = list(inspect.signature(function).parameters)
+                wanted = list(inspect.signature(getattr(theirs, member)).parameters)
+                self.assertEqual(given, wanted[:len(given)], f"{name}.{member}")
+
+    def test_options(self):
+        for name in ("SessionOptions", "RunOptions"):
+            ours, theirs = getattr(treadle, name)(), getattr(onnxruntime, name)()
+            own = {"timeout_seconds", "profile_file_prefix"}
+            for field in {f for f in dir(ours) if not f.startswith("_")} - own:
+                a, b = getattr(ours, field), getattr(theirs, field)
+                if not callable(b):
+                    self.assertEqual(a, getattr(b, "value", b), field)
+
+
+class Sessions(unittest.TestCase):
+    def setUp(self):
+        self.x = np.arange(6, dtype=np.float32).reshape(2, 3)
+        self.session = treadle.InferenceSession(ADD.SerializeToString())
+
+    def test_threads(self):
+        options = treadle.SessionOptions()
+        options.enable_profiling = True
+        profiled = treadle.InferenceSession(ADD.SerializeToString(), options)
+        wrong = []
+
+        def work(k):
+            for i in range(100):
+                x = np.full((k, 3), i, np.float32)
+                for session in (self.session, profiled):
+                    if not (session.run(None, {"x": x, "b": x})[0] == 2 * i).all():
+                        wrong.append(k)
+
+        threads = [threading.Thread(target=work, args=(k,)) for k in range(1, 9)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(wrong, [])
+
+    def test_pickle(self):
+        options = treadle.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.add_free_dimension_override_by_name("N", 2)
+        session = treadle.InferenceSession(ADD.SerializeToString(), options)
+        again = pickle.loads(pickle.dumps(session))
+        np.testing.assert_array_equal(again.run(["y"], {"x": self.x, "b": self.x})[0], 2 * self.x)
+        self.assertEqual(again.get_session_options().intra_op_num_threads, 1)
+        self.assertEqual(again.get_inputs()[0].shape, [2, 3])
+
+    def test_binding(self):
+        x, b = self.x, self.x.copy()
+        binding = self.session.io_binding()
+        self.assertEqual(binding.get_outputs(), [])
+        out = np.empty((2, 3), np.float32)
+        value = treadle.OrtValue.ortvalue_from_numpy(b)
+        binding.bind_cpu_input("x", x)
+        binding.bind_ortvalue_input("b", value)
+        with self.assertRaisesRegex(treadle.InvalidArgument, "no output"):
+            self.session.run_with_iobinding(binding)
+        binding.bind_output("y", "cpu", 0, np.float32, out.shape, out.ctypes.data)
+        self.session.run_with_iobinding(binding)
+        np.testing.assert_array_equal(out, 2 * x)
+        value.update_inplace(np.zeros((2, 3), np.float32))
+        self.session.run_with_iobinding(binding)
+        np.testing.assert_array_equal(binding.copy_outputs_to_cpu()[0], x)
+        np.testing.assert_array_equal(b, 0)  # the array that the value was made of
+        b[...] = 5
+        self.session.run_with_iobinding(binding)
+        np.testing.assert_array_equal(out, x + 5)
+        place = treadle.OrtValue.ortvalue_from_shape_and_type([2, 3], TensorProto.FLOAT)
+        binding.bind_ortvalue_output("y", place)
+        binding.bind_input("b", "cpu", 0, np.float32, x.shape, x.ctypes.data)
+        self.session.run_with_iobinding(binding)
+        np.testing.assert_array_equal(place.numpy(), 2 * x)
+        binding.bind_output("y")
+        self.session.run_with_iobinding(binding)
+        self.assertEqual(binding.get_outputs()[0].data_type(), "tensor(float)")
+        with self.assertRaisesRegex(treadle.DeviceError, "'cuda'"):
+            binding.bind_output("y", "cuda")
+        with self.assertRaisesRegex(treadle.InvalidArgument, "'x'.*float"):
+            binding.bind_cpu_input("x", None)
+
+    def test_ort_values(self):
+        value = treadle.OrtValue.ortvalue_from_numpy(self.x)
+        [y] = self.session.run_with_ort_values(["y"], {"x": value, "b": value})
+        np.testing.assert_array_equal(y, 2 * self.x)
+        self.assertEqual(
+            (y.shape(), y.element_type(), y.device_name(), y.tensor_size_in_bytes(), y.is_tensor(),
+             y.is_tensor_sequence(), y.is_sparse_tensor(), y.has_value()),
+            ([2, 3], 1, "cpu", 24, True, False, False, True))
+        kept = self.x.copy()
+        kept.flags.writeable = False
+        treadle.OrtValue.ortvalue_from_numpy(kept).update_inplace(np.zeros_like(kept))
+        np.testing.assert_array_equal(kept, self.x)
+        for wrong in (self.x[:1], self.x.astype(int)):
+            with self.assertRaisesRegex(treadle.InvalidArgument, r"float32 \[2, 3\]"):
+                value.update_inplace(wrong)
+        text = treadle.OrtValue.ortvalue_from_numpy(np.array(["a"], object))
+        with self.assertRaises(treadle.Unsupported):
+            text.update_inplace(text.numpy())
+        half = treadle.OrtValue.ortvalue_from_numpy_with_onnx_type(
+            np.array([0x3f80], np.uint16), TensorProto.BFLOAT16)
+        self.assertEqual((half.data_type(), half.numpy().astype(float)), ("tensor(bfloat16)", 1))
+
+    def test_sequences(self):
+        session = treadle.InferenceSession(model_of(
+            "s (float[2] x) => (seq(float[2]) s) { s = SequenceConstruct(x, x) }"))
+        value = treadle.OrtValue.ortvalue_from_numpy(np.ones(2, np.float32))
+        [s] = session.run_with_ort_values(None, {"x": value})
+        self.assertEqual((s.data_type(), s.is_tensor_sequence()), ("seq(tensor(float))", True))
+        self.assertEqual([e.tolist() for e in s.numpy()], [[1, 1], [1, 1]])
+        binding = session.io_binding()
+        binding.bind_ortvalue_input("x", value)
+        binding.bind_output("s")
+        session.run_with_iobinding(binding)
+        self.assertEqual(len(binding.copy_outputs_to_cpu()[0]), 2)
+
+    def test_async(self):
+        done = threading.Event()
+        got = []
+
+        def finished(results, data, error):
+            got.extend([results, data, error])
+            done.set()
+
+        treadle.InferenceSession(ADD.SerializeToString()).run_async(
+            None, {"x": self.x, "b": self.x}, finished, "mine")
+        self.assertTrue(done.wait(60))
+        self.assertEqual(got[1:], ["mine", ""])
+        np.testing.assert_array_equal(got[0][0], 2 * self.x)
+
+    def test_terminate(self):
+        session = treadle.InferenceSession(SLOW)
+        options = treadle.RunOptions()
+        feed = {"n": np.array(10**9), "x": np.zeros((400, 400), np.float32)}
+        threading.Timer(0.3, setattr, (options, "terminate", True)).start()
+        with self.assertRaises(treadle.Cancelled):
+            session.run(None, feed, options)
+        feed["n"] = np.array(1)
+        with self.assertRaises(treadle.Cancelled):
+            session.run(None, feed, options)
+        options.terminate = False
+        session.run(None, feed, options)
+        options.timeout_seconds = 0.2
+        with self.assertRaises(TimeoutError):
+            session.run(None, {**feed, "n": np.array(10**9)}, options)
+
+    def test_interrupt(self):
+        session = treadle.InferenceSession(SLOW)
+        options = treadle.RunOptions()
+        feed = {"n": np.array(10**9), "x": np.zeros((400, 400), np.float32)}
+        for given in (None, options):
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            with self.assertRaises(KeyboardInterrupt):
+                session.run(None, feed, given)
+        session.run(None, {**feed, "n": np.array(1)}, options)
+
+    def test_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            options = treadle.SessionOptions()
+            options.optimized_model_filepath = folder + "/optimized.onnx"
+            options.enable_profiling = True
+            options.profile_file_prefix = folder + "/profile"
+            path = pathlib.Path(folder) / "add.onnx"
+            onnx.save(ADD, path)
+            before = time.time_ns()
+            session = treadle.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self.assertTrue(before <= session.get_profiling_start_time_ns() <= time.time_ns())
+            for _ in range(2):
+                session.run(None, {"x": self.x, "b": self.x})
+            [event] = json.loads(pathlib.Path(session.end_profiling()).read_text())
+            self.assertEqual((event["cat"], event["args"]["op_name"], event["args"]["calls"]),
+                             ("Node", "Add", 2))
+            self.assertGreater(event["dur"], 0)
+            self.assertEqual(session.end_profiling(), "")
+            onnx.checker.check_model(onnx.load(options.optimized_model_filepath))
+
+    def test_free_dimensions(self):
+        model = onnx.ModelProto()
+        model.CopyFrom(ADD)
+        model.graph.input[1].type.tensor_type.shape.dim[0].ClearField("dim_param")
+        model.graph.input[1].type.tensor_type.shape.dim[0].denotation = "DATA_BATCH"
+        for runtime in filter(None, (treadle, onnxruntime)):
+            options = runtime.SessionOptions()
+            options.add_free_dimension_override_by_name("N", 2)
+            options.add_free_dimension_override_by_name("of another model", 2)
+            options.add_free_dimension_override_by_denotation("DATA_BATCH", 1)
+            session = runtime.InferenceSession(model.SerializeToString(), options)
+            shapes = [p.shape for p in session.get_inputs() + session.get_outputs()]
+            self.assertEqual(shapes, [[2, 3], [1, 3], [2, 3]])
+
+    def test_options_that_are_not_there(self):
+        for options in (treadle.SessionOptions(), treadle.RunOptions()):
+            with self.assertRaises(AttributeError):
+                options.intra_op_threads = 1
+        options = treadle.SessionOptions()
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        self.assertEqual(options.get_session_config_entry("session.disable_prepacking"), "1")
+        with self.assertRaises(RuntimeError):
+            options.get_session_config_entry("session.nothing")
+
+    def test_providers(self):
+        data = ADD.SerializeToString()
+        with self.assertWarnsRegex(UserWarning, "CUDAExecutionProvider"):
+            session = treadle.InferenceSession(
+                data, providers=[("CUDAExecutionProvider", {"device_id": 0}),
+                                 "CPUExecutionProvider"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            treadle.InferenceSession(data, providers=treadle.get_available_providers())
+            session.set_providers(["CPUExecutionProvider"], [{}])
+        self.assertEqual(session.get_providers(), ["CPUExecutionProvider"])
+        self.assertEqual(session.get_provider_options(), {"CPUExecutionProvider": {}})
+
+
+if __name__ == "__main__":
+    unittest.main()
