@@ -44,6 +44,7 @@ std::vector<std::span<const OpDef>> op_families() {
       transpose_ops(),
       tree_ensemble_ops(),
       svm_ops(),
+      sum_to_ops(),
       unary_ops(),
       update_ops(),
       variadic_ops(),

@@ -47,6 +47,7 @@ std::span<const OpDef> transpose_ops();
 std::span<const OpDef> concat_ops();
 std::span<const OpDef> tree_ensemble_ops();
 std::span<const OpDef> svm_ops();
+std::span<const OpDef> sum_to_ops();
 std::span<const OpDef> unary_ops();
 std::span<const OpDef> update_ops();
 std::span<const OpDef> variadic_ops();

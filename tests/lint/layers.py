@@ -3,7 +3,7 @@
 
 usage: layers.py ROOT
 Who may include whom is MAY: folder -> (prefixes of our own headers, prefixes of vendor headers).
-The longest folder that a file lies in decides. Folders not named here (tests, bench) are free.
+The longest folder that a file lies in decides, or the file's own name without suffix. Folders not named here (tests, bench) are free.
 """
 import pathlib
 import re
@@ -28,6 +28,11 @@ MAY = {
     "runtime": (["graph/", "optimizer/optimizer.h", "backends/backend.h", "backends/registry.h",
                  "runtime/"], ["omp.h"]),
     "runtime/c_api": (["graph/", "runtime/", "treadle/"] + DOORS, []),
+    "training/gradients": (["graph/", "training/gradient.h", "training/expr.h",
+                            "training/gradients/"], []),
+    "training/autodiff": (["graph/", "training/"], []),
+    "training/gradient": (["graph/", "training/"], []),
+    "training/expr": (["graph/", "training/"], []),
     "training": (["graph/", "training/"] + DOORS, IMAGES + ["hdf5", "lmdb.h"]),
     "tools": (["graph/", "tools/", "treadle/", "importer/file_writer.h"] + DOORS,
               ["CLI/", "nlohmann/", "toml++/"] + IMAGES),
@@ -45,7 +50,7 @@ SOFT, HARD, COLUMNS = 400, 800, 100
 
 
 def rule_for(path):
-    folders = [str(p) for p in path.parents]
+    folders = [str(p) for p in (path.with_suffix(""), *path.parents)]
     return next((MAY[f] for f in folders if f in MAY), None)
 
 

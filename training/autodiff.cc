@@ -1,0 +1,333 @@
+#include "training/autodiff.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "graph/ops/op.h"
+#include "training/gradient.h"
+
+namespace treadle {
+namespace {
+
+// Whether a value of this type can have a gradient. A dtype that is not known may be one of floats.
+bool is_smooth(const Type& type) {
+  switch (type.kind) {
+    case Type::Kind::kTensor: return type.dtype == DType::kUndefined || is_float(type.dtype);
+    case Type::Kind::kSequence:
+    case Type::Kind::kOptional: return type.element == nullptr || is_smooth(*type.element);
+    case Type::Kind::kMap: break;
+  }
+  return false;
+}
+
+// What lies between the wanted values and the outputs.
+struct Route {
+  std::vector<bool> depends;  // values that change smoothly with a wanted value
+  std::vector<bool> counts;   // of these, those that an output depends on
+  std::vector<NodeId> nodes;  // producers of values that count, first ones first
+  std::set<uint32_t> on;      // the same
+};
+
+void spread(const Graph& graph, const Node& node, std::vector<bool>& depends) {
+  if (gradient_support(*node.op).kind == GradientKind::kZero) return;
+  bool reached = false;
+  for_each_use(node, [&](ValueId v) { reached = reached || depends[v.index]; });
+  if (!reached) return;
+  for (ValueId v : node.outputs) {
+    if (v.valid() && is_smooth(graph.value(v).type)) depends[v.index] = true;
+  }
+}
+
+Route find_route(const Graph& graph, const GradientTargets& targets) {
+  Route route;
+  route.depends.resize(graph.value_count());
+  route.counts.resize(graph.value_count());
+  const std::vector<NodeId> order = graph.topological_order();
+  for (ValueId v : targets.wrt) route.depends[v.index] = true;
+  for (NodeId id : order) spread(graph, graph.node(id), route.depends);
+  for (ValueId v : targets.outputs) route.counts[v.index] = route.depends[v.index];
+  for (auto it = order.rbegin(); it != order.rend(); ++it) {
+    const Node& node = graph.node(*it);
+    const bool on = std::ranges::any_of(
+        node.outputs, [&](ValueId v) { return v.valid() && route.counts[v.index]; });
+    bool reached = false;
+    for_each_use(node, [&](ValueId v) { reached = reached || route.depends[v.index]; });
+    if (!on || !reached) continue;
+    route.nodes.push_back(*it);
+    route.on.insert(it->index);
+    for_each_use(node, [&](ValueId v) {
+      if (route.depends[v.index]) route.counts[v.index] = true;
+    });
+  }
+  std::ranges::reverse(route.nodes);
+  return route;
+}
+
+// "'a' -> 'b' -> 'loss'": the nodes after this one, down to an output.
+std::string path_text(const Graph& graph, const Route& route, NodeId from) {
+  constexpr size_t kShown = 6;
+  std::vector<std::string> names;
+  NodeId at = from;
+  const Node* node = &graph.node(at);
+  for (bool found = true; found;) {
+    names.push_back("'" + node->name + "'");
+    found = false;
+    for (ValueId v : node->outputs) {
+      if (!v.valid() || !route.counts[v.index]) continue;
+      const auto& users = graph.value(v).users;
+      const auto next =
+          std::ranges::find_if(users, [&](NodeId u) { return route.on.contains(u.index); });
+      if (next == users.end()) continue;
+      node = &graph.node(*next);
+      found = true;
+      break;
+    }
+  }
+  std::string text;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names.size() > kShown && i == kShown / 2) {
+      text += cat(" -> ", names.size() - kShown + 1, " more");
+      i = names.size() - kShown / 2;
+    }
+    text += (i == 0 ? "" : " -> ") + names[i];
+  }
+  return text;
+}
+
+class Sweep {
+ public:
+  Sweep(Graph& graph, GradientTargets targets) : graph_(graph), targets_(std::move(targets)) {}
+  std::vector<ValueId> run();
+
+ private:
+  void expand_composites();
+  void expand_once(const std::vector<NodeId>& composites);
+  void start();
+  void visit(NodeId id);
+  void differentiate(GradientContext& context);
+  ValueId total(ValueId value);
+  void report() const;
+  ValueId result(ValueId wanted);
+  std::string cut(ValueId wanted) const;
+
+  Graph& graph_;
+  GradientTargets targets_;
+  Route route_;
+  std::vector<std::vector<ValueId>> parts_;  // of the gradient of each value
+  std::map<uint32_t, std::string> failed_expansions_;
+  std::vector<std::string> failures_;
+};
+
+// Replaces the compositions without a rule by their nodes, theirs likewise. The outputs and wanted
+// values are held as outputs of the graph meanwhile, so that they follow.
+void Sweep::expand_composites() {
+  const size_t before = graph_.outputs().size();
+  for (ValueId v : targets_.outputs) graph_.add_output("", v);
+  for (ValueId v : targets_.wrt) graph_.add_output("", v);
+  for (;;) {
+    std::vector<NodeId> composites;
+    for (NodeId id : route_.nodes) {
+      const Op& op = *graph_.node(id).op;
+      const bool known_bad = failed_expansions_.contains(id.index);
+      if (!known_bad && gradient_support(op).kind == GradientKind::kDecomposed) {
+        composites.push_back(id);
+      }
+    }
+    if (composites.empty()) break;
+    expand_once(composites);
+    route_ = find_route(graph_, targets_);
+  }
+  while (graph_.outputs().size() > before) graph_.remove_output(graph_.outputs().size() - 1);
+}
+
+void Sweep::expand_once(const std::vector<NodeId>& composites) {
+  bool any = false;
+  for (NodeId id : composites) {
+    try {
+      any = expand(graph_, id) || any;
+    } catch (const Error& e) {
+      if (e.code() != Code::kUnsupported) throw;
+      failed_expansions_[id.index] = e.what();
+    }
+  }
+  if (any) annotate(graph_);
+  const size_t held = graph_.outputs().size() - targets_.outputs.size() - targets_.wrt.size();
+  for (size_t i = 0; i < targets_.outputs.size() + targets_.wrt.size(); ++i) {
+    const bool output = i < targets_.outputs.size();
+    ValueId& v = output ? targets_.outputs[i] : targets_.wrt[i - targets_.outputs.size()];
+    v = graph_.outputs()[held + i].value;
+  }
+}
+
+void Sweep::start() {
+  Builder builder(graph_, "grad/");
+  for (size_t i = 0; i < targets_.outputs.size(); ++i) {
+    const ValueId output = targets_.outputs[i];
+    if (!route_.counts[output.index]) continue;
+    ValueId seed = i < targets_.seeds.size() ? targets_.seeds[i] : ValueId{};
+    if (!seed.valid()) seed = ones_like({builder, output}).id();
+    parts_[output.index].push_back(seed);
+  }
+}
+
+// The sum of the parts; invalid where there are none.
+ValueId Sweep::total(ValueId value) {
+  std::vector<ValueId>& parts = parts_[value.index];
+  if (parts.size() > 1) {
+    Builder builder(graph_, "grad/" + graph_.value(value).name + "/");
+    const ValueId all = builder.op(parts.size() == 2 ? "Add" : "Sum", parts);
+    graph_.value(all).type = graph_.value(value).type;
+    parts = {all};
+  }
+  return parts.empty() ? ValueId{} : parts[0];
+}
+
+void Sweep::visit(NodeId id) {
+  GradientContext context(graph_, id);
+  bool any = false;
+  for (ValueId v : context.node().outputs) {
+    context.gradients().push_back(v.valid() && v.index < parts_.size() ? total(v) : ValueId{});
+    any = any || context.gradients().back().valid();
+  }
+  if (!any) return;
+  for (ValueId v : context.node().inputs) {
+    context.wanted().push_back(v.valid() && route_.depends[v.index]);
+  }
+  try {
+    differentiate(context);
+  } catch (const Error& e) {
+    if (e.code() != Code::kUnsupported) throw;
+    failures_.push_back(cat(describe(context.node()), ": ", e.what(), ", on the path ",
+                            path_text(graph_, route_, id)));
+    // Something of the right type, for the sweep to find the other ones.
+    for_each_use(context.node(), [&](ValueId v) {
+      if (route_.depends[v.index]) parts_[v.index].push_back(v);
+    });
+    return;
+  }
+  for (const auto& [value, part] : context.results()) {
+    if (!route_.depends[value.index]) continue;
+    Type& type = graph_.value(part).type;
+    if (graph_.value(value).type.shape) type.shape = graph_.value(value).type.shape;
+    parts_[value.index].push_back(part);
+  }
+}
+
+void Sweep::differentiate(GradientContext& context) {
+  const GradientSupport support = gradient_support(*context.node().op);
+  switch (support.kind) {
+    case GradientKind::kDifferentiated: return support.def->fn(context);
+    case GradientKind::kRefused: GradientContext::refuse(support.def->refused);
+    case GradientKind::kDecomposed:
+      GradientContext::refuse(failed_expansions_.at(context.id().index));
+    case GradientKind::kZero: return;
+    case GradientKind::kMissing: break;
+  }
+  GradientContext::refuse("this operator has no gradient");
+}
+
+void Sweep::report() const {
+  if (failures_.empty()) return;
+  std::string text;
+  for (const std::string& failure : failures_) text += (text.empty() ? " " : "; ") + failure;
+  fail(Code::kUnsupported, "no gradient for ", failures_.size(),
+       failures_.size() == 1 ? " node:" : " nodes:", text);
+}
+
+// Where the way from the value to the outputs ends.
+std::string Sweep::cut(ValueId wanted) const {
+  std::vector<bool> reached(graph_.value_count());
+  reached[wanted.index] = true;
+  for (NodeId id : graph_.topological_order()) {
+    const Node& node = graph_.node(id);
+    bool reads = false;
+    for_each_use(node, [&](ValueId v) { reads = reads || reached[v.index]; });
+    if (!reads) continue;
+    const std::vector<bool> before = reached;
+    spread(graph_, node, reached);
+    if (reached == before) {
+      return cat("it goes no further than ", describe(node), ", whose gradient is zero");
+    }
+  }
+  return "no output depends on it";
+}
+
+ValueId Sweep::result(ValueId wanted) {
+  const ValueId value = total(wanted);
+  if (value.valid()) return value;
+  TREADLE_CHECK(targets_.zero_unreachable, kInvalidArgument, "no gradient reaches '",
+                graph_.value(wanted).name, "': ", cut(wanted));
+  Builder builder(graph_, "grad/");
+  return zeros_like({builder, wanted}).id();
+}
+
+std::vector<ValueId> Sweep::run() {
+  for (ValueId v : targets_.wrt) {
+    TREADLE_CHECK(is_smooth(graph_.value(v).type), kInvalidArgument, "the gradient for '",
+                  graph_.value(v).name, "' is asked for, which is ", graph_.value(v).type.text(),
+                  ": only floats have one");
+  }
+  route_ = find_route(graph_, targets_);
+  expand_composites();
+  parts_.resize(graph_.value_count());
+  route_.depends.resize(graph_.value_count());
+  start();
+  for (auto it = route_.nodes.rbegin(); it != route_.nodes.rend(); ++it) visit(*it);
+  report();
+  std::vector<ValueId> results;
+  for (ValueId v : targets_.wrt) results.push_back(result(v));
+  return results;
+}
+
+// ---- By names
+
+ValueId find_named(const Graph& graph, const std::string& name) {
+  for (const GraphOutput& o : graph.outputs()) {
+    if (o.name == name) return o.value;
+  }
+  const ValueId v = graph.find_value(name);
+  TREADLE_CHECK(v.valid(), kInvalidArgument, "there is no value '", name, "'");
+  return v;
+}
+
+ValueId find_seed(Graph& graph, const GradientRequest& request, size_t i, ValueId output) {
+  if (i >= request.seeds.size() || request.seeds[i].empty()) return {};
+  const ValueId known = graph.find_value(request.seeds[i]);
+  return known.valid() ? known : graph.add_input(request.seeds[i], graph.value(output).type);
+}
+
+void clear_outputs(Graph& graph) {
+  while (!graph.outputs().empty()) graph.remove_output(graph.outputs().size() - 1);
+}
+
+}  // namespace
+
+std::vector<ValueId> add_gradients(Graph& graph, const GradientTargets& targets) {
+  return Sweep(graph, targets).run();
+}
+
+Graph autodiff(const Graph& graph, const GradientRequest& request) {
+  Graph joint = graph.clone();
+  annotate(joint);
+  GradientTargets targets;
+  targets.zero_unreachable = request.zero_unreachable;
+  for (const std::string& name : request.wrt) targets.wrt.push_back(find_named(joint, name));
+  for (size_t i = 0; i < request.outputs.size(); ++i) {
+    targets.outputs.push_back(find_named(joint, request.outputs[i]));
+    targets.seeds.push_back(find_seed(joint, request, i, targets.outputs.back()));
+  }
+  clear_outputs(joint);
+  for (size_t i = 0; i < request.outputs.size(); ++i) {
+    joint.add_output(request.outputs[i], targets.outputs[i]);
+  }
+  const std::vector<ValueId> gradients = add_gradients(joint, targets);
+  if (!request.keep_outputs) clear_outputs(joint);
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    joint.add_output("grad_" + request.wrt[i], gradients[i]);
+  }
+  joint.remove_dead();
+  return joint;
+}
+
+}  // namespace treadle

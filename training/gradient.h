@@ -1,0 +1,94 @@
+// Gradient rules: a family file (gradients/<family>.cc) defines `std::span<const GradientDef>
+// <family>_gradients()` over a constant table; gradients/families.cc lists the families.
+//
+// A rule adds nodes by the operators that the graph already has, so that gradients differentiate
+// again. It reads the node's inputs x(i), outputs y(i) and their gradients gy(i), and sets the
+// gradient of each input that is wanted; one that is not set is zero.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "training/expr.h"
+
+namespace treadle {
+
+class GradientContext;
+using GradientFn = void (*)(GradientContext&);
+
+struct GradientDef {
+  const char* kind;
+  GradientFn fn = nullptr;        // null: the operator is piecewise constant, its gradient zero
+  const char* refused = nullptr;  // why it has none, where neither is right
+  const char* domain = "";
+};
+
+enum class GradientKind {
+  kDifferentiated,  // by a rule
+  kDecomposed,      // no rule: its decomposition is differentiated
+  kZero,            // declared so, or no floats go in or come out
+  kRefused,
+  kMissing
+};
+struct GradientSupport {
+  GradientKind kind = GradientKind::kMissing;
+  const GradientDef* def = nullptr;  // where there is one
+};
+GradientSupport gradient_support(const Op& op);
+std::string_view gradient_kind_name(GradientKind kind);  // "differentiated"…
+
+// One node under differentiation. Throwing kUnsupported (`refuse`, or a rank that is not known)
+// reports the node; the sweep goes on to find the other unsupported ones.
+class GradientContext {
+ public:
+  GradientContext(Graph& graph, NodeId id);
+  const Node& node() const { return node_; }
+  const Attributes& attributes() const { return node_.attributes; }
+  Builder& builder() { return builder_; }
+
+  size_t input_count() const { return node_.inputs.size(); }
+  size_t output_count() const { return node_.outputs.size(); }
+  bool has(size_t i) const { return node_.input(i).valid(); }
+  Expr x(size_t i = 0);
+  // The node is given the output where the model left it out.
+  Expr y(size_t i = 0);
+  // Whether output i has a gradient: absent is zero, and is never materialised by the sweep.
+  bool has_gy(size_t i = 0) const { return i < gradients_.size() && gradients_[i].valid(); }
+  Expr gy(size_t i = 0);
+  Expr gy_or_zeros(size_t i);
+  bool wants(size_t i) const { return i < wanted_.size() && wanted_[i]; }
+
+  // The gradient of input i, of its shape and dtype.
+  void set(size_t i, const Expr& gradient);
+  // The same, of the shape that x(i) broadcasts to: what broadcasting added is summed.
+  void set_broadcast(size_t i, const Expr& gradient) { set(i, sum_to(gradient, x(i))); }
+  // Adds to the gradient of any value that the node reads, for captures.
+  void contribute(ValueId value, const Expr& gradient);
+
+  Expr ints(const std::vector<int64_t>& values) { return {builder_, builder_.ints(values)}; }
+  Expr constant(Tensor tensor) { return {builder_, builder_.constant(std::move(tensor))}; }
+  // The integers of input i; kUnsupported where they are known at run time only.
+  std::vector<int64_t> known_ints(size_t i);
+  // An axis attribute or value, from 0.
+  int64_t axis_of(int64_t axis, size_t input = 0);
+  [[noreturn]] static void refuse(const std::string& reason);
+
+  // For the sweep.
+  NodeId id() const { return id_; }
+  std::vector<ValueId>& gradients() { return gradients_; }  // of the outputs
+  std::vector<bool>& wanted() { return wanted_; }           // of the inputs
+  const std::vector<std::pair<ValueId, ValueId>>& results() const { return results_; }
+
+ private:
+  Graph& graph_;
+  NodeId id_;
+  Node node_;  // a copy: adding to the graph moves its own
+  Builder builder_;
+  std::vector<ValueId> gradients_;
+  std::vector<bool> wanted_;
+  std::vector<std::pair<ValueId, ValueId>> results_;  // value, part of its gradient
+};
+
+}  // namespace treadle

@@ -1,0 +1,20 @@
+// The families of gradient rules; each is a file of this folder.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "training/gradient.h"
+
+namespace treadle {
+
+std::vector<std::span<const GradientDef>> gradient_families();
+
+std::span<const GradientDef> binary_gradients();
+std::span<const GradientDef> matmul_gradients();
+std::span<const GradientDef> reduce_gradients();
+std::span<const GradientDef> shape_gradients();
+std::span<const GradientDef> softmax_gradients();
+std::span<const GradientDef> unary_gradients();
+
+}  // namespace treadle
