@@ -14,6 +14,7 @@ export CC=cc CXX=c++
 quietly "$TREADLE_PYTHON" -m pip wheel --no-build-isolation --no-deps -w "$work" "$TREADLE_SOURCE"
 mkdir "$work/site"
 quietly "$TREADLE_PYTHON" -m pip install --no-deps --target "$work/site" "$work"/treadle-*.whl
+for name in py.typed _native.pyi; do test -f "$work/site/treadle/$name"; done
 for name in treadle dnnl protobuf-lite hwy; do ls "$work"/site/treadle/lib/lib$name.so.* > /dev/null; done
 "$TREADLE_PYTHON" "$TREADLE_SOURCE/tests/c_api/color_model.py" "$work"
 cd "$work"
