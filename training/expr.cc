@@ -151,11 +151,39 @@ Expr squeeze(const Expr& x, const std::vector<int64_t>& axes) {
 
 Expr concat(const std::vector<Expr>& parts, int64_t axis) {
   if (parts.size() == 1) return parts[0];
+  std::vector<int64_t> known;
+  for (const Expr& part : parts) {
+    const Tensor t = part.constant();
+    if (!t.defined() || t.dtype() != DType::kInt64 || t.rank() != 1) break;
+    const std::vector<int64_t> ints = t.to_ints();
+    known.insert(known.end(), ints.begin(), ints.end());
+    if (&part == &parts.back()) return part.ints(known);
+  }
   return parts[0].op("Concat", {parts.begin() + 1, parts.end()}, {{"axis", axis}});
 }
 
 Expr slice(const Expr& x, int64_t axis, int64_t begin, int64_t end) {
   return x.op("Slice", {x.ints({begin}), x.ints({end}), x.ints({axis})});
+}
+
+Expr flat(const Expr& x) {
+  const bool is_flat = x.type().shape && x.rank() == 1;
+  return is_flat ? x : x.op("Reshape", {x.ints({-1})});
+}
+
+Expr numbered(const Expr& x) {
+  Builder& b = x.builder();
+  const Expr one = {b, b.scalar(DType::kInt64, 1)};
+  const Expr range = one.op("Range", {count_of(x, DType::kInt64) + one, one});
+  return reshape_like(range, x);
+}
+
+Expr scatter_numbered(const Expr& parts, const Expr& numbers, const Expr& like) {
+  const Expr slots = reshape(count_of(like, DType::kInt64), like.ints({1})) + like.ints({1});
+  const Expr nothing = parts.number(0).op("Expand", {slots});
+  const Expr sums = nothing.op("ScatterElements", {flat(numbers), flat(parts)},
+                               {{"axis", int64_t{0}}, {"reduction", "add"}});
+  return reshape_like(slice(sums, 0, 1, INT64_MAX), like);
 }
 
 }  // namespace treadle

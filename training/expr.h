@@ -96,5 +96,12 @@ Expr squeeze(const Expr& x, const std::vector<int64_t>& axes);
 Expr concat(const std::vector<Expr>& parts, int64_t axis);
 // From `begin` (included) to `end` of one axis, 0 <= axis.
 Expr slice(const Expr& x, int64_t axis, int64_t begin, int64_t end);
+Expr flat(const Expr& x);
+
+// For operators that move elements: `numbered` has x's shape and counts its elements from 1. When
+// such an operator is given these numbers instead of x, it yields where each element came from (0:
+// from nowhere), and `scatter_numbered` sums what belongs to each element of `like`.
+Expr numbered(const Expr& x);
+Expr scatter_numbered(const Expr& parts, const Expr& numbers, const Expr& like);
 
 }  // namespace treadle
