@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <string>
@@ -13,6 +14,8 @@
 #include "graph/graph.h"
 
 namespace treadle {
+
+class AddedOps;  // graph/ops/added.h
 
 // Limits on what a file may make the importer do; exceeding one is kLimit naming it.
 struct LoadLimits {
@@ -32,6 +35,8 @@ struct LoadOptions {
   // Map weights from the file instead of reading them. A file that shrinks while it is mapped kills
   // the process.
   bool mmap = false;
+  // Operators beside the library's own; null: none. The loaded graph keeps what it uses of them.
+  std::shared_ptr<const AddedOps> operators;
   LoadLimits limits;
 };
 

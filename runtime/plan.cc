@@ -226,8 +226,12 @@ class Planner {
     const bool on_device = compile_on_device(spec, draft);
     const Backend& backend = on_device ? backend_ : reference_backend();
     if (!on_device) {
-      TREADLE_CHECK(request_.model->options().fallback, kUnsupported, "device ", backend_.name(),
-                    " does not run it (", draft.info.reason, ") and fallback is off");
+      // An added operator's callback is all there is, on every device.
+      const bool own = spec.node->state != nullptr;
+      if (own) draft.info.reason.clear();
+      TREADLE_CHECK(own || request_.model->options().fallback, kUnsupported, "device ",
+                    backend_.name(), " does not run it (", draft.info.reason,
+                    ") and fallback is off");
       const Support last = backend.supports(spec);
       TREADLE_CHECK(last.ok, kUnsupported, last.reason);
       draft.compiled = backend.compile(spec, context_);

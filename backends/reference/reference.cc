@@ -38,17 +38,23 @@ class ReferenceKernel : public Kernel {
     for (size_t i = 0; i < outputs_.size(); ++i) {
       if (args.outputs[i] == nullptr) continue;
       const Tensor& result = results[i].tensor();
-      TREADLE_CHECK(result.dims() == outputs_[i].dims && result.dtype() == outputs_[i].dtype,
-                    kInternal, describe(node_), " gave ", dtype_name(result.dtype()),
-                    shape_text(result.dims()), ", expected ", dtype_name(outputs_[i].dtype),
-                    shape_text(outputs_[i].dims));
-      if (result.raw() != args.outputs[i] && result.bytes() != 0) {
-        std::memcpy(args.outputs[i], result.raw(), result.bytes());
+      if (result.dims() == outputs_[i].dims && result.dtype() == outputs_[i].dtype) {
+        keep(result, args.outputs[i]);
+        continue;
       }
+      // An added operator's callbacks may contradict each other.
+      fail(node_.state != nullptr ? Code::kInvalidArgument : Code::kInternal, describe(node_),
+           " gave ", dtype_name(result.dtype()), shape_text(result.dims()), ", expected ",
+           dtype_name(outputs_[i].dtype), shape_text(outputs_[i].dims));
     }
   }
 
  private:
+  static void keep(const Tensor& result, void* output) {
+    if (result.raw() != output && result.bytes() != 0)
+      std::memcpy(output, result.raw(), result.bytes());
+  }
+
   std::vector<Value> evaluate(const KernelArgs& args,
                               const std::vector<const Value*>& inputs) const {
     if (node_.op->eval == nullptr) return evaluate_node(node_, inputs, {}, args.control);
@@ -84,7 +90,7 @@ class ReferenceBackend : public Backend {
   Compiled compile(const NodeSpec& spec, const CompileContext&) const override {
     Compiled compiled;
     compiled.kernel = reference_kernel(spec);
-    compiled.name = "reference";
+    compiled.name = spec.node->state != nullptr ? "callback" : "reference";
     return compiled;
   }
   size_t bytes(const TensorSpec& spec) const override {

@@ -33,8 +33,8 @@ std::string shown(const std::string& domain) { return domain.empty() ? "ai.onnx"
 // Walks all nodes that a run could reach, with an explicit stack.
 class Survey {
  public:
-  Survey(const Opsets& opsets, const Functions& functions)
-      : opsets_(opsets), functions_(functions) {}
+  Survey(const Opsets& opsets, const Functions& functions, const AddedOps* added)
+      : opsets_(opsets), functions_(functions), added_(added) {}
 
   void run(const pb::GraphProto& graph) {
     todo_.push_back({&graph.node(), std::make_shared<Opsets>(opsets_)});
@@ -85,7 +85,7 @@ class Survey {
   }
 
   template <class Note>
-  static void check(const pb::NodeProto& node, const Opsets& opsets, Note&& note) {
+  void check(const pb::NodeProto& node, const Opsets& opsets, Note&& note) const {
     const std::string domain = domain_of(node.domain());
     const auto import = opsets.find(domain);
     if (import == opsets.end()) {
@@ -100,13 +100,15 @@ class Survey {
       }
     }
     if (domain.empty() && node.op_type() == "Constant") return;
-    if (find_op(current_kind(node.op_type(), domain), domain) == nullptr) {
+    const std::string kind(current_kind(node.op_type(), domain));
+    if (row_of(kind, domain, added_) == nullptr) {
       note(cat("operator ", shown(domain), ".", node.op_type(), " (opset ", import->second, ")"));
     }
   }
 
   const Opsets& opsets_;
   const Functions& functions_;
+  const AddedOps* added_;
   std::vector<Work> todo_;
   std::set<const pb::FunctionProto*> seen_;
   std::map<std::string, std::pair<std::string, int>> unknown_;
@@ -128,9 +130,15 @@ Opsets opsets_of(const pb::FunctionProto& function, const Opsets& model) {
   return opsets;
 }
 
-Functions functions_of(const pb::ModelProto& model) {
+const Op* row_of(const std::string& kind, const std::string& domain, const AddedOps* added) {
+  const Op* own = find_op(kind, domain);
+  return own == nullptr && added != nullptr ? added->find(kind, domain) : own;
+}
+
+Functions functions_of(const pb::ModelProto& model, const AddedOps* added) {
   Functions functions;
   for (const auto& f : model.functions()) {
+    if (row_of(f.name(), domain_of(f.domain()), added) != nullptr) continue;
     const bool fresh =
         functions.emplace(std::tuple(domain_of(f.domain()), f.name(), f.overload()), &f).second;
     TREADLE_CHECK(fresh, kInvalidModel, "function '", f.name(), "' of domain '", f.domain(),
@@ -141,14 +149,13 @@ Functions functions_of(const pb::ModelProto& model) {
 
 const pb::FunctionProto* called_function(const pb::NodeProto& node, const Functions& functions) {
   const std::string domain = domain_of(node.domain());
-  if (find_op(node.op_type(), domain) != nullptr) return nullptr;
   const auto it = functions.find(std::tuple(domain, node.op_type(), node.overload()));
   return it == functions.end() ? nullptr : it->second;
 }
 
-void check_supported(const pb::ModelProto& model, const Opsets& opsets,
-                     const Functions& functions) {
-  Survey survey(opsets, functions);
+void check_supported(const pb::ModelProto& model, const Opsets& opsets, const Functions& functions,
+                     const AddedOps* added) {
+  Survey survey(opsets, functions, added);
   survey.run(model.graph());
   survey.report();
 }

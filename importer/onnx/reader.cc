@@ -17,12 +17,15 @@ namespace {
 class Reader {
  public:
   Reader(const pb::ModelProto& model, TensorReader& tensors, const ReadOptions& options)
-      : model_(model), tensors_(tensors), options_(options), functions_(functions_of(model)) {}
+      : model_(model),
+        tensors_(tensors),
+        options_(options),
+        functions_(functions_of(model, options.load.operators.get())) {}
 
   Graph read() {
     const auto opsets = std::make_shared<const Opsets>(opsets_of(model_));
     check_expansion(model_.graph(), functions_, options_.load.limits);
-    attempt([&] { check_supported(model_, *opsets, functions_); });
+    attempt([&] { check_supported(model_, *opsets, functions_, added()); });
     Graph graph;
     GraphBuild build(graph);
     Scope scope{build, nullptr, {}};
@@ -293,7 +296,7 @@ class Reader {
     Scope& scope = *frame.scope;
     GraphBuild& build = scope.build;
     Node node;
-    node.op = find_op(old.kind, old.domain);
+    node.op = row_of(old.kind, old.domain, added());
     if (node.op == nullptr && options_.problems != nullptr) {
       // The survey has named it: what reads its outputs is not to blame.
       for (const std::string& name : proto.output()) {
@@ -312,8 +315,11 @@ class Reader {
       node.outputs.push_back(name.empty() ? ValueId{} : build.graph.add_value(frame.prefix + name));
       if (!name.empty()) scope.define(name, node.outputs.back());
     }
+    if (added() != nullptr) added()->prepare(node);
     add_typed(std::move(node), depth_ > 0, build);
   }
+
+  const AddedOps* added() const { return options_.load.operators.get(); }
 
   std::string unique_node_name(const pb::NodeProto& node, const Frame& frame) {
     const std::string stem = frame.name_of(node);

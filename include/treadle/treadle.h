@@ -125,6 +125,7 @@ TREADLE_API void treadle_options_release(treadle_options* options);
  *   dims         sizes of symbolic input dimensions, "batch=1,width=64"; names that no input
  *                has are ignored
  *   denoted_dims the same by the dimensions' denotations, "DATA_BATCH=1"
+ *   plugins      comma-separated paths, each for treadle_load_plugin
  *   mmap         "0" (default); "1": map the weights. A file that shrinks while mapped kills the
  *                process
  *   max_bytes    limit of one session's buffers
@@ -301,5 +302,7 @@ TREADLE_API treadle_status treadle_session_trim(treadle_session* session);
 #ifdef __cplusplus
 }
 #endif
+
+#include <treadle/op.h>
 
 #endif /* TREADLE_TREADLE_H */

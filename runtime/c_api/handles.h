@@ -1,14 +1,13 @@
 // The handles of the C API: each wraps one C++ object.
 #pragma once
 
-#include <algorithm>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "importer/importer.h"
 #include "runtime/runtime.h"
+#include "runtime/structs.h"
 #include "treadle/treadle.h"
 
 struct treadle_options {
@@ -48,27 +47,11 @@ treadle_status guarded(Body&& body) noexcept {
   return guard([](void* state) { (*static_cast<std::remove_reference_t<Body>*>(state))(); }, &body);
 }
 
-// Reads what the caller's struct has, which may be older (shorter) than this library's: `first` is
-// the size of its first version. What it lacks is zero.
-template <class Struct>
-Struct read_struct(const Struct& given, size_t first, const char* name) {
-  TREADLE_CHECK(given.struct_size >= first, kInvalidArgument, name, ".struct_size is ",
-                given.struct_size, ", expected ", sizeof(Struct));
-  Struct out = {};
-  std::memcpy(&out, &given, std::min(given.struct_size, sizeof(Struct)));
-  return out;
-}
-
-// Writes as much of `made` as the caller's struct has.
-template <class Struct>
-void write_struct(const Struct& made, size_t first, const char* name, Struct* out) {
-  const size_t size = read_struct(*out, first, name).struct_size;
-  std::memcpy(out, &made, std::min(size, sizeof(Struct)));
-  out->struct_size = size;
-}
-
 // kInvalidArgument naming the parameter when it is null.
 void require(const void* pointer, const char* parameter);
+
+// Adds the operators of a plugin for the models that are loaded from now on.
+void add_plugin(treadle_options& options, const std::string& path);
 
 // The JSON text of treadle_session_report.
 std::string report_json(treadle_session& session, const std::string& what);

@@ -68,6 +68,10 @@ constexpr OptionRow kOptions[] = {
                 const std::string& v) { o.load.dims = sizes_of(k, v); }},
     {"denoted_dims", [](treadle_options& o, const std::string& k,
                         const std::string& v) { o.load.denoted_dims = sizes_of(k, v); }},
+    {"plugins",
+     [](treadle_options& o, const std::string&, const std::string& v) {
+       for (const std::string& path : names_of(v)) treadle::c_api::add_plugin(o, path);
+     }},
     {"mmap", [](treadle_options& o, const std::string& k,
                 const std::string& v) { o.load.mmap = boolean(k, v); }},
     {"max_bytes", [](treadle_options& o, const std::string& k,
@@ -146,7 +150,7 @@ void fill(const Type& from, const std::string& text, treadle_type* to) {
     for (size_t i = 0; i < from.shape->size(); ++i)
       made.dims[i] = (*from.shape)[i].maybe().value_or(-1);
   }
-  treadle::c_api::write_struct(made, sizeof(treadle_type), "treadle_type", to);
+  treadle::write_struct(made, sizeof(treadle_type), "treadle_type", to);
 }
 
 const char* dim_text(const std::vector<std::vector<std::string>>& dims, size_t index, size_t axis) {

@@ -14,7 +14,7 @@ namespace {
 void take_options(const treadle_run_options* given, treadle::RunOptions& options) {
   treadle_run_options read = {};
   if (given != nullptr) {
-    read = treadle::c_api::read_struct(*given, sizeof(treadle_run_options), "treadle_run_options");
+    read = treadle::read_struct(*given, sizeof(treadle_run_options), "treadle_run_options");
   }
   options.timeout_seconds = read.timeout_seconds;
   options.cancel = read.cancel != nullptr ? &read.cancel->token : nullptr;

@@ -37,3 +37,14 @@ for program in "$work/cmake/classify" "$work/classify"; do
   [[ $(head -1 <<< "$answer") == *green ]] || { echo "expected green first"; exit 1; }
 done
 env -i "$tree/bin/treadle" run "$work/color.onnx" --fill ones
+
+"$TREADLE_PYTHON" "$TREADLE_SOURCE/examples/window_mean_model.py" "$work"
+plugin=$work/cmake/libwindow_mean_plugin.so
+if readelf -d "$plugin" | grep NEEDED | grep treadle; then
+  echo "the plugin is linked with the library"
+  exit 1
+fi
+answer=$(env -i "$tree/bin/treadle" run "$work/window_mean.onnx" --plugin "$plugin" \
+  --shape x:1x8 --fill ones)
+echo "$answer"
+[[ $answer == *"[1, 6]"* ]] || { echo "expected an output [1, 6]"; exit 1; }

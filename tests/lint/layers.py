@@ -11,7 +11,8 @@ import subprocess
 import sys
 
 DOORS = ["importer/importer.h", "optimizer/optimizer.h", "backends/backend.h",
-         "backends/registry.h", "runtime/runtime.h", "training/training.h"]
+         "backends/registry.h", "runtime/runtime.h", "runtime/plugins/plugins.h",
+         "training/training.h"]
 IMAGES = ["jpeglib.h", "turbojpeg.h", "png.h", "zip.h", "tiffio.h", "webp/", "openjpeg.h"]
 MAY = {
     "include": (["treadle/"], []),
@@ -27,6 +28,7 @@ MAY = {
                       ["cuda", "cudnn", "cublas", "nvrtc"]),
     "runtime": (["graph/", "optimizer/optimizer.h", "backends/backend.h", "backends/registry.h",
                  "runtime/"], ["omp.h"]),
+    "runtime/plugins": (["graph/", "runtime/plugins/", "runtime/structs.h", "treadle/"], []),
     "runtime/c_api": (["graph/", "runtime/", "treadle/"] + DOORS, []),
     "training/gradients": (["graph/", "training/gradient.h", "training/expr.h",
                             "training/gradients/"], []),

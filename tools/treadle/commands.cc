@@ -12,7 +12,9 @@ const Flag kThreads = {"--threads", "N",
 const Flag kShape = {"--shape", "NAME:1x3x8",
                      "sizes of an input, or SYMBOL=8: of a dimension; several by commas"};
 
+const Flag kPlugin = {"--plugin", "FILE", "a shared object with operators; may be given again"};
 const Flags kLoad = {
+    kPlugin,
     {"--overridable", "A,B", "initializers that stay inputs"},
 };
 const Flags kPasses = {
@@ -130,7 +132,7 @@ std::vector<Command> make_commands() {
        {{"A", "an ONNX file"}, {"B", "another one with the same inputs", true}},
        join({kCompare, kTolerance, {kJson}, inputs, pictures, model}),
        run_compare},
-      {"check", "Lists all problems of a model at once", {file}, {kJson}, run_check},
+      {"check", "Lists all problems of a model at once", {file}, {kPlugin, kJson}, run_check},
       {"ops",
        "Lists the operators, or shows one",
        {{"NAME", "an operator, as Conv or com.microsoft.QLinearAdd", true}},

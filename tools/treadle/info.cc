@@ -178,7 +178,7 @@ int run_ops(const Args& args) {
 }
 
 int run_check(const Args& args) {
-  const std::vector<Error> problems = check(args.positional[0]);
+  const std::vector<Error> problems = check(args.positional[0], load_options(args));
   if (!problems.empty()) return report_problems(problems, args);
   const Graph graph = load_graph(args.positional[0], args);
   std::vector<std::string> notes;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "importer/importer.h"
+#include "runtime/plugins/plugins.h"
 
 namespace treadle::tool {
 namespace {
@@ -20,9 +20,17 @@ auto of_model(F&& f) {
 
 }  // namespace
 
-Graph load_graph(const std::string& path, const Args& args) {
+LoadOptions load_options(const Args& args) {
   LoadOptions options;
   for (const std::string& name : args.list("overridable")) options.overridable.insert(name);
+  auto operators = std::make_shared<AddedOps>();
+  for (const std::string& plugin : args.all("plugin")) load_plugin(*operators, plugin);
+  options.operators = std::move(operators);
+  return options;
+}
+
+Graph load_graph(const std::string& path, const Args& args) {
+  const LoadOptions options = load_options(args);
   return of_model([&] { return load(path, options); });
 }
 

@@ -4,12 +4,15 @@
 #include <memory>
 #include <string>
 
+#include "importer/importer.h"
 #include "runtime/runtime.h"
 #include "tools/treadle/command.h"
 
 namespace treadle::tool {
 
-// --overridable. ModelError where it exceeds a limit.
+// --overridable and --plugin.
+LoadOptions load_options(const Args& args);
+// By these options. ModelError where it exceeds a limit.
 Graph load_graph(const std::string& path, const Args& args);
 // --skip-pass (UsageError for an unknown one), --stop-after.
 OptimizeOptions optimize_options(const Args& args);

@@ -1,0 +1,17 @@
+// Operators by a caller's callbacks (treadle/op.h), from the application or from a shared object.
+#pragma once
+
+#include <filesystem>
+
+#include "graph/ops/added.h"
+#include "treadle/treadle.h"
+
+namespace treadle {
+
+// kInvalidArgument where the struct or a text in it is wrong, or the name is taken.
+void add_op(AddedOps& ops, const treadle_op& op);
+// The operators of a plugin, all or none. kIo where there is no such file, kInvalidArgument where
+// it is no plugin; else what its registration failed with.
+void load_plugin(AddedOps& ops, const std::filesystem::path& path);
+
+}  // namespace treadle

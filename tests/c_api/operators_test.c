@@ -1,0 +1,528 @@
+/* Operators of one's own through the C API: what they may do, and what becomes of their mistakes.
+ * usage: c_api_operators_test FOLDER_OF_MODELS PLUGIN NOT_A_PLUGIN FAILING_PLUGIN */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <treadle/treadle.h>
+
+static int failures = 0;
+static const char* folder;
+
+#define CHECK(condition)                                                             \
+  do {                                                                               \
+    if (!(condition)) {                                                              \
+      fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition, \
+              treadle_last_error());                                                 \
+      ++failures;                                                                    \
+    }                                                                                \
+  } while (0)
+
+/* ---- Scale: y = x * factor (1), with a state that is counted. */
+
+typedef struct counts {
+  int created, destroyed, computed;
+} counts;
+
+static treadle_status create_scale(const treadle_op_api* api, treadle_op_call* call, void* user,
+                                   void** state) {
+  float* factor = malloc(sizeof *factor);
+  if (factor == NULL) return api->fail(call, TREADLE_OUT_OF_MEMORY, "no memory");
+  *factor = api->attribute_float(call, "factor", 1);
+  ++((counts*)user)->created;
+  *state = factor;
+  return TREADLE_OK;
+}
+
+static void destroy_scale(void* user, void* state) {
+  ++((counts*)user)->destroyed;
+  free(state);
+}
+
+static treadle_status infer_scale(const treadle_op_api* api, treadle_op_call* call, void* user,
+                                  void* state) {
+  int64_t dims[TREADLE_MAX_RANK];
+  const int32_t rank = api->input_rank(call, 0);
+  (void)user, (void)state;
+  for (int32_t i = 0; i < rank; ++i) dims[i] = api->input_dim(call, 0, (size_t)i);
+  return api->set_output_type(call, 0, TREADLE_UNDEFINED, dims, rank);
+}
+
+static treadle_status compute_scale(const treadle_op_api* api, treadle_op_call* call, void* user,
+                                    void* state) {
+  treadle_op_tensor x, y;
+  treadle_status status = api->input(call, 0, &x);
+  if (status == TREADLE_OK) status = api->output(call, 0, x.dtype, x.dims, x.rank, &y);
+  if (status != TREADLE_OK) return status;
+  const float factor = *(const float*)state;
+  for (size_t i = 0; i < x.count; ++i) ((float*)y.data)[i] = ((const float*)x.data)[i] * factor;
+  __atomic_fetch_add(&((counts*)user)->computed, 1, __ATOMIC_RELAXED);
+  return api->poll(call);
+}
+
+static treadle_op scale_op(counts* user) {
+  treadle_op op = {0};
+  op.struct_size = sizeof op;
+  op.name = "Scale";
+  op.domain = "test";
+  op.inputs = "X:T";
+  op.outputs = "Y:T";
+  op.types = "T=float";
+  op.attributes = "factor:f=1";
+  op.user = user;
+  op.create = create_scale;
+  op.destroy = destroy_scale;
+  op.infer = infer_scale;
+  op.compute = compute_scale;
+  return op;
+}
+
+/* ---- Grow: [N, 3] to [2*N + 1, 3], zeros. Late: the same, which only the run tells. */
+
+static treadle_status infer_grow(const treadle_op_api* api, treadle_op_call* call, void* user,
+                                 void* state) {
+  int64_t dims[2];
+  (void)user, (void)state;
+  if (api->input_rank(call, 0) != 2) return TREADLE_OK;
+  dims[0] = api->dim_add(call, api->dim_multiply(call, api->input_dim(call, 0, 0), 2), 1);
+  dims[1] = api->dim_divide(call, api->dim_multiply(call, api->input_dim(call, 0, 1), 2), 2);
+  return api->set_output_type(call, 0, TREADLE_FLOAT, dims, 2);
+}
+
+static treadle_status compute_grow(const treadle_op_api* api, treadle_op_call* call, void* user,
+                                   void* state) {
+  treadle_op_tensor x, y;
+  treadle_status status = api->input(call, 0, &x);
+  (void)user, (void)state;
+  if (status != TREADLE_OK) return status;
+  const int64_t dims[2] = {2 * x.dims[0] + 1, x.dims[1]};
+  status = api->output(call, 0, TREADLE_FLOAT, dims, 2, &y);
+  if (status == TREADLE_OK && y.size > 0) memset(y.data, 0, y.size);
+  return status;
+}
+
+/* ---- Shout: each string with a '!'. */
+
+static treadle_status compute_shout(const treadle_op_api* api, treadle_op_call* call, void* user,
+                                    void* state) {
+  treadle_op_tensor x, y;
+  treadle_status status = api->input(call, 0, &x);
+  (void)user, (void)state;
+  if (status == TREADLE_OK) status = api->output(call, 0, x.dtype, x.dims, x.rank, &y);
+  for (size_t i = 0; status == TREADLE_OK && i < x.count; ++i) {
+    char text[32];
+    size_t length = 0;
+    const char* from = api->input_string(call, 0, i, &length);
+    if (from == NULL || length + 1 > sizeof text)
+      return api->fail(call, TREADLE_INVALID_DATA, "too long");
+    memcpy(text, from, length);
+    text[length] = '!';
+    status = api->set_output_string(call, 0, i, text, length + 1);
+  }
+  if (api->input_string(call, 0, x.count, NULL) != NULL || api->input_string(call, 9, 0, NULL))
+    return api->fail(call, TREADLE_INTERNAL, "a string out of range");
+  return status;
+}
+
+/* ---- Wrong: mistakes by the attribute `how`. */
+
+static int how_is(const treadle_op_api* api, treadle_op_call* call, const char* how) {
+  return strcmp(api->attribute_string(call, "how", ""), how) == 0;
+}
+
+static treadle_status create_wrong(const treadle_op_api* api, treadle_op_call* call, void* user,
+                                   void** state) {
+  (void)user, (void)state;
+  return how_is(api, call, "load") ? api->fail(call, TREADLE_UNSUPPORTED, "never again") : 0;
+}
+
+static treadle_status infer_wrong(const treadle_op_api* api, treadle_op_call* call, void* user,
+                                  void* state) {
+  const int64_t dims[3] = {how_is(api, call, "dim") ? -99 : 4, 3, 1};
+  (void)user, (void)state;
+  return api->set_output_type(call, 0, TREADLE_FLOAT, dims, how_is(api, call, "rank") ? 3 : 2);
+}
+
+static treadle_status compute_wrong(const treadle_op_api* api, treadle_op_call* call, void* user,
+                                    void* state) {
+  const int64_t dims[2] = {4, 3};
+  treadle_op_tensor y;
+  (void)user, (void)state;
+  if (how_is(api, call, "fail")) return api->fail(call, TREADLE_INVALID_DATA, "x is too blue");
+  if (how_is(api, call, "silent")) return TREADLE_LIMIT;
+  if (how_is(api, call, "status")) return 77;
+  if (how_is(api, call, "nothing")) return TREADLE_OK;
+  if (how_is(api, call, "index")) api->output(call, 5, TREADLE_FLOAT, dims, 2, &y);
+  if (how_is(api, call, "kind")) api->attribute_int(call, "how", 0);
+  if (how_is(api, call, "outside")) api->set_output_type(call, 0, TREADLE_FLOAT, dims, 2);
+  const treadle_dtype dtype = how_is(api, call, "dtype") ? TREADLE_DOUBLE : TREADLE_FLOAT;
+  if (api->output(call, 0, dtype, dims, 2, &y) == TREADLE_OK) memset(y.data, 0, y.size);
+  return TREADLE_OK; /* what failed above counts all the same */
+}
+
+static treadle_op plain_op(const char* name,
+                           treadle_status (*compute)(const treadle_op_api*, treadle_op_call*, void*,
+                                                     void*)) {
+  treadle_op op = {0};
+  op.struct_size = sizeof op;
+  op.name = name;
+  op.domain = "test";
+  op.inputs = "X:any";
+  op.outputs = "Y:any";
+  op.attributes = "how:s";
+  op.compute = compute;
+  return op;
+}
+
+/* ---- Helpers */
+
+static treadle_options* options_with(counts* user) {
+  treadle_options* options = NULL;
+  treadle_op ops[5] = {scale_op(user), plain_op("Grow", compute_grow),
+                       plain_op("Late", compute_grow), plain_op("Shout", compute_shout),
+                       plain_op("Wrong", compute_wrong)};
+  ops[1].infer = infer_grow;
+  ops[4].infer = infer_wrong;
+  ops[4].create = create_wrong;
+  CHECK(treadle_options_create(&options) == TREADLE_OK);
+  for (size_t i = 0; i < 5; ++i) CHECK(treadle_options_add_op(options, &ops[i]) == TREADLE_OK);
+  return options;
+}
+
+static treadle_status load(const char* name, const treadle_options* options,
+                           treadle_model** model) {
+  char path[4096];
+  *model = NULL;
+  snprintf(path, sizeof path, "%s/%s.onnx", folder, name);
+  return treadle_model_load(path, options, model);
+}
+
+/* Runs on x = {-1, 0, 1, …} [rows, 3]; `y` gets up to `room` elements. */
+static treadle_status run(const treadle_model* model, const treadle_options* options, int64_t rows,
+                          float* y, size_t room, size_t* count) {
+  const char *in[] = {"x"}, *out[] = {"y"};
+  const int64_t dims[2] = {rows, 3};
+  float data[64];
+  treadle_value *x = NULL, *result = NULL;
+  treadle_session* session = NULL;
+  for (int i = 0; i < 64; ++i) data[i] = (float)(i - 1);
+  CHECK(treadle_session_create(model, options, &session) == TREADLE_OK);
+  CHECK(treadle_tensor_wrap(TREADLE_FLOAT, dims, 2, data, (size_t)rows * 12, &x) == TREADLE_OK);
+  const treadle_status status =
+      treadle_session_run(session, in, (const treadle_value* const*)&x, 1, out, &result, 1, NULL);
+  *count = treadle_tensor_count(result);
+  if (status == TREADLE_OK && *count <= room)
+    memcpy(y, treadle_tensor_data(result), treadle_tensor_size(result));
+  treadle_value_release(result);
+  treadle_value_release(x);
+  treadle_session_release(session);
+  return status;
+}
+
+/* ---- What they may do */
+
+static void test_scale(const char* device, const char* optimize) {
+  counts user = {0, 0, 0};
+  treadle_model* model = NULL;
+  treadle_options* options = options_with(&user);
+  size_t count = 0;
+  float y[12] = {0};
+  CHECK(treadle_options_set(options, "device", device) == TREADLE_OK);
+  CHECK(treadle_options_set(options, "optimize", optimize) == TREADLE_OK);
+  CHECK(treadle_options_set(options, "fallback", "0") == TREADLE_OK);
+  CHECK(load("scale", options, &model) == TREADLE_OK);
+  CHECK(user.created == 1);
+  CHECK(strcmp(treadle_model_output_dim(model, 0, 0), "N") == 0);
+  CHECK(strcmp(treadle_model_output_dim(model, 0, 1), "3") == 0);
+  for (int64_t rows = 0; rows < 4; ++rows) {
+    CHECK(run(model, options, rows, y, 12, &count) == TREADLE_OK && count == (size_t)rows * 3);
+  }
+  CHECK(y[0] == 0 && y[2] == 2.5f && y[8] == 17.5f);
+  treadle_options_release(options); /* the model keeps its operators */
+  CHECK(run(model, NULL, 1, y, 12, &count) == TREADLE_OK && y[2] == 2.5f);
+  CHECK(user.destroyed == 0);
+  treadle_model_release(model);
+  CHECK(user.created == 1 && user.destroyed == 1 && user.computed == 5);
+}
+
+static void test_save(void) {
+  counts user = {0, 0, 0};
+  treadle_model *model = NULL, *again = NULL;
+  treadle_options* options = options_with(&user);
+  char path[4096];
+  float y[12];
+  size_t count = 0;
+  CHECK(load("scale", options, &model) == TREADLE_OK);
+  snprintf(path, sizeof path, "%s/saved.onnx", folder);
+  CHECK(treadle_model_save(model, path, 0) == TREADLE_OK);
+  CHECK(load("saved", NULL, &again) == TREADLE_UNSUPPORTED);
+  CHECK(strstr(treadle_last_error(), "test.Scale") != NULL);
+  CHECK(load("saved", options, &again) == TREADLE_OK);
+  CHECK(run(again, NULL, 1, y, 12, &count) == TREADLE_OK && y[2] == 2.5f);
+  treadle_model_release(again);
+  treadle_model_release(model);
+  treadle_options_release(options);
+  CHECK(user.created == user.destroyed);
+}
+
+static void test_shapes(void) {
+  counts user = {0, 0, 0};
+  treadle_model* model = NULL;
+  treadle_options* options = options_with(&user);
+  size_t count = 0;
+  float y[64];
+  CHECK(load("grow", options, &model) == TREADLE_OK);
+  CHECK(strcmp(treadle_model_output_dim(model, 0, 0), "2*N + 1") == 0);
+  CHECK(strcmp(treadle_model_output_dim(model, 0, 1), "3") == 0);
+  CHECK(run(model, NULL, 2, y, 64, &count) == TREADLE_OK && count == 15);
+  treadle_model_release(model);
+  CHECK(load("late", options, &model) == TREADLE_OK);
+  CHECK(run(model, NULL, 2, y, 64, &count) == TREADLE_OK && count == 15);
+  CHECK(run(model, NULL, 0, y, 64, &count) == TREADLE_OK && count == 3);
+  treadle_model_release(model);
+  treadle_options_release(options);
+}
+
+/* Folded only where it is declared pure; the attribute's default; a function's body. */
+static void test_graph(void) {
+  for (uint32_t flags = 0; flags <= TREADLE_OP_PURE; ++flags) {
+    counts user = {0, 0, 0};
+    treadle_model* model = NULL;
+    treadle_options* options = NULL;
+    treadle_op op = scale_op(&user);
+    size_t count = 0;
+    float y[3];
+    op.flags = flags;
+    CHECK(treadle_options_create(&options) == TREADLE_OK);
+    CHECK(treadle_options_add_op(options, &op) == TREADLE_OK);
+    CHECK(load("constant", options, &model) == TREADLE_OK);
+    const int before = user.computed;
+    CHECK(run(model, NULL, 1, y, 3, &count) == TREADLE_OK && y[0] == 1 && y[2] == 7);
+    CHECK(user.computed - before == (flags == 0 ? 1 : 0));
+    treadle_model_release(model);
+    CHECK(load("default", options, &model) == TREADLE_OK);
+    CHECK(run(model, NULL, 1, y, 3, &count) == TREADLE_OK && y[0] == -1 && y[2] == 1);
+    treadle_model_release(model);
+    CHECK(load("function", options, &model) == TREADLE_OK);
+    CHECK(run(model, NULL, 1, y, 3, &count) == TREADLE_OK && y[0] == -2 && y[2] == 2);
+    treadle_model_release(model);
+    CHECK(load("attribute", options, &model) == TREADLE_INVALID_MODEL);
+    CHECK(strstr(treadle_last_error(), "'fraction'") != NULL);
+    treadle_options_release(options);
+    CHECK(user.created == user.destroyed);
+  }
+}
+
+static void test_body(void) {
+  counts user = {0, 0, 0};
+  treadle_model* model = NULL;
+  treadle_session* session = NULL;
+  treadle_options* options = options_with(&user);
+  CHECK(load("body", options, &model) == TREADLE_OK);
+  CHECK(treadle_session_create(model, NULL, &session) == TREADLE_OK);
+  for (unsigned char flag = 0; flag < 2; ++flag) {
+    const char *in[] = {"x", "flag"}, *out[] = {"y"};
+    const int64_t dims[2] = {1, 3};
+    float data[3] = {1, 2, 3};
+    treadle_value *values[2] = {NULL, NULL}, *y = NULL;
+    CHECK(treadle_tensor_wrap(TREADLE_FLOAT, dims, 2, data, sizeof data, &values[0]) == 0);
+    CHECK(treadle_tensor_wrap(TREADLE_BOOL, NULL, 0, &flag, 1, &values[1]) == 0);
+    CHECK(treadle_session_run(session, in, (const treadle_value* const*)values, 2, out, &y, 1,
+                              NULL) == TREADLE_OK);
+    if (y != NULL) CHECK(*(const float*)treadle_tensor_data(y) == (flag ? 2.5f : 1.0f));
+    for (int i = 0; i < 2; ++i) treadle_value_release(values[i]);
+    treadle_value_release(y);
+  }
+  treadle_session_release(session);
+  treadle_model_release(model);
+  treadle_options_release(options);
+  CHECK(user.created == user.destroyed);
+}
+
+static void test_strings(void) {
+  counts user = {0, 0, 0};
+  treadle_model* model = NULL;
+  treadle_session* session = NULL;
+  treadle_options* options = options_with(&user);
+  const char *in[] = {"x"}, *out[] = {"y"}, *texts[] = {"a", "", "bcd"};
+  const int64_t dims[1] = {3};
+  treadle_value *x = NULL, *y = NULL;
+  CHECK(load("text", options, &model) == TREADLE_OK);
+  CHECK(treadle_session_create(model, NULL, &session) == TREADLE_OK);
+  CHECK(treadle_tensor_create_strings(dims, 1, texts, NULL, &x) == TREADLE_OK);
+  CHECK(treadle_session_run(session, in, (const treadle_value* const*)&x, 1, out, &y, 1, NULL) ==
+        TREADLE_OK);
+  if (y != NULL) {
+    CHECK(strcmp(treadle_tensor_string(y, 1, NULL), "!") == 0);
+    CHECK(strcmp(treadle_tensor_string(y, 2, NULL), "bcd!") == 0);
+  }
+  treadle_value_release(x);
+  treadle_value_release(y);
+  treadle_session_release(session);
+  treadle_model_release(model);
+  treadle_options_release(options);
+}
+
+static void* run_often(void* model) {
+  size_t count = 0;
+  float y[12];
+  int good = 0;
+  for (int i = 0; i < 50; ++i) {
+    good += run(model, NULL, 1 + i % 4, y, 12, &count) == TREADLE_OK && y[2] == 2.5f;
+  }
+  return good == 50 ? model : NULL;
+}
+
+static void test_threads(void) {
+  counts user = {0, 0, 0};
+  treadle_model* model = NULL;
+  treadle_options* options = options_with(&user);
+  pthread_t threads[4];
+  CHECK(load("scale", options, &model) == TREADLE_OK);
+  for (int i = 0; i < 4; ++i) CHECK(pthread_create(&threads[i], NULL, run_often, model) == 0);
+  for (int i = 0; i < 4; ++i) {
+    void* result = NULL;
+    CHECK(pthread_join(threads[i], &result) == 0 && result == model);
+  }
+  CHECK(user.computed == 200);
+  treadle_model_release(model);
+  treadle_options_release(options);
+}
+
+/* ---- What becomes of their mistakes */
+
+static void test_wrong(void) {
+  static const struct {
+    const char* how;
+    treadle_status status;
+    const char* text;
+  } kCases[] = {
+      {"fail", TREADLE_INVALID_DATA, "x is too blue"},
+      {"silent", TREADLE_LIMIT, "compute callback failed"},
+      {"status", TREADLE_INTERNAL, "unknown status 77"},
+      {"rank", TREADLE_INVALID_ARGUMENT, "expected float[4, 3, 1]"},
+      {"dtype", TREADLE_INVALID_ARGUMENT, "double"},
+      {"nothing", TREADLE_INVALID_ARGUMENT, "did not make output 'Y'"},
+      {"index", TREADLE_INVALID_ARGUMENT, "there is no output 5"},
+      {"kind", TREADLE_INVALID_ARGUMENT, "attribute 'how'"},
+      {"outside", TREADLE_INVALID_ARGUMENT, "in infer only"},
+  };
+  counts user = {0, 0, 0};
+  treadle_model* model = NULL;
+  treadle_options* options = options_with(&user);
+  size_t count = 0;
+  float y[12];
+  for (size_t i = 0; i < sizeof kCases / sizeof *kCases; ++i) {
+    char name[32];
+    snprintf(name, sizeof name, "wrong_%s", kCases[i].how);
+    CHECK(load(name, options, &model) == TREADLE_OK);
+    CHECK(run(model, NULL, 4, y, 12, &count) == kCases[i].status);
+    CHECK(strstr(treadle_last_error(), kCases[i].text) != NULL);
+    CHECK(strstr(treadle_last_error(), "node 'wrong'") != NULL);
+    treadle_model_release(model);
+  }
+  CHECK(load("wrong", options, &model) == TREADLE_OK);
+  CHECK(run(model, NULL, 4, y, 12, &count) == TREADLE_OK);
+  treadle_model_release(model);
+  CHECK(load("wrong_load", options, &model) == TREADLE_UNSUPPORTED);
+  CHECK(strstr(treadle_last_error(), "never again") && strstr(treadle_last_error(), "'wrong'"));
+  CHECK(load("wrong_dim", options, &model) == TREADLE_INVALID_MODEL);
+  CHECK(strstr(treadle_last_error(), "-99 is no dimension") != NULL);
+  treadle_options_release(options);
+}
+
+static void refuse(treadle_options* options, const treadle_op* op, const char* text) {
+  CHECK(treadle_options_add_op(options, op) == TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), text) != NULL);
+}
+
+static void test_refused(void) {
+  counts user = {0, 0, 0};
+  treadle_options* options = NULL;
+  treadle_op op = scale_op(&user);
+  CHECK(treadle_options_create(&options) == TREADLE_OK);
+  refuse(options, NULL, "'op'");
+  CHECK(treadle_options_add_op(NULL, &op) == TREADLE_INVALID_ARGUMENT);
+#define REFUSE(field, value, text) \
+  op = scale_op(&user);            \
+  op.field = value;                \
+  refuse(options, &op, text)
+  REFUSE(struct_size, 0, "struct_size is 0");
+  REFUSE(struct_size, sizeof op - 1, "struct_size");
+  REFUSE(name, NULL, "op.name");
+  REFUSE(name, "", "name");
+  REFUSE(name, "a.b", "'a.b'");
+  REFUSE(domain, NULL, "op.domain");
+  REFUSE(domain, "", "domain");
+  REFUSE(domain, "ai.onnx", "ai.onnx");
+  REFUSE(domain, "ai.onnx.ml", "ai.onnx.ml");
+  REFUSE(domain, "treadle", "treadle");
+  REFUSE(compute, NULL, "op.compute");
+  REFUSE(flags, 64, "flags");
+  REFUSE(inputs, "X", "'X'");
+  REFUSE(inputs, "?:T", "no name");
+  REFUSE(inputs, "X:U", "'U'");
+  REFUSE(inputs, "A*:T B:T", "'A'");
+  REFUSE(outputs, NULL, "no output");
+  REFUSE(outputs, "", "no output");
+  REFUSE(types, "T", "'T'");
+  REFUSE(types, "T=flot", "'flot'");
+  REFUSE(attributes, "factor", "'factor'");
+  REFUSE(attributes, "factor:", "kind ''");
+  REFUSE(attributes, "factor:!", "kind ''");
+  REFUSE(attributes, "body:g", "graph");
+  op = scale_op(&user);
+  CHECK(treadle_options_add_op(options, &op) == TREADLE_OK);
+  refuse(options, &op, "there already");
+  op.domain = "com.microsoft";
+  op.name = "FusedConv";
+  refuse(options, &op, "there already");
+  treadle_options_release(options);
+}
+
+static void test_plugins(const char* plugin, const char* other, const char* failing) {
+  treadle_options* options = NULL;
+  treadle_model* model = NULL;
+  char path[4096];
+  CHECK(treadle_options_create(&options) == TREADLE_OK);
+  CHECK(treadle_load_plugin(NULL, plugin) == TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_load_plugin(options, NULL) == TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_load_plugin(options, "/does/not/exist.so") == TREADLE_IO);
+  CHECK(strstr(treadle_last_error(), "/does/not/exist.so") != NULL);
+  CHECK(treadle_load_plugin(options, folder) == TREADLE_IO);
+  snprintf(path, sizeof path, "%s/scale.onnx", folder);
+  CHECK(treadle_load_plugin(options, path) == TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_load_plugin(options, other) == TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), "no plugin") != NULL);
+  CHECK(treadle_load_plugin(options, failing) == TREADLE_DEVICE);
+  CHECK(strstr(treadle_last_error(), "no luck today") != NULL);
+  CHECK(load("default", options, &model) == TREADLE_UNSUPPORTED); /* nothing of it stayed */
+  CHECK(treadle_load_plugin(options, plugin) == TREADLE_OK);
+  CHECK(treadle_load_plugin(options, plugin) == TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), "there already") != NULL);
+  treadle_options_release(options);
+  CHECK(treadle_options_create(&options) == TREADLE_OK);
+  CHECK(treadle_options_set(options, "plugins", other) == TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_options_set(options, "plugins", plugin) == TREADLE_OK);
+  CHECK(treadle_load_plugin(options, plugin) == TREADLE_INVALID_ARGUMENT);
+  treadle_options_release(options);
+}
+
+int main(int argc, char** argv) {
+  if (argc != 5) return 2;
+  folder = argv[1];
+  test_scale("cpu", "1");
+  test_scale("cpu", "0");
+  test_scale("reference", "1");
+  test_save();
+  test_shapes();
+  test_graph();
+  test_body();
+  test_strings();
+  test_threads();
+  test_wrong();
+  test_refused();
+  test_plugins(argv[2], argv[3], argv[4]);
+  if (failures == 0) puts("ok");
+  return failures == 0 ? 0 : 1;
+}
