@@ -47,7 +47,7 @@ OpCase picture(const std::string& name, const std::string& bytes, Dims dims,
 // A little-endian number of `bytes` bytes.
 std::string little(int64_t value, int bytes) {
   std::string out;
-  for (int i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i));
+  for (int i = 0; i < bytes; ++i) out += i < 8 ? static_cast<char>(value >> (8 * i)) : '\0';
   return out;
 }
 
