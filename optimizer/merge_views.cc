@@ -20,9 +20,12 @@ class Views {
     for (NodeId id : graph_.topological_order()) {
       if (pass_.stopped()) return false;
       if (!graph_.alive(id)) continue;
-      const Node& node = graph_.node(id);
-      if (is_view(&node)) changed = view(id) || changed;
-      if (node.is("Transpose")) changed = transpose(id) || changed;
+      // Rewriting moves the nodes: no reference is held over it.
+      if (is_view(&graph_.node(id))) {
+        changed = view(id) || changed;
+      } else if (graph_.node(id).is("Transpose")) {
+        changed = transpose(id) || changed;
+      }
     }
     return changed;
   }

@@ -37,6 +37,11 @@ void* operator new(size_t size) {
 void* operator new(size_t size, std::align_val_t alignment) {
   return counted(size, static_cast<size_t>(alignment), __builtin_return_address(0));
 }
+void* operator new(size_t size, const std::nothrow_t&) noexcept try {
+  return counted(size, alignof(std::max_align_t), __builtin_return_address(0));
+} catch (const std::bad_alloc&) {
+  return nullptr;
+}
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete(void* p, size_t) noexcept { std::free(p); }
 void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
