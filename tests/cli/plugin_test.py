@@ -66,6 +66,10 @@ def check_python():
     got = treadle.load(MODEL, plugins=[PLUGIN])(X)
     if not np.allclose(got, [[1, 2], [5, 6]]):
         wrong.append(f"treadle.load with the plugin: {got}")
+    options = treadle.SessionOptions()
+    options.register_custom_ops_library(str(PLUGIN))
+    if not np.allclose(treadle.InferenceSession(str(MODEL), options).run(None, {"x": X})[0], got):
+        wrong.append("InferenceSession with the plugin gives something else")
     return wrong
 
 

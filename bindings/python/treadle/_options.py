@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 
 from . import _native
-from ._errors import InvalidArgument, Unsupported
+from ._errors import InvalidArgument
 
 
 class GraphOptimizationLevel(enum.IntEnum):
@@ -61,7 +61,7 @@ class SessionOptions(_Entries):
         "execution_mode", "execution_order", "enable_profiling", "profile_file_prefix",
         "optimized_model_filepath", "enable_mem_pattern", "enable_mem_reuse",
         "enable_cpu_mem_arena", "use_deterministic_compute", "use_per_session_threads",
-        "log_severity_level", "log_verbosity_level", "logid", "_dims", "_denoted_dims")
+        "log_severity_level", "log_verbosity_level", "logid", "_dims", "_denoted_dims", "_plugins")
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,6 +83,7 @@ class SessionOptions(_Entries):
         self.logid: str = ""
         self._dims: dict[str, int] = {}
         self._denoted_dims: dict[str, int] = {}
+        self._plugins: list[str] = []
 
     def add_session_config_entry(self, key: str, value: str) -> None:
         """Keeps the entry; none changes anything."""
@@ -101,8 +102,9 @@ class SessionOptions(_Entries):
         self._denoted_dims[denotation] = value
 
     def register_custom_ops_library(self, path: str) -> None:
-        """Raises Unsupported: such a library calls onnxruntime."""
-        raise Unsupported(f"'{path}' is a library of onnxruntime's operators")
+        """Loads operators from a plugin of Treadle's. A library made for onnxruntime calls that,
+        and is refused when the session is made."""
+        self._plugins.append(path)
 
 
 class RunOptions(_Entries):

@@ -234,7 +234,7 @@ class InferenceSession:
         optimize = options.graph_optimization_level != GraphOptimizationLevel.ORT_DISABLE_ALL
         self._model = Model(path_or_bytes, threads=max(0, options.intra_op_num_threads),
                             optimize=optimize, dims=options._dims,
-                            denoted_dims=options._denoted_dims)
+                            denoted_dims=options._denoted_dims, plugins=options._plugins)
         self._profiled: _native.Session | None = None
         self._profiling = threading.Lock()  # all runs are measured by one session
         self._profile_start = time.time_ns()
