@@ -38,6 +38,7 @@ if(TREADLE_TOOLS)
   find_package(CLI11 CONFIG REQUIRED)
   find_package(nlohmann_json CONFIG REQUIRED)
   pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
+  find_package(ZLIB REQUIRED)
 endif()
 
 if(TREADLE_TESTS)

@@ -17,11 +17,12 @@ IMAGES = ["jpeglib.h", "turbojpeg.h", "png.h", "zip.h", "tiffio.h", "webp/", "op
 MAY = {
     "include": (["treadle/"], []),
     "graph": (["graph/"], []),
+    "files": (["graph/", "files/"], IMAGES + ["zlib.h"]),
     "importer": (["graph/", "importer/"], ["google/protobuf/", "treadle_onnx.pb.h", "treadle_onnx_data.pb.h"]),
     "optimizer": (["graph/", "optimizer/"], []),
     "backends": (["graph/", "backends/"], []),
-    "backends/reference": (["graph/", "backends/backend.h", "backends/reference/"],
-                           ["re2/"] + IMAGES),
+    "backends/reference": (["graph/", "files/", "backends/backend.h", "backends/reference/"],
+                           ["re2/"]),
     "backends/cpu": (["graph/", "backends/backend.h", "backends/cpu/"],
                      ["oneapi/", "dnnl", "hwy/", "omp.h"]),
     "backends/cuda": (["graph/", "backends/backend.h", "backends/cuda/"],
@@ -35,17 +36,17 @@ MAY = {
     "training/autodiff": (["graph/", "training/"], []),
     "training/gradient": (["graph/", "training/"], []),
     "training/expr": (["graph/", "training/"], []),
-    "training": (["graph/", "training/"] + DOORS, IMAGES + ["hdf5", "lmdb.h"]),
-    "tools": (["graph/", "tools/", "treadle/", "importer/file_writer.h"] + DOORS,
-              ["CLI/", "nlohmann/", "toml++/"] + IMAGES),
+    "training": (["graph/", "files/", "training/", "importer/file_writer.h"] + DOORS, ["hdf5", "lmdb.h"]),
+    "tools": (["graph/", "files/", "tools/", "treadle/", "importer/file_writer.h"] + DOORS,
+              ["CLI/", "nlohmann/", "toml++/"]),
     "examples": (["treadle/"], []),
     "bindings": (["treadle/"], ["nanobind/"]),
 }
-OURS = ("treadle/", "graph/", "importer/", "optimizer/", "backends/", "runtime/", "training/",
+OURS = ("treadle/", "graph/", "files/", "importer/", "optimizer/", "backends/", "runtime/", "training/",
         "tools/", "tests/", "bindings/")
 VENDORS = re.compile(r"oneapi/|dnnl|hwy/|omp\.h|google/|onnx|.*\.pb\.h|CLI/|nlohmann/|toml\+\+/|"
                      r"jpeglib|turbojpeg|png\.h|zip\.h|tiffio|webp/|openjpeg|re2/|cuda|cudnn|cublas|nvrtc|hdf5|lmdb|"
-                     r"nanobind/")
+                     r"nanobind/|zlib\.h")
 INCLUDE = re.compile(r'\s*#\s*include\s*[<"]([^>"]+)[>"]')
 SOURCE = (".h", ".hpp", ".cc", ".c", ".cu", ".cuh", ".def")
 SOFT, HARD, COLUMNS = 400, 800, 100

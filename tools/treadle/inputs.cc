@@ -5,9 +5,9 @@
 #include <filesystem>
 #include <numbers>
 
+#include "files/picture.h"
 #include "importer/importer.h"
 #include "tools/treadle/files.h"
-#include "tools/treadle/picture.h"
 #include "tools/treadle/shapes.h"
 
 namespace treadle::tool {
@@ -87,7 +87,7 @@ Tensor picture_input(const fs::path& path, const Type& type, const Args& args) {
                 type.text());
   const Shape& shape = *type.shape;
   const PictureAxes axes = picture_axes(shape, args);
-  const Picture picture = read_picture(path);
+  const Image picture = read_image(path);
   PictureSize size{shape[axes.channels].maybe().value_or(3),
                    shape[axes.height].maybe().value_or(picture.height),
                    shape[axes.width].maybe().value_or(picture.width), axes.channels > axes.height};

@@ -1,21 +1,15 @@
-// Decoders of image files, one a format, to 8-bit RGB.
+// Decoders of image files, one a format.
 #pragma once
 
 #include <optional>
 #include <string_view>
-#include <vector>
 
-#include "graph/base/checked.h"
+#include "files/image.h"
 
 namespace treadle {
 
-struct Image {
-  int64_t width = 0;
-  int64_t height = 0;
-  std::vector<uint8_t> rgb;  // rows from the top
-};
-
-// Nothing when the bytes are broken. Transparency is dropped.
+// Nothing, or kInvalidArgument with the reason where the library tells one, when the bytes are
+// broken. Transparency is dropped.
 using DecodeImage = std::optional<Image> (*)(std::string_view bytes);
 
 std::optional<Image> decode_jpeg(std::string_view bytes);
@@ -33,5 +27,8 @@ bool is_image_size(int64_t width, int64_t height);
 inline size_t rgb_bytes(int64_t width, int64_t height) {
   return static_cast<size_t>(width) * static_cast<size_t>(height) * 3;
 }
+
+// The EXIF orientation (1..8) that a JPEG or PNG file states; 1 where there is none.
+int image_orientation(std::string_view bytes);
 
 }  // namespace treadle

@@ -1,9 +1,11 @@
-#include "tools/treadle/picture.h"
+#include "files/picture.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace treadle::tool {
+#include "files/image_formats.h"
+
+namespace treadle {
 namespace {
 
 // Triangle-filter weights of one output pixel, as Pillow's precompute_coeffs.
@@ -37,8 +39,8 @@ uint8_t rounded(double x) {
   return static_cast<uint8_t>(std::clamp(std::floor(x + 0.5), 0.0, 255.0));
 }
 
-Picture resize_width(const Picture& p, int64_t width) {
-  Picture out{width, p.height, std::vector<uint8_t>(static_cast<size_t>(width * p.height * 3))};
+Image resize_width(const Image& p, int64_t width) {
+  Image out{width, p.height, std::vector<uint8_t>(static_cast<size_t>(width * p.height * 3))};
   const std::vector<Taps> all = taps(p.width, width);
   for (int64_t y = 0; y < p.height; ++y) {
     for (int64_t x = 0; x < width; ++x) {
@@ -56,8 +58,8 @@ Picture resize_width(const Picture& p, int64_t width) {
   return out;
 }
 
-Picture transposed(const Picture& p) {
-  Picture out{p.height, p.width, std::vector<uint8_t>(p.rgb.size())};
+Image transposed(const Image& p) {
+  Image out{p.height, p.width, std::vector<uint8_t>(p.rgb.size())};
   for (int64_t y = 0; y < p.height; ++y) {
     for (int64_t x = 0; x < p.width; ++x) {
       std::copy_n(p.rgb.begin() + static_cast<ptrdiff_t>((y * p.width + x) * 3), 3,
@@ -67,9 +69,9 @@ Picture transposed(const Picture& p) {
   return out;
 }
 
-Picture cropped(const Picture& p, int64_t width, int64_t height) {
+Image cropped(const Image& p, int64_t width, int64_t height) {
   const int64_t left = (p.width - width) / 2, top = (p.height - height) / 2;
-  Picture out{width, height, {}};
+  Image out{width, height, {}};
   for (int64_t y = 0; y < height; ++y) {
     const auto row = p.rgb.begin() + static_cast<ptrdiff_t>(((top + y) * p.width + left) * 3);
     out.rgb.insert(out.rgb.end(), row, row + static_cast<ptrdiff_t>(width * 3));
@@ -77,7 +79,7 @@ Picture cropped(const Picture& p, int64_t width, int64_t height) {
   return out;
 }
 
-Picture fitted(const Picture& p, int64_t width, int64_t height, bool stretch) {
+Image fitted(const Image& p, int64_t width, int64_t height, bool stretch) {
   if (stretch) return resize(p, width, height);
   const double ratio = std::max(static_cast<double>(width) / static_cast<double>(p.width),
                                 static_cast<double>(height) / static_cast<double>(p.height));
@@ -89,14 +91,15 @@ Picture fitted(const Picture& p, int64_t width, int64_t height, bool stretch) {
 
 }  // namespace
 
-Picture resize(const Picture& p, int64_t width, int64_t height) {
-  check_picture_size(width, height);
-  Picture out = p.width == width ? p : resize_width(p, width);
+Image resize(const Image& p, int64_t width, int64_t height) {
+  TREADLE_CHECK(is_image_size(width, height), kInvalidArgument, "a picture of ", width, " x ",
+                height, " pixels");
+  Image out = p.width == width ? p : resize_width(p, width);
   return out.height == height ? out : transposed(resize_width(transposed(out), height));
 }
 
-Tensor picture_tensor(const Picture& picture, const PictureSize& size, const PictureOptions& o) {
-  const Picture p = fitted(picture, size.width, size.height, o.stretch);
+Tensor picture_tensor(const Image& picture, const PictureSize& size, const PictureOptions& o) {
+  const Image p = fitted(picture, size.width, size.height, o.stretch);
   const int64_t pixels = size.height * size.width;
   Tensor t(DType::kFloat, size.channels_last ? Dims{size.height, size.width, size.channels}
                                              : Dims{size.channels, size.height, size.width});
@@ -114,4 +117,4 @@ Tensor picture_tensor(const Picture& picture, const PictureSize& size, const Pic
   return t;
 }
 
-}  // namespace treadle::tool
+}  // namespace treadle

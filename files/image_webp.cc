@@ -2,7 +2,7 @@
 #ifdef TREADLE_WEBP
 #include <webp/decode.h>
 
-#include "backends/reference/image_formats.h"
+#include "files/image_formats.h"
 
 namespace treadle {
 

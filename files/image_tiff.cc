@@ -6,7 +6,7 @@
 #include <cstring>
 #include <memory>
 
-#include "backends/reference/image_formats.h"
+#include "files/image_formats.h"
 
 namespace treadle {
 namespace {

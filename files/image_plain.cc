@@ -4,7 +4,7 @@
 #include <bit>
 #include <charconv>
 
-#include "backends/reference/image_formats.h"
+#include "files/image_formats.h"
 
 namespace treadle {
 namespace {

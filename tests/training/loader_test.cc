@@ -1,0 +1,169 @@
+// Batches: the same bytes at any number of threads and after seeking; broken samples.
+#include "training/data/loader.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "tests/support/tensors.h"
+#include "tests/training/data_files.h"
+
+namespace treadle::test {
+namespace {
+
+// Pictures [1, 4, 4] of their number; `broken` cannot be read.
+Source numbers(int64_t size, int64_t broken = -1) {
+  Source s;
+  s.name = "numbers";
+  s.content = Content::kPictures;
+  s.inputs = {{"x", DType::kFloat, {1, 4, 4}}};
+  s.target = {"target", DType::kInt64, {}};
+  s.classes = {"even", "odd"};
+  s.size = size;
+  s.sample = [broken](int64_t i) {
+    TREADLE_CHECK(i != broken, kIo, "cannot read 'file", i, "'");
+    Tensor x(DType::kFloat, {1, 4, 4});
+    for (size_t k = 0; k < 16; ++k)
+      x.data<float>()[k] = static_cast<float>(i) + static_cast<float>(k) / 16;
+    return Sample{{x}, Tensor::scalar<int64_t>(i % 2)};
+  };
+  return s;
+}
+
+LoaderOptions options(int threads) {
+  LoaderOptions o;
+  o.batch = 4;
+  o.seed = 3;
+  o.threads = threads;
+  o.augmentation = {.translate = 0.3, .rotate = 20, .noise = 0.1, .mixup = 0.4};
+  o.preprocess = {{0.5}, {2}};
+  return o;
+}
+
+std::string bytes_of(const Tensor& t) {
+  return {reinterpret_cast<const char*>(t.raw()), t.bytes()};
+}
+
+std::string taken(Loader& loader, int count) {
+  std::string all;
+  for (int i = 0; i < count; ++i) {
+    const Batch b = loader.next();
+    all += bytes_of(b.inputs[0]) + bytes_of(b.target);
+  }
+  return all;
+}
+
+TEST(Loader, GivesTheSameBytesAtAnyNumberOfThreads) {
+  Loader none(numbers(18), options(0)), one(numbers(18), options(1)), many(numbers(18), options(8));
+  const std::string want = taken(none, 23);
+  EXPECT_EQ(taken(one, 23), want);
+  EXPECT_EQ(taken(many, 23), want);
+}
+
+TEST(Loader, GoesOnWhereItWas) {
+  Loader first(numbers(18), options(2));
+  taken(first, 7);
+  EXPECT_EQ(first.state().epoch, 1);
+  EXPECT_EQ(first.state().cursor, 2);
+  Loader second(numbers(18), options(3));
+  second.seek(first.state());
+  EXPECT_EQ(taken(second, 9), taken(first, 9));
+}
+
+TEST(Loader, TakesEachSampleOnceAnEpoch) {
+  LoaderOptions o = options(2);
+  o.augmentation = {};
+  Loader loader(numbers(10), o);
+  std::vector<std::vector<int64_t>> epochs(2);
+  for (auto& epoch : epochs) {
+    for (int i = 0; i < 3; ++i) {
+      const Batch b = loader.next();
+      EXPECT_EQ(b.inputs[0].dim(0), i == 2 ? 2 : 4);
+      EXPECT_EQ(b.ends_epoch, i == 2);
+      epoch.insert(epoch.end(), b.samples.begin(), b.samples.end());
+    }
+  }
+  EXPECT_NE(epochs[0], epochs[1]);
+  for (auto& epoch : epochs) {
+    std::sort(epoch.begin(), epoch.end());
+    for (size_t i = 0; i < 10; ++i) EXPECT_EQ(epoch[i], static_cast<int64_t>(i));
+  }
+  o.drop_last = true;
+  EXPECT_EQ(Loader(numbers(10), o).batches(), 2);
+  o.shuffle = false;
+  Loader ordered(numbers(10), o);
+  EXPECT_EQ(ordered.next().samples, (std::vector<int64_t>{0, 1, 2, 3}));
+}
+
+TEST(Loader, NamesOrLeavesOutABrokenSample) {
+  LoaderOptions o = options(2);
+  o.augmentation = {};
+  Loader strict(numbers(4, 2), o);
+  EXPECT_NE(error_of([&] { strict.next(); }).find("'file2'"), std::string::npos);
+  o.skip_broken = true;
+  Loader lenient(numbers(4, 2), o);
+  const Batch b = lenient.next();
+  EXPECT_EQ(b.inputs[0].dim(0), 3);
+  ASSERT_EQ(b.broken.size(), 1u);
+  EXPECT_NE(b.broken[0].find("'file2'"), std::string::npos);
+  Loader nothing(numbers(1, 0), o);
+  EXPECT_NE(error_of([&] { nothing.next(); }).find("none of the 1 samples"), std::string::npos);
+}
+
+TEST(Loader, HoldsABoundedNumberOfBatches) {
+  auto read = std::make_shared<std::atomic<int>>(0);
+  Source s = numbers(1000);
+  s.sample = [read, inner = s.sample](int64_t i) {
+    ++*read;
+    return inner(i);
+  };
+  LoaderOptions o = options(4);
+  o.augmentation = {};
+  o.ahead = 2;
+  Loader loader(s, o);
+  loader.next();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_LE(read->load(), 3 * 4);
+}
+
+TEST(Loader, Normalizes) {
+  LoaderOptions o = options(0);
+  o.augmentation = {};
+  o.shuffle = false;
+  Loader loader(numbers(4), o);
+  EXPECT_FLOAT_EQ(loader.next().inputs[0].data<float>()[0], -0.25f);
+}
+
+TEST(Loader, RefusesWhatCannotBe) {
+  LoaderOptions o;
+  EXPECT_NE(error_of([&] { Loader(numbers(0), o); }).find("no samples"), std::string::npos);
+  o.batch = 0;
+  EXPECT_NE(error_of([&] { Loader(numbers(3), o); }).find("batch of 0"), std::string::npos);
+  o.batch = 4;
+  o.drop_last = true;
+  EXPECT_NE(error_of([&] { Loader(numbers(3), o); }).find("less than a batch"), std::string::npos);
+}
+
+TEST(Preprocess, MeasuresAndTravels) {
+  Source s = numbers(3);
+  const Preprocess p = measure(s);
+  ASSERT_EQ(p.mean.size(), 1u);
+  EXPECT_NEAR(p.mean[0], 1 + 7.5 / 16, 1e-6);
+  EXPECT_NEAR(p.deviation[0] * p.deviation[0], 2.0 / 3 + 255.0 / 12 / 256, 1e-6);
+  std::map<std::string, std::string> metadata;
+  write_metadata(p, s, metadata);
+  EXPECT_EQ(metadata["treadle.classes"], "even\nodd\n");
+  const Preprocess back = read_metadata(metadata);
+  EXPECT_EQ(back.mean, p.mean);
+  EXPECT_EQ(back.deviation, p.deviation);
+  metadata["treadle.preprocess"] = "mean=1,x std=2";
+  EXPECT_NE(error_of([&] { read_metadata(metadata); }).find("no list of numbers"),
+            std::string::npos);
+  s.sample = [](int64_t) { return Sample{{Tensor::zeros(DType::kFloat, {1, 4, 4})}, {}}; };
+  EXPECT_EQ(measure(s).deviation[0], 1);  // never a division by 0
+}
+
+}  // namespace
+}  // namespace treadle::test

@@ -1,0 +1,73 @@
+// What a run leaves: lines, tables, event files, curves.
+#include "training/run/run_folder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "files/file.h"
+#include "tests/support/tensors.h"
+#include "tests/training/data_files.h"
+
+namespace treadle::test {
+namespace {
+
+TEST(RunFolder, WritesALineAStep) {
+  const Folder folder;
+  RunFolder run(folder.path() / "run", 0);
+  run.step(1, {{"loss", 0.5}, {"rate", 0.1}});
+  run.step(2, {{"loss", NAN}, {"rate", 0.1}});
+  run.epoch(1, 2, {{"val_loss", 0.25}});
+  run.flush();
+  EXPECT_EQ(read_file(run.path() / "metrics.jsonl"),
+            "{\"step\": 1, \"loss\": 0.5, \"rate\": 0.1}\n"
+            "{\"step\": 2, \"loss\": null, \"rate\": 0.1}\n");
+  EXPECT_EQ(read_file(run.path() / "metrics.csv"), "step,loss,rate\n1,0.5,0.1\n2,,0.1\n");
+  EXPECT_EQ(read_file(run.path() / "epochs.jsonl"),
+            "{\"epoch\": 1, \"step\": 2, \"val_loss\": 0.25}\n");
+  EXPECT_EQ(read_image(run.path() / "curves/loss.png").width, 640);
+  EXPECT_NE(error_of([&] { RunFolder(run.path(), 0); }).find("holds a run already"),
+            std::string::npos);
+}
+
+TEST(RunFolder, GoesOnBehindTheStepsOfACheckpoint) {
+  const Folder folder;
+  {
+    RunFolder run(folder.path(), 0);
+    for (int step = 1; step <= 5; ++step) run.step(step, {{"loss", 1.0 / step}});
+    run.epoch(1, 2, {{"val_loss", 1}});
+    run.epoch(2, 4, {{"val_loss", 0.5}});
+  }
+  std::ofstream(folder.path() / "metrics.jsonl", std::ios::app) << "{\"step\": 6, \"lo";
+  RunFolder run(folder.path(), 3);
+  run.step(4, {{"loss", 7}});
+  const std::string lines = read_file(folder.path() / "metrics.jsonl");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 4);
+  EXPECT_TRUE(lines.ends_with("{\"step\": 4, \"loss\": 7}\n"));
+  EXPECT_TRUE(read_file(folder.path() / "metrics.csv").ends_with("4,7\n"));
+  EXPECT_EQ(read_file(folder.path() / "epochs.jsonl"),
+            "{\"epoch\": 1, \"step\": 2, \"val_loss\": 1}\n");
+}
+
+TEST(TensorBoard, ChecksumsAsCastagnoli) {  // RFC 3720, B.4
+  EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aau);
+  EXPECT_EQ(crc32c(std::string(32, '\xff')), 0x62a8ab43u);
+  EXPECT_EQ(crc32c("123456789"), 0xe3069283u);
+}
+
+TEST(Curves, DrawPointsWhereTheyBelong) {
+  const Image image = draw_curves({{{{0, 0}, {1, 1}}, 255, 0, 0}});
+  const auto red = [&](int64_t x, int64_t y) {
+    const size_t at = static_cast<size_t>((y * image.width + x) * 3);
+    return image.rgb[at] == 255 && image.rgb[at + 1] == 0;
+  };
+  EXPECT_TRUE(red(84, 366));
+  EXPECT_TRUE(red(620, 20));
+  EXPECT_FALSE(red(84, 20));
+  EXPECT_NO_THROW(draw_curves({}));
+  EXPECT_NO_THROW(draw_curves({{{{0, NAN}, {1, INFINITY}}}}));
+}
+
+}  // namespace
+}  // namespace treadle::test
