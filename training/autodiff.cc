@@ -255,7 +255,7 @@ std::string Sweep::cut(ValueId wanted) const {
 
 ValueId Sweep::result(ValueId wanted) {
   const ValueId value = total(wanted);
-  if (value.valid()) return value;
+  if (value.valid() || targets_.skip_unreachable) return value;
   TREADLE_CHECK(targets_.zero_unreachable, kInvalidArgument, "no gradient reaches '",
                 graph_.value(wanted).name, "': ", cut(wanted));
   Builder builder(graph_, "grad/");

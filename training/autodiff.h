@@ -40,6 +40,8 @@ struct GradientTargets {
   std::vector<ValueId> seeds;  // as many, invalid ids: ones
   std::vector<ValueId> wrt;
   bool zero_unreachable = false;
+  // The gradient of a `wrt` that none reaches is an invalid id instead.
+  bool skip_unreachable = false;
 };
 
 // Adds the gradients to the graph itself, whose types must be inferred; the values of the gradients

@@ -7,9 +7,10 @@
 
 namespace treadle {
 
-inline std::array<uint32_t, 4> philox(uint64_t seed, uint64_t counter) {
+// `stream` is the upper half of the counter: another sequence for each.
+inline std::array<uint32_t, 4> philox(uint64_t seed, uint64_t counter, uint64_t stream = 0) {
   std::array<uint32_t, 4> x = {static_cast<uint32_t>(counter), static_cast<uint32_t>(counter >> 32),
-                               0, 0};
+                               static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32)};
   auto k0 = static_cast<uint32_t>(seed);
   auto k1 = static_cast<uint32_t>(seed >> 32);
   for (int round = 0; round < 10; ++round) {

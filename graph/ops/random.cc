@@ -1,7 +1,8 @@
 // Random operators by counter: RandomUniform, RandomNormal (and Like), Bernoulli, Multinomial,
-// Dropout.
+// Dropout, treadle.DropoutMask.
 #include <atomic>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <numbers>
 
@@ -120,15 +121,18 @@ void infer_multinomial(InferContext& c) {
 
 // ---- Dropout
 
-double dropout_ratio(EvalContext& c) {
-  const bool training = c.has(2) && c.input(2).count() == 1 && c.input(2).data<bool>()[0];
-  if (!training) return 0;
-  const double ratio = c.has(1) && c.input(1).count() == 1
-                           ? cast_tensor(c.input(1), DType::kDouble).data<double>()[0]
+double given_ratio(EvalContext& c, size_t input) {
+  const double ratio = c.has(input) && c.input(input).count() == 1
+                           ? cast_tensor(c.input(input), DType::kDouble).data<double>()[0]
                            : 0.5;
   TREADLE_CHECK(ratio >= 0 && ratio < 1, kInvalidData, "the dropout ratio is ", ratio,
                 ", expected [0, 1)");
   return ratio;
+}
+
+double dropout_ratio(EvalContext& c) {
+  const bool training = c.has(2) && c.input(2).count() == 1 && c.input(2).data<bool>()[0];
+  return training ? given_ratio(c, 1) : 0;
 }
 
 void eval_dropout(EvalContext& c) {
@@ -156,6 +160,33 @@ void eval_dropout(EvalContext& c) {
 void infer_dropout(InferContext& c) {
   c.set_shape(0, c.shape(0));
   c.set_shape(1, c.shape(0));
+}
+
+// What a trainer multiplies by instead of Dropout: 0 with probability `ratio`, else 1/(1 - ratio).
+// Element i of call `draw` depends on the key, the draw and i only.
+void eval_dropout_mask(EvalContext& c) {
+  const double ratio = given_ratio(c, 2);
+  const Dims dims = c.input(0).to_ints();
+  for (int64_t d : dims) TREADLE_CHECK(d >= 0, kInvalidData, "a size of ", d, " is asked for");
+  const auto key = static_cast<uint64_t>(c.attributes().i("key", 0));
+  const auto draw = static_cast<uint64_t>(c.input(1).to_ints().at(0));
+  const DType dtype = dtype_attribute(c.attributes(), "dtype", DType::kFloat);
+  const auto bound = static_cast<uint64_t>(std::ldexp(ratio, 32));
+  dispatch(dtype, FloatTypes{}, [&]<class T>() {
+    const auto kept = convert<T>(1 / (1 - ratio));
+    const auto mask = c.output(0, dtype, dims).template data<T>();
+    for (size_t i = 0; i < mask.size(); i += 4) {
+      const std::array<uint32_t, 4> drawn = philox(key, i / 4, draw);
+      for (size_t k = 0; k < 4 && i + k < mask.size(); ++k) {
+        mask[i + k] = drawn[k] < bound ? convert<T>(0.0) : kept;
+      }
+    }
+  });
+}
+
+void infer_dropout_mask(InferContext& c) {
+  c.set_dtype(0, dtype_attribute(c.attributes(), "dtype", DType::kFloat));
+  if (const std::vector<Dim>* dims = c.values(0)) c.set_shape(0, *dims);
 }
 
 constexpr const char* kDropoutTypes =
@@ -217,6 +248,15 @@ constexpr OpDef kRows[] = {
      .infer = infer_dropout,
      .eval = eval_dropout,
      .traits = kRandom},
+    {.kind = "DropoutMask",
+     .inputs = "shape:int64 draw:int64 ratio?:T1",
+     .outputs = "mask:any",
+     .types = kDropoutTypes,
+     .attributes = "key:i=0 dtype:i=1",
+     .infer = infer_dropout_mask,
+     .eval = eval_dropout_mask,
+     .traits = kRandom,
+     .domain = "treadle"},
 };
 
 }  // namespace

@@ -12,7 +12,7 @@ import sys
 
 DOORS = ["importer/importer.h", "optimizer/optimizer.h", "backends/backend.h",
          "backends/registry.h", "runtime/runtime.h", "runtime/plugins/plugins.h",
-         "training/training.h"]
+         "training/trainer.h", "training/checkpoint.h"]
 IMAGES = ["jpeglib.h", "turbojpeg.h", "png.h", "zip.h", "tiffio.h", "webp/", "openjpeg.h"]
 MAY = {
     "include": (["treadle/"], []),
@@ -36,6 +36,7 @@ MAY = {
     "training/autodiff": (["graph/", "training/"], []),
     "training/gradient": (["graph/", "training/"], []),
     "training/expr": (["graph/", "training/"], []),
+    "training/c_api": (["graph/", "runtime/", "training/", "treadle/"] + DOORS, []),
     "training": (["graph/", "files/", "training/", "importer/file_writer.h"] + DOORS, ["hdf5", "lmdb.h"]),
     "tools": (["graph/", "files/", "tools/", "treadle/", "importer/file_writer.h"] + DOORS,
               ["CLI/", "nlohmann/", "toml++/"]),

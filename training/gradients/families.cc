@@ -5,9 +5,9 @@ namespace treadle {
 
 std::vector<std::span<const GradientDef>> gradient_families() {
   return {
-      binary_gradients(), matmul_gradients(),  index_gradients(),
-      move_gradients(),   prefix_gradients(),  reduce_gradients(),
-      shape_gradients(),  softmax_gradients(), unary_gradients(),
+      binary_gradients(),  matmul_gradients(), draw_gradients(),   index_gradients(),
+      move_gradients(),    prefix_gradients(), reduce_gradients(), shape_gradients(),
+      softmax_gradients(), unary_gradients(),
   };
 }
 

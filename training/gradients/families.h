@@ -12,6 +12,7 @@ std::vector<std::span<const GradientDef>> gradient_families();
 
 std::span<const GradientDef> binary_gradients();
 std::span<const GradientDef> matmul_gradients();
+std::span<const GradientDef> draw_gradients();
 std::span<const GradientDef> index_gradients();
 std::span<const GradientDef> move_gradients();
 std::span<const GradientDef> prefix_gradients();

@@ -1,0 +1,395 @@
+#include "training/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+
+#include "graph/ops/cast.h"
+#include "graph/ops/op.h"
+#include "optimizer/optimizer.h"
+#include "training/diagnose.h"
+#include "training/forms.h"
+
+namespace treadle {
+namespace {
+
+using Role = Variable::Role;
+
+// A model with its session and the values it is run with, by position.
+struct Runner {
+  Runner(Graph graph, const TrainerOptions& options)
+      : session(model_of(std::move(graph), options), {options.threads}),
+        inputs(session.model().input_count()),
+        results(session.model().output_count()) {
+    for (Value& v : results) outputs.push_back(&v);
+  }
+
+  static std::shared_ptr<const Model> model_of(Graph graph, const TrainerOptions& options) {
+    ModelOptions o;
+    o.device = options.device;
+    o.optimize = options.optimize;
+    return Model::create(std::move(graph), o);
+  }
+  const Model& model() const { return session.model(); }
+  // Null where the graph has no such output.
+  const Value* result(std::string_view name) const {
+    for (size_t i = 0; i < results.size(); ++i) {
+      if (model().output_name(i) == name) return &results[i];
+    }
+    return nullptr;
+  }
+  void bind(std::string_view name, const Value& value) {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (model().input(i).name == name) inputs[i] = &value;
+    }
+  }
+  void run() { session.run_into(inputs, outputs); }
+
+  Session session;
+  std::vector<const Value*> inputs;
+  std::vector<Value> results;  // of the states: empty
+  std::vector<Value*> outputs;
+};
+
+// Of a scalar of floats; allocates nothing.
+double number_of(const Value& value) {
+  const Tensor& t = value.tensor();
+  double number = 0;
+  dispatch(t.dtype(), FloatTypes{}, [&]<class T>() {
+    if constexpr (is_reduced_float<T>) {
+      number = static_cast<double>(static_cast<float>(t.data<T>()[0]));
+    } else {
+      number = static_cast<double>(t.data<T>()[0]);
+    }
+  });
+  return number;
+}
+
+template <class T>
+void put(Value& scalar, T number) {
+  std::get<Tensor>(scalar).data<T>()[0] = number;
+}
+
+}  // namespace
+
+class Trainer::Impl {
+ public:
+  Impl(Graph given_model, const TrainerOptions& trainer_options);
+
+  std::unique_ptr<Runner> make_runner(const Graph& graph);
+  void give(Runner& runner, std::span<const NamedValue> batch);
+  bool shapes_changed(std::span<const NamedValue> batch);
+  void put_scalars(double current_rate);
+  bool rescale(bool finite);
+  [[noreturn]] void report(Runner& runner, const Graph& graph, double loss) const;
+  size_t find(const std::string& name) const;
+  Tensor& live(size_t i) { return std::get<Tensor>(values[i]); }
+
+  TrainerOptions options;
+  Graph model;
+  Joint joint;
+  std::vector<Input> inputs;  // of a batch
+  std::vector<Value> values;  // of the variables
+  std::unordered_map<std::string, size_t> index;
+  Progress progress;
+  Value rate, step, draw, scale;  // the scalars that a run reads
+  std::unique_ptr<Runner> update, accumulate, eval;
+  std::vector<Dims> shapes;  // of the last batch
+};
+
+Trainer::Impl::Impl(Graph given_model, const TrainerOptions& trainer_options)
+    : options(trainer_options), model(std::move(given_model)) {
+  check_schedule(options.schedule);
+  const ScalingOptions& scaling = options.scaling;
+  TREADLE_CHECK(std::isfinite(scaling.initial) && scaling.initial >= 0 && scaling.interval >= 0,
+                kInvalidArgument, "the loss scale is ", scaling.initial, ", doubled after ",
+                scaling.interval, " runs");
+  options.joint.scaled = scaling.initial > 0;
+  options.joint.guard = options.joint.guard || options.joint.scaled;
+  if (options.joint.scaled) progress.scale = scaling.initial;
+  joint = build_joint(model, options.joint);
+  for (Variable& v : joint.variables) {
+    Tensor own = v.initial.clone();
+    if (v.role == Role::kParameter || v.role == Role::kStatistic) {
+      model.set_constant(model.find_value(v.name), own);
+    }
+    v.initial = own;
+    index[v.name] = values.size();
+    values.emplace_back(std::move(own));
+  }
+  rate = Tensor::scalar<float>(0);
+  step = Tensor::scalar<int64_t>(0);
+  draw = Tensor::scalar<int64_t>(0);
+  scale = Tensor::scalar<float>(1);
+  for (ValueId v : joint.update.inputs()) {
+    const ValueDef& def = joint.update.value(v);
+    const bool own = index.contains(def.name) || def.name.starts_with("treadle.");
+    if (!own) inputs.push_back({def.name, def.type});
+  }
+  shapes.resize(inputs.size());
+  update = make_runner(joint.update);
+}
+
+std::unique_ptr<Runner> Trainer::Impl::make_runner(const Graph& graph) {
+  auto runner = std::make_unique<Runner>(graph.clone(), options);
+  for (const auto& [name, i] : index) runner->bind(name, values[i]);
+  runner->bind(kRateInput, rate);
+  runner->bind(kStepInput, step);
+  runner->bind(kDrawInput, draw);
+  runner->bind(kScaleInput, scale);
+  return runner;
+}
+
+void Trainer::Impl::give(Runner& runner, std::span<const NamedValue> batch) {
+  for (const Input& input : inputs) {
+    const auto it = std::ranges::find(batch, input.name, &NamedValue::name);
+    TREADLE_CHECK(it != batch.end() && !it->value.empty(), kInvalidArgument, "the batch lacks '",
+                  input.name, "', ", input.type.text());
+    runner.bind(input.name, it->value);
+  }
+  for (const NamedValue& extra : batch) {
+    if (std::ranges::find(inputs, extra.name, &Input::name) != inputs.end()) continue;
+    std::vector<std::string> names;
+    for (const Input& input : inputs) names.push_back(input.name);
+    const std::string near = close_match(extra.name, names);
+    fail(Code::kInvalidArgument, "the batch holds '", extra.name, "', which is no input",
+         near.empty() ? "" : cat("; did you mean '", near, "'?"));
+  }
+}
+
+// Remembers the shapes.
+bool Trainer::Impl::shapes_changed(std::span<const NamedValue> batch) {
+  bool changed = false;
+  for (const NamedValue& given : batch) {
+    const auto it = std::ranges::find(inputs, given.name, &Input::name);
+    if (it == inputs.end() || !given.value.is_tensor()) continue;
+    Dims& known = shapes[static_cast<size_t>(it - inputs.begin())];
+    if (known == given.value.tensor().dims()) continue;
+    known = given.value.tensor().dims();
+    changed = true;
+  }
+  return changed;
+}
+
+void Trainer::Impl::put_scalars(double current_rate) {
+  put(rate, static_cast<float>(current_rate));
+  put(step, progress.steps + 1);
+  put(draw, progress.runs + 1);
+  put(scale, static_cast<float>(progress.scale));
+}
+
+// After a run under loss scaling; false where the scale cannot get smaller.
+bool Trainer::Impl::rescale(bool finite) {
+  constexpr double kLeast = 0x1p-24, kMost = 0x1p+40;
+  if (!finite) {
+    progress.good = 0;
+    progress.scale /= 2;
+    return progress.scale >= kLeast;
+  }
+  if (options.scaling.interval == 0 || ++progress.good < options.scaling.interval) return true;
+  progress.good = 0;
+  progress.scale = std::min(progress.scale * 2, kMost);
+  return true;
+}
+
+void Trainer::Impl::report(Runner& runner, const Graph& graph, double loss) const {
+  std::string cause;
+  try {
+    cause = first_not_finite(graph, runner.inputs, options.threads);
+  } catch (const Error& e) {
+    cause = e.what();
+  }
+  const char* const what = std::isfinite(loss) ? "the norm of the gradients" : "the loss";
+  fail(Code::kInvalidData, what, " of step ", progress.steps + 1,
+       " is not finite: ", cause.empty() ? "no single value is" : cause,
+       options.joint.guard ? "; the parameters are as before the step" : "");
+}
+
+size_t Trainer::Impl::find(const std::string& name) const {
+  const auto it = index.find(name);
+  if (it != index.end()) return it->second;
+  std::vector<std::string> names;
+  for (const Variable& v : joint.variables) names.push_back(v.name);
+  const std::string near = close_match(name, names);
+  fail(Code::kInvalidArgument, "the trainer has no variable '", name, "'",
+       near.empty() ? "" : cat("; did you mean '", near, "'?"));
+}
+
+// ---- The door
+
+Trainer::Trainer(Graph model, const TrainerOptions& options)
+    : impl_(std::make_unique<Impl>(std::move(model), options)) {}
+Trainer::~Trainer() = default;
+
+const TrainerOptions& Trainer::options() const { return impl_->options; }
+const Graph& Trainer::model() const { return impl_->model; }
+const std::vector<std::string>& Trainer::warnings() const { return impl_->joint.warnings; }
+const std::vector<Trainer::Input>& Trainer::inputs() const { return impl_->inputs; }
+const std::string& Trainer::target() const { return impl_->joint.target; }
+
+std::vector<std::string> Trainer::output_names() const {
+  std::vector<std::string> names;
+  for (const GraphOutput& o : impl_->model.outputs()) names.push_back(o.name);
+  return names;
+}
+
+StepResult Trainer::step(std::span<const NamedValue> batch) {
+  Impl& t = *impl_;
+  Progress& progress = t.progress;
+  const bool last = (progress.runs + 1) % t.options.joint.accumulate == 0;
+  const Graph& graph = last ? t.joint.update : *t.joint.accumulate;
+  if (!last && t.accumulate == nullptr) t.accumulate = t.make_runner(graph);
+  Runner& runner = last ? *t.update : *t.accumulate;
+  t.give(runner, batch);
+  if (t.shapes_changed(batch)) {
+    for (Runner* r : {t.update.get(), t.accumulate.get()}) {
+      if (r != nullptr) std::ranges::fill(r->results, Value());
+    }
+  }
+  StepResult result;
+  result.rate = rate();
+  t.put_scalars(result.rate);
+  runner.run();
+  result.loss = number_of(*runner.result(kLossOutput));
+  const Value* norm = runner.result(kNormOutput);
+  if (norm != nullptr) result.norm = number_of(*norm);
+  const bool finite = std::isfinite(result.loss) && std::isfinite(result.norm);
+  if (t.options.joint.scaled ? !t.rescale(finite) : !finite) t.report(runner, graph, result.loss);
+  result.updated = last && finite;
+  ++progress.runs;
+  if (result.updated) ++progress.steps;
+  return result;
+}
+
+const Value& Trainer::fetched(const std::string& name) const {
+  const Value* value = impl_->update->result(fetched_output(name));
+  TREADLE_CHECK(value != nullptr, kInvalidArgument, "'", name,
+                "' is not fetched: JointOptions::fetch must name it");
+  return *value;
+}
+
+Trainer::EvalResult Trainer::eval(std::span<const NamedValue> batch, bool averaged) {
+  Impl& t = *impl_;
+  if (t.eval == nullptr) t.eval = t.make_runner(t.joint.eval);
+  TREADLE_CHECK(!averaged || t.options.joint.average > 0, kInvalidArgument,
+                "no average of the parameters is kept");
+  for (const Variable& v : t.joint.variables) {
+    if (v.role != Role::kParameter) continue;
+    t.eval->bind(v.name, t.values[t.find(averaged ? "average/" + v.name : v.name)]);
+  }
+  t.give(*t.eval, batch);
+  t.eval->run();
+  EvalResult result;
+  result.outputs = std::move(t.eval->results);
+  t.eval->results.assign(result.outputs.size(), Value());
+  for (size_t i = 0; i < t.eval->results.size(); ++i) t.eval->outputs[i] = &t.eval->results[i];
+  result.loss = number_of(result.outputs.back());
+  result.outputs.pop_back();
+  return result;
+}
+
+double Trainer::rate() const {
+  const Impl& t = *impl_;
+  const double base =
+      t.progress.rate.value_or(scheduled_rate(t.options.schedule, t.progress.steps));
+  if (t.progress.plateau.reductions == 0) return base;
+  return base *
+         std::pow(t.options.schedule.gamma, static_cast<double>(t.progress.plateau.reductions));
+}
+
+void Trainer::set_rate(std::optional<double> rate) {
+  TREADLE_CHECK(!rate || (std::isfinite(*rate) && *rate >= 0), kInvalidArgument,
+                "the learning rate is ", *rate, ", expected a number of at least 0");
+  impl_->progress.rate = rate;
+}
+
+void Trainer::measured(double value) {
+  if (impl_->options.schedule.kind != "plateau") return;
+  impl_->progress.plateau.measured(impl_->options.schedule, value);
+}
+
+const Progress& Trainer::progress() const { return impl_->progress; }
+void Trainer::set_progress(const Progress& progress) { impl_->progress = progress; }
+const std::vector<Variable>& Trainer::variables() const { return impl_->joint.variables; }
+
+const Tensor& Trainer::variable(const std::string& name) const {
+  return impl_->values[impl_->find(name)].tensor();
+}
+
+void Trainer::set_variable(const std::string& name, const Tensor& value) {
+  Tensor& own = impl_->live(impl_->find(name));
+  TREADLE_CHECK(value.dtype() == own.dtype() && value.dims() == own.dims(), kInvalidArgument,
+                "variable '", name, "' is ", dtype_name(own.dtype()), shape_text(own.dims()),
+                ", given ", dtype_name(value.dtype()), shape_text(value.dims()));
+  copy_elements(value, own);
+}
+
+int64_t Trainer::parameter_count() const {
+  int64_t count = 0;
+  for (const Variable& v : variables()) {
+    if (v.role == Role::kParameter) count += v.initial.count();
+  }
+  return count;
+}
+
+namespace {
+
+void check_size(size_t given, int64_t expected) {
+  TREADLE_CHECK(given == static_cast<size_t>(expected), kInvalidArgument, "a buffer of ", given,
+                " numbers for ", expected, " parameters");
+}
+
+}  // namespace
+
+void Trainer::get_parameters(std::span<float> to) const {
+  check_size(to.size(), parameter_count());
+  for (const Variable& v : variables()) {
+    if (v.role != Role::kParameter) continue;
+    const auto size = static_cast<size_t>(v.initial.count());
+    const Tensor as_floats = cast_tensor(v.initial, DType::kFloat);
+    std::ranges::copy(as_floats.data<float>(), to.begin());
+    to = to.subspan(size);
+  }
+}
+
+void Trainer::set_parameters(std::span<const float> from) {
+  check_size(from.size(), parameter_count());
+  for (size_t i = 0; i < variables().size(); ++i) {
+    if (variables()[i].role != Role::kParameter) continue;
+    Tensor& own = impl_->live(i);
+    const auto size = static_cast<size_t>(own.count());
+    Tensor part(DType::kFloat, own.dims());
+    std::ranges::copy(from.first(size), part.data<float>().begin());
+    copy_elements(cast_tensor(part, own.dtype()), own);
+    from = from.subspan(size);
+  }
+}
+
+Graph Trainer::exported(const ExportOptions& options) const {
+  TREADLE_CHECK(!options.averaged || impl_->options.joint.average > 0, kInvalidArgument,
+                "no average of the parameters is kept");
+  Graph graph = impl_->model.clone();
+  for (const Variable& v : variables()) {
+    if (v.role != Role::kParameter && v.role != Role::kStatistic) continue;
+    const bool average = options.averaged && v.role == Role::kParameter;
+    graph.set_constant(graph.find_value(v.name),
+                       variable(average ? "average/" + v.name : v.name).clone());
+  }
+  put_in_inference_form(graph);
+  annotate(graph);
+  if (options.fold_batchnorm) {
+    OptimizeOptions only;
+    for (const std::string& pass : pass_names()) {
+      if (pass != "fold_batchnorm" && pass != "dead_code") only.skip.insert(pass);
+    }
+    optimize(graph, only);
+  }
+  graph.remove_dead();
+  verify(graph);
+  return graph;
+}
+
+Session& Trainer::session() { return impl_->update->session; }
+MemoryInfo Trainer::memory() const { return impl_->update->session.memory(); }
+
+}  // namespace treadle
