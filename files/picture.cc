@@ -8,10 +8,12 @@
 namespace treadle {
 namespace {
 
+constexpr int kFractionBits = 22;  // of a weight, as in Pillow: the same bytes come out
+
 // Triangle-filter weights of one output pixel, as Pillow's precompute_coeffs.
 struct Taps {
   int64_t first;
-  std::vector<double> weights;
+  std::vector<int32_t> weights;  // in units of 2^-kFractionBits
 };
 std::vector<Taps> taps(int64_t in, int64_t out) {
   const double ratio = static_cast<double>(in) / static_cast<double>(out);
@@ -21,22 +23,19 @@ std::vector<Taps> taps(int64_t in, int64_t out) {
     const double centre = (static_cast<double>(i) + 0.5) * ratio;
     const auto first = std::max<int64_t>(static_cast<int64_t>(centre - support + 0.5), 0);
     const auto last = std::min<int64_t>(static_cast<int64_t>(centre + support + 0.5), in);
-    Taps t{first, {}};
+    std::vector<double> weights;
     double sum = 0;
     for (int64_t j = first; j < last; ++j) {
-      const double w =
-          std::max(0.0, 1.0 - std::abs((static_cast<double>(j) + 0.5 - centre) / support));
-      t.weights.push_back(w);
-      sum += w;
+      weights.push_back(
+          std::max(0.0, 1.0 - std::abs((static_cast<double>(j) + 0.5 - centre) / support)));
+      sum += weights.back();
     }
-    for (double& w : t.weights) w /= sum;
+    Taps t{first, {}};
+    for (const double w : weights)
+      t.weights.push_back(static_cast<int32_t>(0.5 + w / sum * (1 << kFractionBits)));
     all.push_back(std::move(t));
   }
   return all;
-}
-
-uint8_t rounded(double x) {
-  return static_cast<uint8_t>(std::clamp(std::floor(x + 0.5), 0.0, 255.0));
 }
 
 Image resize_width(const Image& p, int64_t width) {
@@ -46,12 +45,13 @@ Image resize_width(const Image& p, int64_t width) {
     for (int64_t x = 0; x < width; ++x) {
       const Taps& t = all[static_cast<size_t>(x)];
       for (int64_t c = 0; c < 3; ++c) {
-        double sum = 0;
+        int64_t sum = 1 << (kFractionBits - 1);
         for (size_t k = 0; k < t.weights.size(); ++k) {
           const int64_t sx = t.first + static_cast<int64_t>(k);
           sum += t.weights[k] * p.rgb[static_cast<size_t>((y * p.width + sx) * 3 + c)];
         }
-        out.rgb[static_cast<size_t>((y * width + x) * 3 + c)] = rounded(sum);
+        out.rgb[static_cast<size_t>((y * width + x) * 3 + c)] =
+            static_cast<uint8_t>(std::min<int64_t>(sum >> kFractionBits, 255));
       }
     }
   }

@@ -175,6 +175,7 @@ CASES = [
     ("run bytes.onnx --input gamma.png", 0, ["[10, 20, 30, 40, 50, 60, 70"]),
     ("run bytes.onnx --input turned.png", 0, ["[100, 110, 120, 70, 80, 90, 40"]),
     ("run bytes.onnx --input gray.png", 0, ["[10, 10, 10, 20"]),
+    ("run bytes.onnx --input three.png --resize stretch", 0, ["[127, 127, 127, 135, 135, 135, 127"]),  # 126.5 and less
     ("run bytes.onnx --input plain.png --shape N=2", 0, ["uint8[2, 2, 2, 3]"]),
     ("run bytes.onnx --input cut.png", 4, ["cut.png", "PNG"]),
     ("run chw.onnx --input plain.png --scale 1", 0, ["float[3, 2, 2]  [10, 40, 70, 100, 20"]),

@@ -129,7 +129,7 @@ def prepare_test_data(folder):
 
 
 def prepare_pictures(folder):
-    """Two rows of two pixels, each in a way of its own; see PICTURES."""
+    """Two rows of two pixels (one of three), each in a way of its own."""
     rgb = [[10, 20, 30, 40, 50, 60], [70, 80, 90, 100, 110, 120]]
     wide = [[b for x in row for b in (x, 200)] for row in rgb]
     alpha = [[*row[:3], 0, *row[3:], 128] for row in rgb]
@@ -140,6 +140,7 @@ def prepare_pictures(folder):
     (folder / "gamma.png").write_bytes(png(2, 2, 8, 2, rgb, (b"gAMA", struct.pack(">I", 100000))))
     (folder / "turned.png").write_bytes(png(2, 2, 8, 2, rgb, (b"eXIf", turned)))
     (folder / "gray.png").write_bytes(png(2, 2, 8, 0, [[10, 20], [30, 40]]))
+    (folder / "three.png").write_bytes(png(3, 2, 8, 0, [[86, 194, 100]] * 2))
     (folder / "cut.png").write_bytes(png(2, 2, 8, 2, rgb)[:-30])
 
 
