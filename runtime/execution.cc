@@ -179,8 +179,10 @@ void store_states(const Plan& plan, Inputs inputs, Outputs outputs) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Plan::Output& output = plan.outputs[i];
     if (output.state < 0) continue;
-    Tensor state = std::get<Tensor>(*inputs[static_cast<size_t>(output.state)]);
-    if (!output.in_input) copy_elements(std::get<Tensor>(*outputs[i]), state);
+    if (!output.in_input) {
+      Tensor state = std::get<Tensor>(*inputs[static_cast<size_t>(output.state)]);
+      copy_elements(std::get<Tensor>(*outputs[i]), state);
+    }
     *outputs[i] = Value();
   }
 }

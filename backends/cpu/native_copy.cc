@@ -100,7 +100,7 @@ template <class T>
 void copy_range(const Runs& r, const T* from, T* to, int64_t begin, int64_t end) {
   from += r.from_at;
   to += r.to_at;
-  Dims index(r.outer.size());
+  std::array<int64_t, kMaxRank> index{};
   int64_t rest = begin;
   for (size_t d = r.outer.size(); d-- > 0;) {
     index[d] = rest % r.outer[d];

@@ -11,13 +11,12 @@ namespace {
 
 // Where a range of the work stands: the row, and each source's offset at its beginning.
 struct Cursor {
-  Dims index;
+  std::array<int64_t, kMaxRank> index{};  // of the outer dimensions
   std::array<int64_t, kMaxRegisters> offset{};
 };
 
 Cursor cursor_at(const TapePlan& plan, int64_t row) {
   Cursor cursor;
-  cursor.index.resize(plan.outer.size());
   for (size_t d = plan.outer.size(); d-- > 0;) {
     cursor.index[d] = row % plan.outer[d];
     row /= plan.outer[d];

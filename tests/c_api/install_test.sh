@@ -48,3 +48,8 @@ answer=$(env -i "$tree/bin/treadle" run "$work/window_mean.onnx" --plugin "$plug
   --shape x:1x8 --fill ones)
 echo "$answer"
 [[ $answer == *"[1, 6]"* ]] || { echo "expected an output [1, 6]"; exit 1; }
+
+# A model trained on from C, through a file, and run again.
+"$TREADLE_PYTHON" "$TREADLE_SOURCE/tests/c_api/train_model.py" "$work"
+printf '1 2 0\n-1 0.5 0\n' | env -i "$work/cmake/fine_tune" "$work/line.onnx" "$work/tuned.onnx" 3
+env -i "$tree/bin/treadle" run "$work/tuned.onnx" --fill ones

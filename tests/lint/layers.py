@@ -12,7 +12,7 @@ import sys
 
 DOORS = ["importer/importer.h", "optimizer/optimizer.h", "backends/backend.h",
          "backends/registry.h", "runtime/runtime.h", "runtime/plugins/plugins.h",
-         "training/trainer.h", "training/checkpoint.h"]
+         "training/trainer.h", "training/checkpoint.h", "training/settings.h"]
 IMAGES = ["jpeglib.h", "turbojpeg.h", "png.h", "zip.h", "tiffio.h", "webp/", "openjpeg.h"]
 MAY = {
     "include": (["treadle/"], []),

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "tests/runtime/graphs.h"
+#include "training/trainer.h"
 
 namespace {
 
@@ -102,6 +103,28 @@ TEST(Allocation, NoneOfOursAroundOneDnn) {
   g.add_output("y", b.op("MatMul", {flat, b.constant(ramp({16, 10}))}));
   EXPECT_EQ(calls_of(g.clone(), {ramp({1, 16, 14, 14})}, 1), 0);
   EXPECT_EQ(calls_of(g.clone(), {ramp({1, 16, 14, 14})}, 2), 0);
+}
+
+TEST(Allocation, NoneInAStepOfATrainer) {
+  TrainerOptions options;
+  options.joint.update.rule = "adam";
+  options.joint.gradient_norm = true;
+  Trainer trainer(parse(R"(net (float[N, 3] x) => (float[N, 2] y)
+    <float[4, 3] w1 = {0.5, -1, 0.25, 0.75, -0.5, 1, -0.25, 0.125, 0.375, 1, 0.5, -0.75},
+     float[4] b1 = {0.1, -0.2, 0.3, -0.4}, float[2, 4] w2 = {1, -0.5, 0.25, 0.5, -0.75, 0.25, 1, -1}>
+  {
+    a = Gemm <transB = 1> (x, w1, b1)
+    h = Relu (a)
+    y = Gemm <transB = 1> (h, w2)
+  })"),
+                  options);
+  const std::vector<NamedValue> batch = {{"x", ramp({5, 3})}, {"target", ramp({5, 2})}};
+  trainer.step(batch);
+  calls = 0;
+  counting = true;
+  trainer.step(batch);
+  counting = false;
+  EXPECT_EQ(calls, 0);
 }
 
 }  // namespace

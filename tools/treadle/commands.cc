@@ -61,6 +61,15 @@ const Flags kBench = {
     {"--duration", "SECONDS", "measure for so long (2)"},
     {"--warmup", "N", "runs before measuring (3)"},
 };
+const Flags kTraining = {
+    {"--train", "", "steps of training instead of runs", "Training"},
+    {"--loss", "KIND", "mse (default), cross_entropy, l1, huber ...", "Training"},
+    {"--optimizer", "RULE", "sgd (default), momentum, adam, adamw ...", "Training"},
+    {"--lr", "X", "the learning rate (0.01)", "Training"},
+    {"--batch-size", "N", "samples of a batch (1), where the model leaves it open", "Training"},
+    {"--batch", "FILE.npz", "the batch: the inputs by name, and the target", "Training"},
+    {"--set", "KEY=VALUE", "another option of training, as train.h names them", "Training"},
+};
 const Flags kInspect = {
     kShape,
     {"--show", "PARTS", "in detail, by commas: layers ops memory placement passes"},
@@ -110,7 +119,7 @@ std::vector<Command> make_commands() {
       {"bench",
        "Measures load time, latency and memory, on random input or as given",
        {file},
-       join({kBench, {kJson}, inputs, pictures, model}),
+       join({kBench, {kJson}, kTraining, inputs, pictures, model}),
        run_bench},
       {"inspect",
        "Shows what a model is and how it will run",
@@ -120,7 +129,7 @@ std::vector<Command> make_commands() {
       {"profile",
        "Measures each step of a run, on random input or as given",
        {file},
-       join({kProfile, {kJson}, inputs, pictures, model}),
+       join({kProfile, {kJson}, kTraining, inputs, pictures, model}),
        run_profile},
       {"optimize",
        "Writes the optimized model as standard ONNX, checked against the original",

@@ -194,7 +194,8 @@ class Random {  // splitmix64 (Steele et al. 2014): the same numbers on every ma
   uint64_t state_;
 };
 
-// Floats ~N(0,1), integers 0 or 1, bools true; with --val-range uniform in it.
+}  // namespace
+
 Tensor random_tensor(DType dtype, const Dims& dims, uint64_t seed, const Args& args) {
   const std::vector<double> range = args.numbers("val-range", {0, 1});
   if (range.size() != 2 || range[0] > range[1])
@@ -216,6 +217,8 @@ Tensor random_tensor(DType dtype, const Dims& dims, uint64_t seed, const Args& a
   });
   return t;
 }
+
+namespace {
 
 Tensor filled(const std::string& how, const Type& type, uint64_t seed, const Args& args) {
   const auto dims = concrete(*type.shape);

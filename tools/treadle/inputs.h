@@ -19,6 +19,9 @@ enum class Missing {
 // nobody sizes is a batch of 1.
 std::vector<Value> gather_inputs(const Model& model, const Args& args, Missing missing);
 
+// Floats ~N(0,1), integers 0 or 1, bools true; with --val-range uniform in it.
+Tensor random_tensor(DType dtype, const Dims& dims, uint64_t seed, const Args& args);
+
 // "x float[1, 3, 224, 224], ..." of values at hand.
 std::string shapes_text(const Model& model, std::span<const Value> inputs);
 

@@ -6,6 +6,7 @@
 #include "tools/treadle/files.h"
 #include "tools/treadle/inputs.h"
 #include "tools/treadle/json.h"
+#include "tools/treadle/training.h"
 
 namespace treadle::tool {
 namespace {
@@ -73,11 +74,42 @@ void write_trace(const std::string& path, const std::vector<StepInfo>& steps) {
              Json{{"traceEvents", events}}.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
+int print(const Args& args, const std::vector<StepInfo>& steps) {
+  double total = 0;
+  for (const StepInfo& s : steps) total += mean_us(s);
+  if (args.has("trace")) write_trace(args.text("trace"), steps);
+  if (!args.has("json")) {
+    print_table(steps, args, total);
+    return kExitOk;
+  }
+  Json list = Json::array();
+  for (const StepInfo& s : steps) {
+    Json step = step_json(s);
+    step.update({{"calls", s.calls},
+                 {"mean_us", mean_us(s)},
+                 {"gflops", gflops(s)},
+                 {"gbytes", gigabytes(s)}});
+    list.push_back(std::move(step));
+  }
+  print_json({{"total_us", total}, {"steps", list}});
+  return kExitOk;
+}
+
+int profile_training(const Args& args, int64_t iterations) {
+  Trainer trainer(load_graph(args.positional[0], args), trainer_options(args));
+  const std::vector<NamedValue> batch = training_batch(trainer, args);
+  for (int i = 0; i < 3; ++i) trainer.step(batch);
+  trainer.session().profile(true);
+  for (int64_t i = 0; i < iterations; ++i) trainer.step(batch);
+  return print(args, trainer.session().profile());
+}
+
 }  // namespace
 
 int run_profile(const Args& args) {
   const int64_t iterations = args.integer("iterations", 20, 1);
   args.integer("top", 20, 1);
+  if (args.has("train")) return profile_training(args, iterations);
   const auto model = load_model(args.positional[0], args);
   const std::vector<Value> inputs = gather_inputs(*model, args, Missing::kFill);
   Session session(model, session_options(args));
@@ -86,25 +118,7 @@ int run_profile(const Args& args) {
   for (int i = 0; i < 2; ++i) session.run_into(inputs, outputs);
   session.profile(true);
   for (int64_t i = 0; i < iterations; ++i) session.run_into(inputs, outputs);
-  const std::vector<StepInfo> steps = session.profile();
-  double total = 0;
-  for (const StepInfo& s : steps) total += mean_us(s);
-  if (args.has("trace")) write_trace(args.text("trace"), steps);
-  if (args.has("json")) {
-    Json list = Json::array();
-    for (const StepInfo& s : steps) {
-      Json step = step_json(s);
-      step.update({{"calls", s.calls},
-                   {"mean_us", mean_us(s)},
-                   {"gflops", gflops(s)},
-                   {"gbytes", gigabytes(s)}});
-      list.push_back(std::move(step));
-    }
-    print_json({{"total_us", total}, {"steps", list}});
-  } else {
-    print_table(steps, args, total);
-  }
-  return kExitOk;
+  return print(args, session.profile());
 }
 
 }  // namespace treadle::tool
