@@ -5,21 +5,11 @@
 #include <set>
 
 #include "graph/ops/op.h"
+#include "training/body.h"
 #include "training/gradient.h"
 
 namespace treadle {
 namespace {
-
-// Whether a value of this type can have a gradient. A dtype that is not known may be one of floats.
-bool is_smooth(const Type& type) {
-  switch (type.kind) {
-    case Type::Kind::kTensor: return type.dtype == DType::kUndefined || is_float(type.dtype);
-    case Type::Kind::kSequence:
-    case Type::Kind::kOptional: return type.element == nullptr || is_smooth(*type.element);
-    case Type::Kind::kMap: break;
-  }
-  return false;
-}
 
 // What lies between the wanted values and the outputs.
 struct Route {
@@ -41,11 +31,18 @@ void spread(const Graph& graph, const Node& node, std::vector<bool>& depends) {
 
 Route find_route(const Graph& graph, const GradientTargets& targets) {
   Route route;
+  auto is_held = [&](const Node& node) {
+    return std::ranges::any_of(targets.held, [&](ValueId v) {
+      return std::ranges::find(node.outputs, v) != node.outputs.end();
+    });
+  };
   route.depends.resize(graph.value_count());
   route.counts.resize(graph.value_count());
   const std::vector<NodeId> order = graph.topological_order();
   for (ValueId v : targets.wrt) route.depends[v.index] = true;
-  for (NodeId id : order) spread(graph, graph.node(id), route.depends);
+  for (NodeId id : order) {
+    if (!is_held(graph.node(id))) spread(graph, graph.node(id), route.depends);
+  }
   for (ValueId v : targets.outputs) route.counts[v.index] = route.depends[v.index];
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     const Node& node = graph.node(*it);
@@ -53,7 +50,7 @@ Route find_route(const Graph& graph, const GradientTargets& targets) {
         node.outputs, [&](ValueId v) { return v.valid() && route.counts[v.index]; });
     bool reached = false;
     for_each_use(node, [&](ValueId v) { reached = reached || route.depends[v.index]; });
-    if (!on || !reached) continue;
+    if (!on || !reached || is_held(node)) continue;
     route.nodes.push_back(*it);
     route.on.insert(it->index);
     for_each_use(node, [&](ValueId v) {
@@ -99,6 +96,8 @@ class Sweep {
  public:
   Sweep(Graph& graph, GradientTargets targets) : graph_(graph), targets_(std::move(targets)) {}
   std::vector<ValueId> run();
+  // The first half of it: all rules, but the results. What failed.
+  const std::vector<std::string>& sweep();
 
  private:
   void expand_composites();
@@ -141,11 +140,29 @@ void Sweep::expand_composites() {
   while (graph_.outputs().size() > before) graph_.remove_output(graph_.outputs().size() - 1);
 }
 
+// Puts the parts that a gradient's table names in the node's place.
+void replace_by_parts(Graph& graph, NodeId id, PartsFn parts) {
+  GradientContext context(graph, id, "");
+  const std::vector<Expr> results = parts(context);
+  const std::vector<ValueId> outputs = context.node().outputs;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].valid()) graph.replace_uses(outputs[i], results.at(i).id());
+  }
+  graph.remove_node(id);
+}
+
+bool expand_node(Graph& graph, NodeId id) {
+  const GradientDef* def = gradient_support(*graph.node(id).op).def;
+  if (def == nullptr) return expand(graph, id);
+  replace_by_parts(graph, id, def->parts);
+  return true;
+}
+
 void Sweep::expand_once(const std::vector<NodeId>& composites) {
   bool any = false;
   for (NodeId id : composites) {
     try {
-      any = expand(graph_, id) || any;
+      any = expand_node(graph_, id) || any;
     } catch (const Error& e) {
       if (e.code() != Code::kUnsupported) throw;
       failed_expansions_[id.index] = e.what();
@@ -176,8 +193,11 @@ ValueId Sweep::total(ValueId value) {
   std::vector<ValueId>& parts = parts_[value.index];
   if (parts.size() > 1) {
     Builder builder(graph_, "grad/" + graph_.value(value).name + "/");
-    const ValueId all = builder.op(parts.size() == 2 ? "Add" : "Sum", parts);
-    graph_.value(all).type = graph_.value(value).type;
+    std::vector<Expr> terms;
+    for (ValueId part : parts) terms.emplace_back(builder, part);
+    const ValueId all = sum_of(terms).id();
+    Type& type = graph_.value(all).type;
+    if (type.kind == graph_.value(value).type.kind) type = graph_.value(value).type;
     parts = {all};
   }
   return parts.empty() ? ValueId{} : parts[0];
@@ -191,9 +211,9 @@ void Sweep::visit(NodeId id) {
     any = any || context.gradients().back().valid();
   }
   if (!any) return;
-  for (ValueId v : context.node().inputs) {
-    context.wanted().push_back(v.valid() && route_.depends[v.index]);
-  }
+  for_each_use(context.node(), [&](ValueId v) {
+    if (route_.depends[v.index]) context.wanted().insert(v.index);
+  });
   try {
     differentiate(context);
   } catch (const Error& e) {
@@ -209,7 +229,9 @@ void Sweep::visit(NodeId id) {
   for (const auto& [value, part] : context.results()) {
     if (!route_.depends[value.index]) continue;
     Type& type = graph_.value(part).type;
-    if (graph_.value(value).type.shape) type.shape = graph_.value(value).type.shape;
+    if (type.is_tensor() && graph_.value(value).type.shape) {
+      type.shape = graph_.value(value).type.shape;
+    }
     parts_[value.index].push_back(part);
   }
 }
@@ -262,7 +284,7 @@ ValueId Sweep::result(ValueId wanted) {
   return zeros_like({builder, wanted}).id();
 }
 
-std::vector<ValueId> Sweep::run() {
+const std::vector<std::string>& Sweep::sweep() {
   for (ValueId v : targets_.wrt) {
     TREADLE_CHECK(is_smooth(graph_.value(v).type), kInvalidArgument, "the gradient for '",
                   graph_.value(v).name, "' is asked for, which is ", graph_.value(v).type.text(),
@@ -274,15 +296,22 @@ std::vector<ValueId> Sweep::run() {
   route_.depends.resize(graph_.value_count());
   start();
   for (auto it = route_.nodes.rbegin(); it != route_.nodes.rend(); ++it) visit(*it);
+  return failures_;
+}
+
+std::vector<ValueId> Sweep::run() {
+  sweep();
   report();
   std::vector<ValueId> results;
   for (ValueId v : targets_.wrt) results.push_back(result(v));
   return results;
 }
 
+}  // namespace
+
 // ---- By names
 
-ValueId find_named(const Graph& graph, const std::string& name) {
+ValueId named_value(const Graph& graph, const std::string& name) {
   for (const GraphOutput& o : graph.outputs()) {
     if (o.name == name) return o.value;
   }
@@ -290,6 +319,8 @@ ValueId find_named(const Graph& graph, const std::string& name) {
   TREADLE_CHECK(v.valid(), kInvalidArgument, "there is no value '", name, "'");
   return v;
 }
+
+namespace {
 
 ValueId find_seed(Graph& graph, const GradientRequest& request, size_t i, ValueId output) {
   if (i >= request.seeds.size() || request.seeds[i].empty()) return {};
@@ -307,27 +338,53 @@ std::vector<ValueId> add_gradients(Graph& graph, const GradientTargets& targets)
   return Sweep(graph, targets).run();
 }
 
-Graph autodiff(const Graph& graph, const GradientRequest& request) {
-  Graph joint = graph.clone();
-  annotate(joint);
+std::string_view gradient_text(const Op& op) {
+  return gradient_kind_name(gradient_support(op).kind);
+}
+
+namespace {
+
+// The graph to add to, and its values that the request names; its outputs are the request's.
+struct Joint {
+  Graph graph;
   GradientTargets targets;
+};
+
+Joint joint_graph(const Graph& graph, const GradientRequest& request) {
+  Joint joint{graph.clone(), {}};
+  annotate(joint.graph);
+  GradientTargets& targets = joint.targets;
   targets.zero_unreachable = request.zero_unreachable;
-  for (const std::string& name : request.wrt) targets.wrt.push_back(find_named(joint, name));
+  for (const std::string& name : request.wrt) {
+    targets.wrt.push_back(named_value(joint.graph, name));
+  }
   for (size_t i = 0; i < request.outputs.size(); ++i) {
-    targets.outputs.push_back(find_named(joint, request.outputs[i]));
-    targets.seeds.push_back(find_seed(joint, request, i, targets.outputs.back()));
+    targets.outputs.push_back(named_value(joint.graph, request.outputs[i]));
+    targets.seeds.push_back(find_seed(joint.graph, request, i, targets.outputs.back()));
   }
-  clear_outputs(joint);
+  clear_outputs(joint.graph);
   for (size_t i = 0; i < request.outputs.size(); ++i) {
-    joint.add_output(request.outputs[i], targets.outputs[i]);
+    joint.graph.add_output(request.outputs[i], targets.outputs[i]);
   }
-  const std::vector<ValueId> gradients = add_gradients(joint, targets);
-  if (!request.keep_outputs) clear_outputs(joint);
-  for (size_t i = 0; i < gradients.size(); ++i) {
-    joint.add_output("grad_" + request.wrt[i], gradients[i]);
-  }
-  joint.remove_dead();
   return joint;
+}
+
+}  // namespace
+
+std::vector<std::string> missing_gradients(const Graph& graph, const GradientRequest& request) {
+  Joint joint = joint_graph(graph, request);
+  return Sweep(joint.graph, joint.targets).sweep();
+}
+
+Graph autodiff(const Graph& graph, const GradientRequest& request) {
+  Joint joint = joint_graph(graph, request);
+  const std::vector<ValueId> gradients = add_gradients(joint.graph, joint.targets);
+  if (!request.keep_outputs) clear_outputs(joint.graph);
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    joint.graph.add_output("grad_" + request.wrt[i], gradients[i]);
+  }
+  joint.graph.remove_dead();
+  return std::move(joint.graph);
 }
 
 }  // namespace treadle

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "graph/graph.h"
@@ -30,10 +31,19 @@ struct GradientRequest {
   bool keep_outputs = false;
 };
 
+// The value that a request means by a name; kInvalidArgument where there is none.
+ValueId named_value(const Graph& graph, const std::string& name);
+
 // A graph with the inputs of `graph` (and seeds that were added); its outputs are the gradients,
 // "grad_<wrt>" in the order of `wrt`. Errors: kInvalidArgument for names, kUnsupported listing all
 // nodes without a gradient at once, each with the path to the output.
 Graph autodiff(const Graph& graph, const GradientRequest& request);
+
+// What stands in the way of such a gradient: each node without one, with the path to the output.
+// Empty where autodiff will find none. Errors: kInvalidArgument for names.
+std::vector<std::string> missing_gradients(const Graph& graph, const GradientRequest& request);
+// "differentiated", "decomposed" (into operators that are), "zero", "refused" or "missing".
+std::string_view gradient_text(const Op& op);
 
 struct GradientTargets {
   std::vector<ValueId> outputs;
@@ -42,6 +52,7 @@ struct GradientTargets {
   bool zero_unreachable = false;
   // The gradient of a `wrt` that none reaches is an invalid id instead.
   bool skip_unreachable = false;
+  std::vector<ValueId> held = {};  // what they are computed from does not count
 };
 
 // Adds the gradients to the graph itself, whose types must be inferred; the values of the gradients

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "training/body.h"
+
 namespace treadle {
 
 Shape Expr::shape() const {
@@ -62,8 +64,23 @@ Expr count_of(const Expr& x, DType dtype) {
   return cast(x.op("Size"), dtype);
 }
 
-Expr zeros_like(const Expr& x) { return expand_like(x.number(0), x); }
-Expr ones_like(const Expr& x) { return expand_like(x.number(1), x); }
+Expr zeros_like(const Expr& x) {
+  switch (x.type().kind) {
+    case Type::Kind::kSequence:
+      return map_sequences({x}, [](const std::vector<Expr>& e) { return zeros_like(e[0]); });
+    case Type::Kind::kOptional: return zeros_like(x.op("OptionalGetElement"));
+    default: return expand_like(x.number(0), x);
+  }
+}
+
+Expr ones_like(const Expr& x) {
+  switch (x.type().kind) {
+    case Type::Kind::kSequence:
+      return map_sequences({x}, [](const std::vector<Expr>& e) { return ones_like(e[0]); });
+    case Type::Kind::kOptional: return ones_like(x.op("OptionalGetElement"));
+    default: return expand_like(x.number(1), x);
+  }
+}
 
 Expr reshape(const Expr& x, const Expr& shape) {
   const Tensor known = shape.constant();
@@ -169,6 +186,23 @@ Expr slice(const Expr& x, int64_t axis, int64_t begin, int64_t end) {
 Expr flat(const Expr& x) {
   const bool is_flat = x.type().shape && x.rank() == 1;
   return is_flat ? x : x.op("Reshape", {x.ints({-1})});
+}
+
+Expr matmul(const Expr& a, const Expr& b) { return a.op("MatMul", {b}); }
+Expr maximum(const Expr& a, const Expr& b) { return a.op("Max", {b}); }
+Expr minimum(const Expr& a, const Expr& b) { return a.op("Min", {b}); }
+Expr both(const Expr& a, const Expr& b) { return a.op("And", {b}); }
+Expr scalar(const Expr& x) { return reshape(x, x.ints({})); }
+
+Expr range(const Expr& count) {
+  const Tensor known = count.constant();
+  if (known.defined()) {
+    std::vector<int64_t> all(static_cast<size_t>(known.to_ints().at(0)));
+    std::iota(all.begin(), all.end(), 0);
+    return count.ints(all);
+  }
+  const Expr zero = count.number(0);
+  return cast(zero.op("Range", {scalar(count), count.number(1)}), DType::kInt64);
 }
 
 Expr numbered(const Expr& x) {

@@ -79,7 +79,7 @@ Expr square(const Expr& x);
 Expr shape_of(const Expr& x);
 Expr size_of(const Expr& x, int64_t axis);  // int64[1]
 Expr count_of(const Expr& x, DType dtype);  // how many elements, as a scalar
-Expr zeros_like(const Expr& x);
+Expr zeros_like(const Expr& x);  // of a sequence: a sequence; of an optional: of its element
 Expr ones_like(const Expr& x);
 Expr reshape(const Expr& x, const Expr& shape);  // sizes of 0 are sizes
 Expr reshape_like(const Expr& x, const Expr& like);
@@ -97,6 +97,13 @@ Expr concat(const std::vector<Expr>& parts, int64_t axis);
 // From `begin` (included) to `end` of one axis, 0 <= axis.
 Expr slice(const Expr& x, int64_t axis, int64_t begin, int64_t end);
 Expr flat(const Expr& x);
+Expr matmul(const Expr& a, const Expr& b);
+Expr maximum(const Expr& a, const Expr& b);
+Expr minimum(const Expr& a, const Expr& b);
+Expr both(const Expr& a, const Expr& b);  // bool
+Expr scalar(const Expr& x);               // of a tensor of one element
+// [0, 1 … count - 1] of int64, where `count` is one integer.
+Expr range(const Expr& count);
 
 // For operators that move elements: `numbered` has x's shape and counts its elements from 1. When
 // such an operator is given these numbers instead of x, it yields where each element came from (0:

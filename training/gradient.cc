@@ -39,6 +39,7 @@ GradientSupport gradient_support(const Op& op) {
       std::ranges::any_of(op.attributes, [](const AttributeDef& a) { return a.kind == "g"; });
   if (it != table().end()) {
     const GradientDef& def = *it->second;
+    if (def.parts != nullptr) return {GradientKind::kDecomposed, &def};
     if (def.fn != nullptr) return {GradientKind::kDifferentiated, &def};
     return {def.refused != nullptr ? GradientKind::kRefused : GradientKind::kZero, &def};
   }
@@ -46,6 +47,16 @@ GradientSupport gradient_support(const Op& op) {
     return {GradientKind::kZero};
   }
   return {op.decompose != nullptr ? GradientKind::kDecomposed : GradientKind::kMissing};
+}
+
+bool is_smooth(const Type& type) {
+  switch (type.kind) {
+    case Type::Kind::kTensor: return type.dtype == DType::kUndefined || is_float(type.dtype);
+    case Type::Kind::kSequence:
+    case Type::Kind::kOptional: return type.element == nullptr || is_smooth(*type.element);
+    case Type::Kind::kMap: break;
+  }
+  return false;
 }
 
 std::string_view gradient_kind_name(GradientKind kind) {
@@ -67,11 +78,11 @@ std::vector<std::string> origins_of(const Node& node) {
 
 }  // namespace
 
-GradientContext::GradientContext(Graph& graph, NodeId id)
+GradientContext::GradientContext(Graph& graph, NodeId id, std::string_view prefix)
     : graph_(graph),
       id_(id),
       node_(graph.node(id)),
-      builder_(graph, "grad/" + graph.node(id).name + "/", origins_of(graph.node(id))) {}
+      builder_(graph, cat(prefix, graph.node(id).name, "/"), origins_of(graph.node(id))) {}
 
 Expr GradientContext::x(size_t i) {
   TREADLE_CHECK(has(i), kInternal, "the gradient reads input ", i, ", which is absent");
@@ -120,6 +131,14 @@ void GradientContext::set(size_t i, const Expr& gradient) {
 
 void GradientContext::contribute(ValueId value, const Expr& gradient) {
   results_.emplace_back(value, gradient.id());
+}
+
+void GradientContext::replace_outputs(const std::vector<Expr>& outputs) {
+  for (size_t i = 0; i < node_.outputs.size() && i < outputs.size(); ++i) {
+    if (!node_.outputs[i].valid()) continue;
+    graph_.replace_uses(node_.outputs[i], outputs[i].id());
+    node_.outputs[i] = outputs[i].id();
+  }
 }
 
 std::vector<int64_t> GradientContext::known_ints(size_t i) {

@@ -6,6 +6,7 @@
 // gradient of each input that is wanted; one that is not set is zero.
 #pragma once
 
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,17 +18,21 @@ namespace treadle {
 
 class GradientContext;
 using GradientFn = void (*)(GradientContext&);
+// The outputs as formulas of the inputs; it reads no y(i) and no gradient.
+using PartsFn = std::vector<Expr> (*)(GradientContext&);
 
 struct GradientDef {
   const char* kind;
   GradientFn fn = nullptr;        // null: the operator is piecewise constant, its gradient zero
   const char* refused = nullptr;  // why it has none, where neither is right
   const char* domain = "";
+  // Instead of `fn`: simpler nodes that take the node's place, and are differentiated.
+  PartsFn parts = nullptr;
 };
 
 enum class GradientKind {
   kDifferentiated,  // by a rule
-  kDecomposed,      // no rule: its decomposition is differentiated
+  kDecomposed,      // its parts or, without a rule, its decomposition are differentiated
   kZero,            // declared so, or no floats go in or come out
   kRefused,
   kMissing
@@ -37,13 +42,16 @@ struct GradientSupport {
   const GradientDef* def = nullptr;  // where there is one
 };
 GradientSupport gradient_support(const Op& op);
+// Whether a value of this type can have a gradient. A dtype that is not known may be one of floats.
+bool is_smooth(const Type& type);
 std::string_view gradient_kind_name(GradientKind kind);  // "differentiated"…
 
 // One node under differentiation. Throwing kUnsupported (`refuse`, or a rank that is not known)
 // reports the node; the sweep goes on to find the other unsupported ones.
 class GradientContext {
  public:
-  GradientContext(Graph& graph, NodeId id);
+  GradientContext(Graph& graph, NodeId id, std::string_view prefix = "grad/");
+  Graph& graph() { return graph_; }
   const Node& node() const { return node_; }
   const Attributes& attributes() const { return node_.attributes; }
   Builder& builder() { return builder_; }
@@ -58,7 +66,9 @@ class GradientContext {
   bool has_gy(size_t i = 0) const { return i < gradients_.size() && gradients_[i].valid(); }
   Expr gy(size_t i = 0);
   Expr gy_or_zeros(size_t i);
-  bool wants(size_t i) const { return i < wanted_.size() && wanted_[i]; }
+  bool wants(size_t i) const { return node_.input(i).valid() && wants(node_.input(i)); }
+  // Of any value that the node reads, captures included.
+  bool wants(ValueId value) const { return wanted_.contains(value.index); }
 
   // The gradient of input i, of its shape and dtype.
   void set(size_t i, const Expr& gradient);
@@ -66,6 +76,9 @@ class GradientContext {
   void set_broadcast(size_t i, const Expr& gradient) { set(i, sum_to(gradient, x(i))); }
   // Adds to the gradient of any value that the node reads, for captures.
   void contribute(ValueId value, const Expr& gradient);
+
+  // Lets others read these outputs instead of the node's own.
+  void replace_outputs(const std::vector<Expr>& outputs);
 
   Expr ints(const std::vector<int64_t>& values) { return {builder_, builder_.ints(values)}; }
   Expr constant(Tensor tensor) { return {builder_, builder_.constant(std::move(tensor))}; }
@@ -78,7 +91,7 @@ class GradientContext {
   // For the sweep.
   NodeId id() const { return id_; }
   std::vector<ValueId>& gradients() { return gradients_; }  // of the outputs
-  std::vector<bool>& wanted() { return wanted_; }           // of the inputs
+  std::set<uint32_t>& wanted() { return wanted_; }          // indices of values
   const std::vector<std::pair<ValueId, ValueId>>& results() const { return results_; }
 
  private:
@@ -87,7 +100,7 @@ class GradientContext {
   Node node_;  // a copy: adding to the graph moves its own
   Builder builder_;
   std::vector<ValueId> gradients_;
-  std::vector<bool> wanted_;
+  std::set<uint32_t> wanted_;
   std::vector<std::pair<ValueId, ValueId>> results_;  // value, part of its gradient
 };
 

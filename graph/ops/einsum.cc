@@ -1,4 +1,6 @@
 // Einsum: sums of products over labelled dimensions.
+#include "graph/ops/einsum.h"
+
 #include <algorithm>
 #include <cctype>
 #include <map>
@@ -9,13 +11,8 @@
 namespace treadle {
 namespace {
 
-// A label is a letter, or kEllipsis + its position from the right for a dim that "..." stands for.
-constexpr int kEllipsis = 256;
-
-struct Equation {
-  std::vector<std::vector<int>> operands;  // the label of each dim
-  std::vector<int> output;
-};
+using Equation = EinsumEquation;
+constexpr int kEllipsis = 256;  // the first label that is no letter
 
 // The labels of one term; "..." becomes the labels of `ellipsis` dims.
 std::vector<int> read_term(const std::string& term, int64_t ellipsis) {
@@ -55,7 +52,9 @@ std::vector<int> implicit_output(const std::vector<std::vector<int>>& operands) 
   return output;
 }
 
-Equation read_equation(const Attributes& attributes, const std::vector<int64_t>& ranks) {
+}  // namespace
+
+EinsumEquation einsum_equation(const Attributes& attributes, const std::vector<int64_t>& ranks) {
   std::string text = attributes.s("equation", "");
   std::erase_if(text, [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; });
   const size_t arrow = text.find("->");
@@ -69,7 +68,7 @@ Equation read_equation(const Attributes& attributes, const std::vector<int64_t>&
   }
   TREADLE_CHECK(terms.size() == ranks.size(), kInvalidModel, "equation '", text, "' has ",
                 terms.size(), " terms for ", ranks.size(), " inputs");
-  Equation e;
+  EinsumEquation e;
   int64_t widest = 0;
   for (size_t i = 0; i < terms.size(); ++i) {
     const int64_t rest = ranks[i] - letters(terms[i]);
@@ -82,6 +81,8 @@ Equation read_equation(const Attributes& attributes, const std::vector<int64_t>&
                                         : read_term(text.substr(arrow + 2), widest);
   return e;
 }
+
+namespace {
 
 // The size of each label; a dim of 1 is broadcast.
 std::map<int, Dim> label_sizes(const Equation& e, const std::vector<Shape>& shapes) {
@@ -116,7 +117,7 @@ void infer_einsum(InferContext& c) {
     shapes.push_back(c.shape(i));
     ranks.push_back(c.rank(i));
   }
-  const Equation e = read_equation(c.attributes(), ranks);
+  const Equation e = einsum_equation(c.attributes(), ranks);
   c.set_shape(0, output_shape(e, label_sizes(e, shapes)));
 }
 
@@ -186,7 +187,7 @@ void eval_einsum(EvalContext& c) {
     shapes.push_back(symbolic(dims.back()));
     ranks.push_back(c.input(i).rank());
   }
-  const Equation e = read_equation(c.attributes(), ranks);
+  const Equation e = einsum_equation(c.attributes(), ranks);
   const std::map<int, Dim> sizes = label_sizes(e, shapes);
   std::vector<int> summed;
   for (const auto& [label, size] : sizes) {

@@ -12,7 +12,8 @@ import sys
 
 DOORS = ["importer/importer.h", "optimizer/optimizer.h", "backends/backend.h",
          "backends/registry.h", "runtime/runtime.h", "runtime/plugins/plugins.h",
-         "training/trainer.h", "training/checkpoint.h", "training/settings.h"]
+         "training/autodiff.h", "training/differences.h", "training/trainer.h",
+         "training/checkpoint.h", "training/settings.h"]
 IMAGES = ["jpeglib.h", "turbojpeg.h", "png.h", "zip.h", "tiffio.h", "webp/", "openjpeg.h"]
 MAY = {
     "include": (["treadle/"], []),
@@ -31,11 +32,12 @@ MAY = {
                  "runtime/"], ["omp.h"]),
     "runtime/plugins": (["graph/", "runtime/plugins/", "runtime/structs.h", "treadle/"], []),
     "runtime/c_api": (["graph/", "runtime/", "treadle/"] + DOORS, []),
-    "training/gradients": (["graph/", "training/gradient.h", "training/expr.h",
-                            "training/gradients/"], []),
+    "training/gradients": (["graph/", "training/autodiff.h", "training/body.h",
+                            "training/gradient.h", "training/expr.h", "training/gradients/"], []),
     "training/autodiff": (["graph/", "training/"], []),
     "training/gradient": (["graph/", "training/"], []),
     "training/expr": (["graph/", "training/"], []),
+    "training/body": (["graph/", "training/body.h", "training/expr.h"], []),
     "training/c_api": (["graph/", "runtime/", "training/", "treadle/"] + DOORS, []),
     "training": (["graph/", "files/", "training/", "importer/file_writer.h"] + DOORS, ["hdf5", "lmdb.h"]),
     "tools": (["graph/", "files/", "tools/", "treadle/", "importer/file_writer.h"] + DOORS,

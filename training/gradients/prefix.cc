@@ -39,8 +39,9 @@ void range(Context& c) {
 }
 
 constexpr GradientDef kRules[] = {
-    {"CumSum", cum_sum},   {"CumProd", cum_prod}, {"Range", range}, {"EyeLike"},
-    {"RandomUniformLike"}, {"RandomNormalLike"},  {"Bernoulli"},    {"BitCast"},
+    {"CumSum", cum_sum}, {"CumProd", cum_prod}, {"Range", range},
+    {"EyeLike"},         {"RandomUniformLike"}, {"RandomNormalLike"},
+    {"Bernoulli"},       {"Multinomial"},       {"BitCast"},
 };
 
 }  // namespace
