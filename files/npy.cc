@@ -6,6 +6,8 @@
 #include <fstream>
 #include <memory>
 
+#include "files/file.h"
+
 namespace treadle {
 namespace fs = std::filesystem;
 
@@ -95,7 +97,19 @@ Tensor parse_npy(std::string_view bytes) {
     if (want != 0) std::memcpy(t.raw(), data.data(), want);
     return header_value(header, "fortran_order").starts_with("True") ? from_fortran(t) : t;
   }
-  fail(Code::kInvalidArgument, "npy files of type '", code, "' are not read");
+  const size_t end = descr.find_first_of(descr.starts_with('[') ? "]" : "'", 1);
+  fail(Code::kInvalidArgument, "npy files of type ",
+       descr.substr(0, end == descr.npos ? 0 : end + 1), " are not read");
+}
+
+Tensor read_npy(const fs::path& path) {
+  const std::string bytes = read_file(path);
+  try {
+    return parse_npy(bytes);
+  } catch (Error& e) {
+    e.add_context(cat("file '", path.string(), "'"));
+    throw;
+  }
 }
 
 std::string format_npy(const Tensor& given) {

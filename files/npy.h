@@ -14,6 +14,7 @@ namespace treadle {
 // Format 1.0–3.0, C or Fortran order, little-endian numbers, bool and float16. kInvalidArgument
 // naming what is wrong.
 Tensor parse_npy(std::string_view bytes);
+Tensor read_npy(const std::filesystem::path& path);  // errors name the file
 // kInvalidArgument for what NumPy has not, as strings; bfloat16 is written as float.
 std::string format_npy(const Tensor& tensor);
 

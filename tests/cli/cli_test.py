@@ -38,7 +38,8 @@ CASES = [
     ("run add.onnx --input x=x.npy --input y=flat.npy", 4, ["'y'", "rank 2"]),
     ("run add.onnx --input x=x.npy --input y=double.npy", 4, ["'y'", "double", "float"]),
     ("run add.onnx --input x=x.npy --input y=missing.npy", 4, ["missing.npy"]),
-    ("run add.onnx --input x=x.npy --input y=cut.npy", 4, ["'y'", "npy"]),
+    ("run add.onnx --input x=x.npy --input y=cut.npy", 4, ["'y'", "'cut.npy'", "20 bytes"]),
+    ("run add.onnx --input x=x.npy --input y=objects.npy", 4, ["'objects.npy'", "type '|O' are"]),
     ("run add.onnx --input cut.npz", 4, ["cut.npz"]),
     ("run add.onnx --input x=x.npy --input y=complex.npy", 4, ["'y'", "c8"]),
     ("run add.onnx --input x=x.npy --input y=big.npy", 4, ["'y'", "big-endian"]),
@@ -267,6 +268,9 @@ def main():
         told = json.loads(call("run same.onnx --input nan.npy --json", folder).stdout)["outputs"][0]
         if (told["min"], told["nan"], told["infinite"], told["values"][:3]) != (1, 5, 5, [None, None, 1]):
             fail("run --json gave", told)
+        steps = json.loads(call("profile doubled.onnx --iterations 2 --top 1 --no-optimize --json", folder).stdout)["steps"]
+        if len(steps) != 1:
+            fail("profile --top 1 --json told of", len(steps), "steps")
         problems = [p["problem"] for p in json.loads(call("check unknown.onnx --json", folder).stdout)["problems"]]
         if len(problems) != 1 or problems[0].count("Defrob") + problems[0].count("Frobnicate") > 4:
             fail("check named the unknown operators so:", problems)

@@ -170,6 +170,7 @@ def prepare(folder):
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     np.savez(folder / "one.npz", x=np.ones(1, np.float32))
     np.save(folder / "complex.npy", x.astype(np.complex64))
+    np.save(folder / "objects.npy", np.array([None]), allow_pickle=True)
     np.save(folder / "big.npy", x.astype(">f4"))
     (folder / "broken.pb").write_bytes(b"\xff\xff\xff")
     np.savez(folder / "xy.npz", x=x, y=-2 * x)

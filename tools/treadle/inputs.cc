@@ -132,7 +132,7 @@ Tensor only_array(const fs::path& path, const std::string& name) {
 
 Value read_input(const fs::path& path, const ValueDef& input, const Type& type, const Args& args) {
   const std::string extension = extension_of(path);
-  if (extension == ".npy") return parse_npy(read_file(path));
+  if (extension == ".npy") return read_npy(path);
   if (extension == ".npz") return only_array(path, input.name);
   if (extension == ".pb") return load_value(path, type);
   if (extension == ".bin") return raw_input(path, type);

@@ -1,7 +1,7 @@
 // treadle profile: time, arithmetic and traffic of each step.
 #include <algorithm>
 #include <cstdio>
-#include <numeric>
+#include <functional>
 
 #include "tools/treadle/files.h"
 #include "tools/treadle/inputs.h"
@@ -38,19 +38,18 @@ double gigabytes(const StepInfo& s) {
   return mean_us(s) == 0 ? 0 : 1e-3 * static_cast<double>(s.bytes) / mean_us(s);
 }
 
-void print_table(const std::vector<StepInfo>& steps, const Args& args, double total) {
-  std::vector<size_t> order(steps.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  size_t shown = steps.size();
-  if (args.has("top")) {
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return mean_us(steps[a]) > mean_us(steps[b]); });
-    shown = std::min(shown, static_cast<size_t>(args.integer("top", 20, 1)));
-  }
+// The slowest first, as many as --top asks for; else all in their order.
+std::vector<StepInfo> shown(std::vector<StepInfo> steps, const Args& args) {
+  if (!args.has("top")) return steps;
+  std::ranges::stable_sort(steps, std::greater(), mean_us);
+  steps.resize(std::min(steps.size(), static_cast<size_t>(args.integer("top", 20, 1))));
+  return steps;
+}
+
+void print_table(const std::vector<StepInfo>& steps, double total) {
   std::printf("%10s %6s %8s %7s  %-22s %-34s %s\n", "us", "%", "GFLOP/s", "GB/s", "operator",
               "kernel", "shapes  [from]");
-  for (size_t k = 0; k < shown; ++k) {
-    const StepInfo& s = steps[order[k]];
+  for (const StepInfo& s : steps) {
     std::printf("%10.1f %5.1f%% %8.1f %7.1f  %-22s %-34s %s  [%s]\n", mean_us(s),
                 100 * mean_us(s) / total, gflops(s), gigabytes(s), s.op.c_str(),
                 cat(s.backend, " ", s.kernel).c_str(), cut(s.shapes, kShapesShown).c_str(),
@@ -79,11 +78,11 @@ int print(const Args& args, const std::vector<StepInfo>& steps) {
   for (const StepInfo& s : steps) total += mean_us(s);
   if (args.has("trace")) write_trace(args.text("trace"), steps);
   if (!args.has("json")) {
-    print_table(steps, args, total);
+    print_table(shown(steps, args), total);
     return kExitOk;
   }
   Json list = Json::array();
-  for (const StepInfo& s : steps) {
+  for (const StepInfo& s : shown(steps, args)) {
     Json step = step_json(s);
     step.update({{"calls", s.calls},
                  {"mean_us", mean_us(s)},

@@ -1,7 +1,6 @@
 // Arrays: an .npz, or a folder of .npy, with the inputs by name and `target`.
 #include <algorithm>
 
-#include "files/file.h"
 #include "files/npy.h"
 #include "training/data/formats.h"
 
@@ -13,13 +12,7 @@ NamedTensors read_arrays(const fs::path& path) {
   if (!fs::is_directory(path)) return read_npz(path);
   NamedTensors arrays;
   for (const fs::path& file : sorted_entries(path)) {
-    if (file.extension() != ".npy") continue;
-    try {
-      arrays.emplace_back(file.stem().string(), parse_npy(read_file(file)));
-    } catch (Error& e) {
-      e.add_context(cat("file '", file.string(), "'"));
-      throw;
-    }
+    if (file.extension() == ".npy") arrays.emplace_back(file.stem().string(), read_npy(file));
   }
   return arrays;
 }
