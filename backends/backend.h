@@ -107,6 +107,7 @@ class PackCache {
 struct CompileContext {
   int threads = 1;  // the kernel runs with exactly so many
   PackCache* packs = nullptr;
+  bool winograd = true;  // convolutions may take Winograd's algorithm, which rounds more
 };
 
 class Backend {

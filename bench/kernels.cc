@@ -17,7 +17,13 @@ constexpr Layer kLayers[] = {
     {"resnet50/stem", 3, 224, 64, 7, 2, 1, "Relu"},
     {"mobilenet_v2/stem", 3, 224, 32, 3, 2, 1, "Clip"},
     {"resnet18/layer1", 64, 56, 64, 3, 1, 1, "Relu"},
+    {"resnet18/layer2", 128, 28, 128, 3, 1, 1, "Relu"},
+    {"resnet18/layer3", 256, 14, 256, 3, 1, 1, "Relu"},
     {"resnet18/layer4", 512, 7, 512, 3, 1, 1, "Relu"},
+    {"densenet121/layer1.conv2", 128, 56, 32, 3, 1, 1, ""},
+    {"densenet121/layer3.conv2", 128, 14, 32, 3, 1, 1, ""},
+    {"squeezenet/expand2", 16, 55, 64, 3, 1, 1, "Relu"},
+    {"squeezenet/expand8", 64, 27, 256, 3, 1, 1, "Relu"},
     {"resnet50/layer1.conv3", 64, 56, 256, 1, 1, 1, ""},
     {"resnet50/layer3.conv3", 256, 14, 1024, 1, 1, 1, ""},
     {"mobilenet_v2/expand1", 16, 112, 96, 1, 1, 1, "Clip"},
@@ -44,7 +50,7 @@ constexpr Product kProducts[] = {
 class Bench {
  public:
   Bench(const char* kind, Attributes attributes, const std::vector<Dims>& inputs,
-        const Dims& output) {
+        const Dims& output, bool winograd = true) {
     Node node;
     node.op = find_op(kind, "treadle");
     node.attributes = std::move(attributes);
@@ -58,7 +64,7 @@ class Bench {
     node.outputs = {graph_.add_value("")};
     spec.outputs = {{DType::kFloat, output}};
     spec.node = &graph_.node(graph_.add_node(std::move(node)));
-    compiled_ = backend().compile(spec, {.threads = 1});
+    compiled_ = backend().compile(spec, {.threads = 1, .winograd = winograd});
     // The layouts that the kernel wants: no reorder is timed.
     TensorSpec x = spec.inputs[0];
     if (!compiled_.input_layouts.empty()) x.layout = compiled_.input_layouts[0];
@@ -96,7 +102,7 @@ class Bench {
   std::shared_ptr<Buffer> x_, y_, scratch_;
 };
 
-void run_layer(benchmark::State& state, const Layer& l) {
+void run_layer(benchmark::State& state, const Layer& l, bool winograd) {
   const int64_t pad = l.kernel / 2, out = (l.size + 2 * pad - l.kernel) / l.stride + 1;
   const Bench bench("FusedConv",
                     {{"pads", std::vector<int64_t>(4, pad)},
@@ -108,7 +114,7 @@ void run_layer(benchmark::State& state, const Layer& l) {
                     {{1, l.channels, l.size, l.size},
                      {l.outputs, l.channels / l.group, l.kernel, l.kernel},
                      {l.outputs}},
-                    {1, l.outputs, out, out});
+                    {1, l.outputs, out, out}, winograd);
   bench.run(state, out * out * l.outputs * l.channels / l.group * l.kernel * l.kernel);
 }
 
@@ -124,9 +130,13 @@ void run_product(benchmark::State& state, const Product& p) {
 int main(int argc, char** argv) {
   using namespace treadle;
   for (const Layer& l : kLayers) {
-    benchmark::RegisterBenchmark(l.name, [&l](benchmark::State& s) {
-      run_layer(s, l);
-    })->Unit(benchmark::kMicrosecond);
+    const auto add = [&l](const std::string& name, bool winograd) {
+      benchmark::RegisterBenchmark(name.c_str(), [&l, winograd](benchmark::State& s) {
+        run_layer(s, l, winograd);
+      })->Unit(benchmark::kMicrosecond);
+    };
+    add(l.name, true);
+    if (l.kernel == 3 && l.stride == 1 && l.group == 1) add(cat(l.name, "/direct"), false);
   }
   for (const Product& p : kProducts) {
     benchmark::RegisterBenchmark(p.name, [&p](benchmark::State& s) {

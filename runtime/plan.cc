@@ -17,6 +17,7 @@ class Planner {
       : request_(request), graph_(*request.graph), backend_(request.model->backend()) {
     context_.threads = request.threads;
     context_.packs = &request.model->packs();
+    context_.winograd = request.model->options().winograd;
   }
 
   std::shared_ptr<const Plan> run() {

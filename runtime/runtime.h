@@ -27,6 +27,7 @@ struct ModelOptions {
   bool fallback = true;  // false: a node that the device declines is
                          // kUnsupported naming node and reason
   bool optimize = true;
+  bool winograd = true;  // see CompileContext
   OptimizeOptions passes;
   size_t plan_cache = 32;                // plans kept (one a shape and thread count), least
                                          // recently used first out

@@ -1,5 +1,6 @@
 // The CPU backend: asks its families in order.
 #include <map>
+#include <span>
 
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/layout.h"
@@ -22,14 +23,25 @@ class CpuBackend : public Backend {
 
   Support supports(const NodeSpec& spec) const override {
     std::string reasons;
-    return choose(spec, &reasons) != nullptr ? Support{}
-                                             : Support::no(reasons.empty() ? "no kernel" : reasons);
+    for (const cpu::Family* family : families(spec)) {
+      const Support support = family->supports(spec);
+      if (support.ok) return {};
+      reasons += cat(reasons.empty() ? "" : "; ", family->name, ": ", support.reason);
+    }
+    return Support::no(reasons.empty() ? "no kernel" : reasons);
   }
   Compiled compile(const NodeSpec& spec, const CompileContext& context) const override {
-    const cpu::Family* family = choose(spec, nullptr);
-    TREADLE_CHECK(family != nullptr, kInternal, "the CPU backend does not support ",
-                  describe(*spec.node));
-    return family->compile(spec, context);
+    std::string reasons;
+    for (const cpu::Family* family : families(spec)) {
+      if (!family->supports(spec).ok) continue;
+      try {
+        return family->compile(spec, context);
+      } catch (const Error& e) {
+        if (e.code() != Code::kUnsupported) throw;
+        reasons += cat(reasons.empty() ? "" : "; ", family->name, ": ", e.text());
+      }
+    }
+    fail(Code::kUnsupported, reasons.empty() ? "no kernel" : reasons);
   }
   size_t bytes(const TensorSpec& spec) const override { return cpu::layout_bytes(spec); }
   Compiled reorder(const TensorSpec& from, const TensorSpec& to,
@@ -42,16 +54,10 @@ class CpuBackend : public Backend {
   }
 
  private:
-  const cpu::Family* choose(const NodeSpec& spec, std::string* reasons) const {
+  std::span<const cpu::Family* const> families(const NodeSpec& spec) const {
     const auto it = by_op_.find(spec.node->op->id);
-    if (it == by_op_.end()) return nullptr;
-    for (const cpu::Family* family : it->second) {
-      const Support support = family->supports(spec);
-      if (support.ok) return family;
-      if (reasons != nullptr)
-        *reasons += cat(reasons->empty() ? "" : "; ", family->name, ": ", support.reason);
-    }
-    return nullptr;
+    if (it == by_op_.end()) return {};
+    return it->second;
   }
   std::map<uint32_t, std::vector<const cpu::Family*>> by_op_;
 };

@@ -6,7 +6,8 @@
 
 namespace treadle::cpu {
 
-// Candidates are tried in the table's order; the first that supports a node compiles it.
+// Candidates are tried in the table's order; the first that supports a node compiles it, unless it
+// declines even then by kUnsupported.
 struct Family {
   const char* name;  // "onednn conv"
   Support (*supports)(const NodeSpec& spec);

@@ -14,6 +14,7 @@
 #include "backends/cpu/native_rows.h"
 #include "backends/cpu/pool.h"
 #include "backends/cpu/rnn.h"
+#include "backends/cpu/winograd.h"
 
 namespace treadle::cpu {
 namespace {
@@ -28,6 +29,7 @@ constexpr Candidate kFirst[] = {
 
 constexpr Candidate kCandidates[] = {
     {"Conv", "", &kDepthwise},
+    {"Conv", "", &kWinograd},
     {"Conv", "", &kOnednnConv},
     {"ConvTranspose", "", &kOnednnDeconv},
     {"Gemm", "", &kOnednnMatMul},
@@ -44,6 +46,7 @@ constexpr Candidate kCandidates[] = {
     {"LSTM", "", &kLstm},
     {"LSTM", "", &kOnednnRnn},
     {"FusedConv", "treadle", &kDepthwise},
+    {"FusedConv", "treadle", &kWinograd},
     {"FusedConv", "treadle", &kOnednnConv},
     {"FusedGemm", "treadle", &kOnednnMatMul},
     {"FusedMatMul", "treadle", &kOnednnMatMul},

@@ -25,6 +25,7 @@ const Flags kRunning = {
     {"--device", "DEVICE", "cpu (default) or reference"},
     {"--no-fallback", "", "fail where the device does not run a node"},
     {"--no-optimize", "", "run the graph as it is"},
+    {"--no-winograd", "", "convolutions by direct sums: more exact, slower"},
 };
 
 const Flags kInputs = {

@@ -57,6 +57,7 @@ ModelOptions model_options(const Args& args) {
   options.device = args.text("device", "cpu");
   options.fallback = !args.has("no-fallback");
   options.optimize = !args.has("no-optimize");
+  options.winograd = !args.has("no-winograd");
   options.passes = optimize_options(args);
   return options;
 }

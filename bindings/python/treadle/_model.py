@@ -194,8 +194,8 @@ def load(source: Source, *, threads: int = 0, device: str = "cpu", **settings: A
     """Loads and optimizes an ONNX model: a path, bytes or an onnx.ModelProto.
 
     threads: 0 = the processors that this process may use. settings: the options of
-    treadle_options_set (optimize, dims, skip_pass, overridable, fallback, mmap, max_bytes,
-    max_nodes), as texts, numbers, lists or dicts.
+    treadle_options_set (optimize, winograd, dims, skip_pass, overridable, fallback, mmap,
+    max_bytes, max_nodes), as texts, numbers, lists or dicts.
 
     >>> model = treadle.load("model.onnx", dims={"batch": 1})
     >>> logits = model(pixels)

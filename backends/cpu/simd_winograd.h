@@ -1,0 +1,39 @@
+// The transforms of Winograd's convolution F(m x m, 3 x 3), m = 2 or 4, for the instruction set of
+// the machine (Lavin and Gray, arXiv:1509.09308). Channels lie innermost everywhere.
+#pragma once
+
+#include <cstddef>
+
+namespace treadle::cpu {
+
+// One tile of (m+2) x (m+2) pixels becomes as many elements, each a row of channels.
+struct WinogradInput {
+  const float* const* pixels;  // [(m+2)²], row by row
+  size_t channels;             // at least a vector
+  float* out;                  // element e lies at out + e * stride
+  size_t stride;
+};
+
+// (m+2)² elements become a tile of m x m pixels: clamp(transform + bias + residual, low, high).
+struct WinogradOutput {
+  const float* in;  // element e lies at in + e * stride
+  size_t stride;
+  const float* bias;      // [channels]
+  const float* residual;  // as `out`, may be the same; null: none
+  float* out;             // the first pixel
+  size_t row_stride;      // of `out` and `residual`, in floats; pixels of a row are adjacent
+  size_t channels;        // a multiple of a vector
+  size_t rows;            // of the tile that lie within the output
+  size_t columns;
+  float low;
+  float high;
+};
+
+struct WinogradFunctions {
+  void (*input)(const WinogradInput& tile);
+  void (*output)(const WinogradOutput& tile);
+};
+// `m` is 2 or 4.
+const WinogradFunctions& winograd_functions(int m);
+
+}  // namespace treadle::cpu

@@ -1,0 +1,351 @@
+#include "backends/cpu/winograd.h"
+
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <optional>
+
+#include "backends/cpu/epilogue.h"
+#include "backends/cpu/native_lower.h"
+#include "backends/cpu/onednn.h"
+#include "backends/cpu/parallel.h"
+#include "backends/cpu/simd_gemm.h"
+#include "backends/cpu/simd_winograd.h"
+#include "graph/ops/conv_params.h"
+
+namespace treadle::cpu {
+namespace {
+
+constexpr size_t kX = 0, kW = 1, kB = 2, kZ = 3;
+constexpr int64_t kMaxElements = 36;
+
+// Below so many channels the transforms cost more than the products save.
+constexpr int64_t kFewChannels = 16;
+// Elements of a block of tiles stay in a processor's own cache.
+constexpr int64_t kBlockBytes = 256 * 1024;
+constexpr int64_t kRowsAtOnce = 6;  // of simd_gemm.h
+
+// F(out x out, 3 x 3) over the whole output.
+struct Tiling {
+  int64_t out = 4;
+  int64_t across = 0;
+  int64_t down = 0;
+  int64_t count = 0;
+  int64_t side() const { return out + 2; }
+  int64_t elements() const { return side() * side(); }
+};
+
+Tiling tiling_of(const ConvParams& p, int64_t out) {
+  Tiling t{.out = out, .across = ceil_div(p.output[1], out), .down = ceil_div(p.output[0], out)};
+  t.count = p.batch * t.across * t.down;
+  return t;
+}
+
+// Products and the reading of packed weights, in multiply-adds.
+double cost(const ConvParams& p, const Tiling& t) {
+  constexpr double kReadWeight = 12;
+  const double matrix = static_cast<double>(p.in_channels) * static_cast<double>(p.out_channels);
+  return static_cast<double>(t.elements()) * matrix * (static_cast<double>(t.count) + kReadWeight);
+}
+
+double direct_cost(const ConvParams& p) {
+  return 9.0 * static_cast<double>(p.in_channels) * static_cast<double>(p.out_channels) *
+         static_cast<double>(p.batch * p.output[0] * p.output[1]);
+}
+
+Tiling choose_tiling(const ConvParams& p) {
+  const Tiling two = tiling_of(p, 2), four = tiling_of(p, 4);
+  return cost(p, four) < 0.8 * cost(p, two) ? four : two;
+}
+
+struct Bounds {
+  float low = -std::numeric_limits<float>::infinity();
+  float high = std::numeric_limits<float>::infinity();
+};
+// Activations that are bounds; the others run as a tape.
+std::optional<Bounds> bounds_of(const Epilogue& e) {
+  if (e.activation.empty()) return Bounds{};
+  if (e.activation == "Relu") return Bounds{.low = 0};
+  if (e.activation == "Clip" && !std::isnan(e.alpha) && !std::isnan(e.beta))
+    return Bounds{e.alpha, e.beta};
+  return std::nullopt;
+}
+
+class WinogradKernel : public Kernel {
+ public:
+  struct Parts {
+    ConvParams conv;
+    Tiling tiling;
+    std::shared_ptr<Buffer> panels;  // of each element
+    std::shared_ptr<Buffer> zeros;   // as many as channels go in or out
+    Bounds bounds;
+    Tape activation;  // of y; no code: none
+    bool has_bias = false;
+    bool has_residual = false;
+    int threads = 1;
+  };
+  explicit WinogradKernel(Parts parts)
+      : p_(std::move(parts)),
+        gemm_(gemm_functions()),
+        transforms_(winograd_functions(static_cast<int>(p_.tiling.out))),
+        tape_(tape_function()) {
+    const int64_t channels = p_.conv.in_channels + p_.conv.out_channels;
+    slots_ = std::clamp<int64_t>(p_.tiling.count / kRowsAtOnce, 1, p_.threads);
+    const int64_t most = ceil_div(p_.tiling.count, slots_);
+    const auto tile_bytes = p_.tiling.elements() * channels * static_cast<int64_t>(sizeof(float));
+    block_ = std::max(kRowsAtOnce, kBlockBytes / tile_bytes / kRowsAtOnce * kRowsAtOnce);
+    // Reading all weights again for each block would cost more than writing the elements out.
+    if (static_cast<int64_t>(p_.panels->size()) > most * tile_bytes) block_ = most;
+    block_ = std::min(block_, most);
+  }
+
+  size_t scratch_bytes() const {
+    const int64_t channels = p_.conv.in_channels + p_.conv.out_channels;
+    return static_cast<size_t>(
+        byte_size(DType::kFloat, checked_mul(slots_ * block_ * p_.tiling.elements(), channels)));
+  }
+
+  void run(const KernelArgs& args) const override {
+    parallel_for(p_.threads, slots_, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t slot = begin; slot < end; ++slot) run_slot(args, slot);
+    });
+  }
+
+ private:
+  struct Work {
+    int64_t first;  // tile
+    int64_t count;
+    float* in;   // [element, tile, channel]
+    float* out;  // the same
+  };
+
+  void run_slot(const KernelArgs& args, int64_t slot) const {
+    const int64_t ins = p_.tiling.elements() * block_ * p_.conv.in_channels;
+    const int64_t outs = p_.tiling.elements() * block_ * p_.conv.out_channels;
+    float* in = static_cast<float*>(args.scratch) + slot * (ins + outs);
+    const int64_t last = (slot + 1) * p_.tiling.count / slots_;
+    for (int64_t t = slot * p_.tiling.count / slots_; t < last; t += block_) {
+      const Work work{t, std::min(block_, last - t), in, in + ins};
+      for (int64_t i = 0; i < work.count; ++i) transform_input(args, work, i);
+      multiply(work);
+      for (int64_t i = 0; i < work.count; ++i) transform_output(args, work, i);
+    }
+  }
+
+  struct Place {
+    int64_t image, row, column;  // of the output
+  };
+  Place place(int64_t tile) const {
+    const Tiling& t = p_.tiling;
+    const int64_t column = tile % t.across, rest = tile / t.across;
+    return {rest / t.down, rest % t.down * t.out, column * t.out};
+  }
+
+  void transform_input(const KernelArgs& args, const Work& work, int64_t i) const {
+    const ConvParams& c = p_.conv;
+    const Place at = place(work.first + i);
+    const int64_t side = p_.tiling.side();
+    const auto* x = static_cast<const float*>(args.inputs[kX]) +
+                    at.image * c.input[0] * c.input[1] * c.in_channels;
+    const float* pixels[kMaxElements];
+    for (int64_t row = 0; row < side; ++row) {
+      const int64_t y = at.row - c.pads_begin[0] + row;
+      for (int64_t column = 0; column < side; ++column) {
+        const int64_t z = at.column - c.pads_begin[1] + column;
+        const bool inside = y >= 0 && y < c.input[0] && z >= 0 && z < c.input[1];
+        pixels[row * side + column] = inside ? x + (y * c.input[1] + z) * c.in_channels : zeros();
+      }
+    }
+    transforms_.input({.pixels = pixels,
+                       .channels = static_cast<size_t>(c.in_channels),
+                       .out = work.in + i * c.in_channels,
+                       .stride = static_cast<size_t>(work.count * c.in_channels)});
+  }
+
+  void multiply(const Work& work) const {
+    const ConvParams& c = p_.conv;
+    const auto panel = static_cast<int64_t>(gemm_.panel);
+    const int64_t padded = ceil_div(c.out_channels, panel) * panel;
+    const auto* panels = reinterpret_cast<const float*>(p_.panels->data());
+    for (int64_t e = 0; e < p_.tiling.elements(); ++e) {
+      for (int64_t column = 0; column < c.out_channels; column += panel) {
+        gemm_.multiply({.a = work.in + e * work.count * c.in_channels,
+                        .a_stride = static_cast<size_t>(c.in_channels),
+                        .panels = panels + (e * padded + column) * c.in_channels,
+                        .k = static_cast<size_t>(c.in_channels),
+                        .bias = nullptr,
+                        .y = work.out + e * work.count * c.out_channels + column,
+                        .y_stride = static_cast<size_t>(c.out_channels),
+                        .rows = static_cast<size_t>(work.count),
+                        .columns = static_cast<size_t>(std::min(panel, c.out_channels - column))});
+      }
+    }
+  }
+
+  void transform_output(const KernelArgs& args, const Work& work, int64_t i) const {
+    const ConvParams& c = p_.conv;
+    const Place at = place(work.first + i);
+    const int64_t first =
+        ((at.image * c.output[0] + at.row) * c.output[1] + at.column) * c.out_channels;
+    const float* residual =
+        p_.has_residual ? static_cast<const float*>(args.inputs[kZ]) + first : nullptr;
+    const WinogradOutput tile{
+        .in = work.out + i * c.out_channels,
+        .stride = static_cast<size_t>(work.count * c.out_channels),
+        .bias = p_.has_bias ? static_cast<const float*>(args.inputs[kB]) : zeros(),
+        .residual = residual,
+        .out = static_cast<float*>(args.outputs[0]) + first,
+        .row_stride = static_cast<size_t>(c.output[1] * c.out_channels),
+        .channels = static_cast<size_t>(c.out_channels),
+        .rows = static_cast<size_t>(std::min(p_.tiling.out, c.output[0] - at.row)),
+        .columns = static_cast<size_t>(std::min(p_.tiling.out, c.output[1] - at.column)),
+        .low = p_.bounds.low,
+        .high = p_.bounds.high};
+    transforms_.output(tile);
+    if (p_.activation.code.empty()) return;
+    for (size_t row = 0; row < tile.rows; ++row) {
+      activate(tile.out + row * tile.row_stride, tile.columns * tile.channels);
+    }
+  }
+
+  void activate(float* y, size_t count) const {
+    const Tape& tape = p_.activation;
+    alignas(64) float storage[kMaxRegisters][kTile];
+    std::array<float*, kMaxRegisters> registers;
+    for (size_t i = 0; i < tape.registers; ++i) registers[i] = storage[i];
+    for (size_t i = 0; i < tape.splats.size(); ++i) {
+      std::fill_n(storage[tape.sources.size() + i], std::min(count, kTile), tape.splats[i]);
+    }
+    for (size_t done = 0; done < count; done += kTile) {
+      registers[0] = registers[tape.result(0)] = y + done;
+      tape_(tape.code.data(), tape.code.size(), registers.data(), std::min(kTile, count - done));
+    }
+  }
+
+  const float* zeros() const { return reinterpret_cast<const float*>(p_.zeros->data()); }
+
+  Parts p_;
+  const GemmFunctions& gemm_;
+  const WinogradFunctions& transforms_;
+  TapeFn tape_;
+  int64_t slots_ = 1;  // threads that work
+  int64_t block_ = 1;  // tiles at a time
+};
+
+// G g Gᵀ of the 3x3 window `g`, element by element; G is that of Lavin and Gray.
+void transform_window(int64_t out, const float* g, double* elements) {
+  static constexpr double kTwo[4][3] = {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
+  static constexpr double kFour[6][3] = {{1. / 4, 0, 0},
+                                         {-1. / 6, -1. / 6, -1. / 6},
+                                         {-1. / 6, 1. / 6, -1. / 6},
+                                         {1. / 24, 1. / 12, 1. / 6},
+                                         {1. / 24, -1. / 12, 1. / 6},
+                                         {0, 0, 1}};
+  const auto* matrix = out == 2 ? kTwo : kFour;
+  const int64_t side = out + 2;
+  for (int64_t i = 0; i < side; ++i) {
+    double row[3] = {};
+    for (int k = 0; k < 3; ++k) {
+      for (int j = 0; j < 3; ++j) row[j] += matrix[i][k] * static_cast<double>(g[k * 3 + j]);
+    }
+    for (int64_t j = 0; j < side; ++j) {
+      double sum = 0;
+      for (int k = 0; k < 3; ++k) sum += row[k] * matrix[j][k];
+      elements[i * side + j] = sum;
+    }
+  }
+}
+
+// [M, C, 3, 3] to the panels of each element's matrix [C, M].
+std::shared_ptr<Buffer> pack_windows(const Tensor& w, const ConvParams& p, int64_t out) {
+  const auto panel = static_cast<int64_t>(gemm_functions().panel);
+  const int64_t elements = (out + 2) * (out + 2);
+  const int64_t padded = ceil_div(p.out_channels, panel) * panel;
+  const int64_t matrix = checked_mul(padded, p.in_channels);
+  auto buffer = Buffer::allocate(
+      static_cast<size_t>(byte_size(DType::kFloat, checked_mul(elements, matrix))));
+  auto* to = reinterpret_cast<float*>(buffer->data());
+  std::fill_n(to, elements * matrix, 0.0f);
+  const std::byte* from = w.raw();  // at any address
+  for (int64_t m = 0; m < p.out_channels; ++m) {
+    for (int64_t c = 0; c < p.in_channels; ++c, from += 9 * sizeof(float)) {
+      float window[9];
+      double transformed[kMaxElements];
+      std::memcpy(window, from, sizeof window);
+      transform_window(out, window, transformed);
+      float* first = to + (m / panel * p.in_channels + c) * panel + m % panel;
+      for (int64_t e = 0; e < elements; ++e) first[e * matrix] = static_cast<float>(transformed[e]);
+    }
+  }
+  return buffer;
+}
+
+bool all_are(const Dims& values, int64_t x) {
+  return std::ranges::all_of(values, [x](int64_t v) { return v == x; });
+}
+
+Support supports_winograd(const NodeSpec& spec) {
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  if (conv_layout() != kChannelsLast) return Support::no("blocked layout");
+  if (spec.constant(kW) == nullptr) return Support::no("weights of the run");
+  if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
+  const ConvParams p =
+      conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
+  if (!all_are(p.kernel, 3) || !all_are(p.strides, 1) || !all_are(p.dilations, 1))
+    return Support::no("not 3x3 with stride 1");
+  if (p.group != 1) return Support::no("groups");
+  const auto panel = static_cast<int64_t>(gemm_functions().panel);
+  if (p.out_channels % panel != 0) return Support::no(cat("channels not a multiple of ", panel));
+  if (std::min(p.in_channels, p.out_channels) < kFewChannels) return Support::no("few channels");
+  if (cost(p, choose_tiling(p)) > 0.7 * direct_cost(p)) return Support::no("few pixels");
+  if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
+    return Support::no("residual that is broadcast");
+  return lower_epilogue(*spec.node, false) ? Support{} : Support::no("activation");
+}
+
+Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
+  TREADLE_CHECK(context.winograd, kUnsupported, "switched off");
+  WinogradKernel::Parts parts;
+  parts.conv = conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
+  parts.tiling = choose_tiling(parts.conv);
+  const Tensor& w = *spec.constant(kW);
+  const int64_t out = parts.tiling.out;
+  const auto pack = [&] { return pack_windows(w, parts.conv, out); };
+  const std::string key = cat("winograd ", out, " in panels of ", gemm_functions().panel);
+  parts.panels = context.packs == nullptr ? pack() : context.packs->get(w, key, pack);
+  const int64_t channels = std::max(parts.conv.in_channels, parts.conv.out_channels);
+  parts.zeros = Buffer::allocate(static_cast<size_t>(channels) * sizeof(float));
+  std::memset(parts.zeros->data(), 0, parts.zeros->size());
+  const std::optional<Bounds> bounds = bounds_of(epilogue_of(*spec.node));
+  if (bounds) {
+    parts.bounds = *bounds;
+  } else {
+    parts.activation = *lower_epilogue(*spec.node, false);
+  }
+  parts.has_bias = spec.has(kB);
+  parts.has_residual = spec.has(kZ);
+  parts.threads = context.threads;
+  auto kernel = std::make_unique<WinogradKernel>(std::move(parts));
+  Compiled compiled;
+  compiled.name = cat("native winograd ", out, "x", out);
+  compiled.scratch_bytes = kernel->scratch_bytes();
+  compiled.kernel = std::move(kernel);
+  const Layout layout = canonical(spec.outputs[0].dims, kChannelsLast);
+  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
+  compiled.input_layouts[kX] = accept(spec.inputs[kX], kChannelsLast);
+  compiled.output_layouts = {layout};
+  compiled.reads.assign(spec.inputs.size(), true);
+  compiled.reads[kW] = false;
+  if (spec.has(kZ)) {
+    compiled.input_layouts[kZ] = accept(spec.inputs[kZ], layout);
+    compiled.in_place = {{kZ}};
+  }
+  return compiled;
+}
+
+}  // namespace
+
+const Family kWinograd = {"native winograd", supports_winograd, compile_winograd};
+
+}  // namespace treadle::cpu

@@ -1,0 +1,109 @@
+// Winograd's convolution against the reference, which sums in double.
+#include "backends/cpu/winograd.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/backends/kernel_check.h"
+
+namespace treadle::test {
+namespace {
+
+Value rnd(Dims dims, uint64_t seed) {
+  return random_tensor(DType::kFloat, std::move(dims), seed, -1, 1);
+}
+
+struct Shape2d {
+  int64_t batch, channels, outputs, height, width;
+};
+
+KernelCase conv(const Shape2d& s, const std::string& activation = "") {
+  return {.name = cat(s.channels, " to ", s.outputs, " ", s.batch, "x", s.height, "x", s.width, " ",
+                      activation),
+          .op = "FusedConv",
+          .attributes = {{"pads", std::vector<int64_t>{1, 1, 1, 1}},
+                         {"activation", activation},
+                         {"activation_alpha", activation == "Clip" ? 0.0f : 1.0f},
+                         {"activation_beta", 6.0f}},
+          .inputs = {rnd({s.batch, s.channels, s.height, s.width}, 1),
+                     rnd({s.outputs, s.channels, 3, 3}, 2), rnd({s.outputs}, 3)},
+          .domain = "treadle"};
+}
+
+bool skipped() { return reason(cpu::kWinograd, conv({1, 64, 64, 20, 20})) == "blocked layout"; }
+
+TEST(Winograd, Shapes) {
+  if (skipped()) GTEST_SKIP() << "blocked layout";
+  for (const int64_t size : {12, 13, 14, 18, 31}) {
+    check_kernel(cpu::kWinograd, conv({1, 32, 32, size, 2 * size - 5}));
+    check_kernel(cpu::kWinograd, conv({3, 27, 64, size - 3, size}));
+  }
+  check_kernel(cpu::kWinograd, conv({1, 96, 128, 14, 14}));
+}
+
+TEST(Winograd, TilesOfBothSizes) {
+  if (skipped()) GTEST_SKIP() << "blocked layout";
+  const auto name = [](const Shape2d& s) {
+    return CompiledCase(cpu::kWinograd, conv(s), 1).compiled().name;
+  };
+  EXPECT_EQ(name({1, 64, 64, 40, 40}), "native winograd 4x4");
+  EXPECT_EQ(name({1, 64, 64, 14, 14}), "native winograd 2x2");
+}
+
+TEST(Winograd, Activations) {
+  if (skipped()) GTEST_SKIP() << "blocked layout";
+  for (const char* activation : {"Relu", "Clip", "HardSwish", "Swish", "Tanh", "LeakyRelu"})
+    check_kernel(cpu::kWinograd, conv({1, 32, 32, 17, 18}, activation));
+}
+
+TEST(Winograd, Residuals) {
+  if (skipped()) GTEST_SKIP() << "blocked layout";
+  for (const char* activation : {"", "Relu", "Swish"}) {
+    KernelCase c = conv({2, 32, 64, 17, 18}, activation);
+    c.inputs.push_back(rnd({2, 64, 17, 18}, 4));
+    check_kernel(cpu::kWinograd, c);
+    c.inputs[2] = Value{};
+    check_kernel(cpu::kWinograd, c);
+  }
+}
+
+TEST(Winograd, Pads) {
+  if (skipped()) GTEST_SKIP() << "blocked layout";
+  for (const auto& pads : {std::vector<int64_t>{0, 0, 0, 0}, {2, 0, 1, 3}, {5, 6, 7, 8}}) {
+    KernelCase c = conv({2, 32, 32, 15, 16});
+    c.attributes.set("pads", pads);
+    check_kernel(cpu::kWinograd, c);
+  }
+}
+
+// As winograd.h promises: F(4x4) is within 5e-5, F(2x2) within 5e-6 of the largest result.
+TEST(Winograd, Errors) {
+  if (skipped()) GTEST_SKIP() << "blocked layout";
+  for (const auto& [size, bound] : {std::pair{40, 5e-5}, {14, 5e-6}}) {
+    const CompiledCase made(cpu::kWinograd, conv({1, 256, 64, size, size}), 1);
+    const std::vector<double> got = made.run()[0].to_doubles();
+    const std::vector<double> want = made.reference()[0].tensor().to_doubles();
+    double largest = 0, error = 0;
+    for (size_t i = 0; i < want.size(); ++i) {
+      largest = std::max(largest, std::abs(want[i]));
+      error = std::max(error, std::abs(got[i] - want[i]));
+    }
+    EXPECT_LT(error, bound * largest) << made.compiled().name << " " << error / largest;
+    RecordProperty(made.compiled().name, std::to_string(error / largest));
+  }
+}
+
+TEST(Winograd, Reasons) {
+  if (skipped()) GTEST_SKIP() << "blocked layout";
+  KernelCase c = conv({1, 64, 64, 20, 20});
+  c.attributes.set("strides", std::vector<int64_t>{2, 2});
+  EXPECT_EQ(reason(cpu::kWinograd, c), "not 3x3 with stride 1");
+  c = conv({1, 64, 64, 20, 20});
+  c.constants = {2};
+  EXPECT_EQ(reason(cpu::kWinograd, c), "weights of the run");
+  EXPECT_EQ(reason(cpu::kWinograd, conv({1, 8, 64, 20, 20})), "few channels");
+  EXPECT_EQ(reason(cpu::kWinograd, conv({1, 64, 64, 4, 4})), "few pixels");
+}
+
+}  // namespace
+}  // namespace treadle::test
