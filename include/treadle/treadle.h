@@ -120,8 +120,8 @@ TREADLE_API void treadle_options_release(treadle_options* options);
  *   fallback     "1" (default): nodes that the device lacks run on the reference;
  *                "0": they are TREADLE_UNSUPPORTED
  *   optimize     "1" (default), "0"
- *   winograd     "1" (default): 3x3 convolutions may take Winograd's algorithm, whose rounding errors
- *                are about ten times those of a direct sum in float; "0": none does
+ *   winograd     "1" (default): 3x3 convolutions may take Winograd's algorithm, whose rounding
+ *                errors are some 1e-5 of the largest result; "0": none does
  *   skip_pass    comma-separated names of optimizer passes
  *   overridable  comma-separated initializers that stay inputs, which a run may leave out
  *   dims         sizes of symbolic input dimensions, "batch=1,width=64"; names that no input
