@@ -255,6 +255,24 @@ Shape with_channels(const Dim& batch, const Dim& channels, const Shape& spatial)
 Dims ConvParams::output_dims() const { return with_channels(batch, out_channels, output); }
 Dims PoolParams::output_dims() const { return with_channels(batch, channels, output); }
 
+int64_t PoolParams::counted_on_axis(size_t axis, int64_t at) const {
+  const int64_t start = at * strides[axis] - pads_begin[axis];
+  const int64_t low = count_include_pad ? -pads_begin[axis] : 0;
+  const int64_t high = input[axis] + (count_include_pad ? pads_end[axis] : 0);
+  const int64_t first = std::max<int64_t>(0, ceil_div(low - start, dilations[axis]));
+  const int64_t after = std::min(kernel[axis], floor_div(high - 1 - start, dilations[axis]) + 1);
+  return std::max<int64_t>(0, after - first);
+}
+
+double PoolParams::counted_in_row(int64_t row) const {
+  double count = 1;
+  for (size_t i = rank() - 1; i-- > 0;) {
+    count *= static_cast<double>(counted_on_axis(i, row % output[i]));
+    row /= output[i];
+  }
+  return count;
+}
+
 ConvParams conv_params(const Attributes& attributes, const Dims& x, const Dims& w) {
   ConvParams p;
   static_cast<Window&>(p) = known_window(conv_window(attributes, symbolic(x), symbolic(w)));

@@ -49,6 +49,10 @@ struct PoolParams : Window {
   bool column_major = false;       // how MaxPool flattens Indices (storage_order)
 
   Dims output_dims() const;  // [N, C, spatial…]
+  // Cells of the window at output position `at` of an axis that an average counts; and the product
+  // of these over all axes but the last, at an output row of a plane.
+  int64_t counted_on_axis(size_t axis, int64_t at) const;
+  double counted_in_row(int64_t row) const;
 };
 
 // Attributes: auto_pad dilations group kernel_shape pads strides. kInvalidModel where they do not

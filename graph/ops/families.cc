@@ -1,6 +1,7 @@
 // THE list of operator families.
 #include "graph/ops/families.h"
 
+#include "graph/ops/gradient_families.h"
 #include "graph/ops/op.h"
 
 namespace treadle {
@@ -15,6 +16,7 @@ std::vector<std::span<const OpDef>> op_families() {
       ml_ops(),
       ml_feature_ops(),
       norm_ops(),
+      norm_gradient_ops(),
       normalize_ops(),
       random_ops(),
       reduce_ops(),
@@ -27,6 +29,7 @@ std::vector<std::span<const OpDef>> op_families() {
       loss_ops(),
       matmul_ops(),
       pool_ops(),
+      pool_gradient_ops(),
       qlinear_ops(),
       quantize_ops(),
       quantized_lstm_ops(),

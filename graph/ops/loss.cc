@@ -1,7 +1,5 @@
 // Losses over class indices: NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss.
-#include <cmath>
-#include <optional>
-
+#include "graph/builder.h"
 #include "graph/ops/arithmetic.h"
 #include "graph/ops/cast.h"
 #include "graph/ops/families.h"
@@ -29,26 +27,6 @@ std::vector<D> without_classes(const std::vector<D>& dims) {
   std::vector<D> rest = dims;
   rest.erase(rest.begin() + 1);
   return rest;
-}
-
-// Log-probabilities along axis 1.
-Tensor log_softmax(const Tensor& scores) {
-  const AxisSplit s = split_axis(scores.dims(), 1);
-  Tensor logs = cast_tensor(scores, DType::kDouble).clone();
-  const auto x = logs.data<double>();
-  for (int64_t o = 0; o < s.outer; ++o) {
-    for (int64_t k = 0; k < s.inner; ++k) {
-      auto at = [&](int64_t i) -> double& {
-        return x[static_cast<size_t>((o * s.size + i) * s.inner + k)];
-      };
-      double most = -std::numeric_limits<double>::infinity();
-      for (int64_t i = 0; i < s.size; ++i) most = larger(most, at(i));
-      double sum = 0;
-      for (int64_t i = 0; i < s.size; ++i) sum += std::exp(at(i) - most);
-      for (int64_t i = 0; i < s.size; ++i) at(i) -= most + std::log(sum);
-    }
-  }
-  return logs;
 }
 
 // The loss of log-probabilities [batch, classes, rest…] (double) at the targets.
@@ -87,18 +65,16 @@ Tensor loss_of(EvalContext& c, const Tensor& logs) {
   return Tensor::scalar<double>(reduction == Reduction::kMean ? total / total_weight : total);
 }
 
-void put(EvalContext& c, size_t output, const Tensor& wide) {
-  copy_elements(cast_tensor(wide, c.dtype(0)), c.output(output, wide.dims()));
-}
-
 void eval_negative_log_likelihood(EvalContext& c) {
-  put(c, 0, loss_of(c, cast_tensor(c.input(0), DType::kDouble)));
+  const Tensor wide = loss_of(c, cast_tensor(c.input(0), DType::kDouble));
+  copy_elements(cast_tensor(wide, c.dtype(0)), c.output(0, wide.dims()));
 }
 
-void eval_softmax_cross_entropy(EvalContext& c) {
-  const Tensor logs = log_softmax(c.input(0));
-  put(c, 0, loss_of(c, logs));
-  if (c.wants(1)) put(c, 1, logs);
+std::vector<ValueId> decompose_softmax_cross_entropy(Builder& b, const Node& node) {
+  const ValueId logs = b.op("LogSoftmax", {node.input(0)}, {{"axis", int64_t{1}}});
+  std::vector<ValueId> inputs = {logs, node.input(1)};
+  if (node.input(2).valid()) inputs.push_back(node.input(2));
+  return {b.op("NegativeLogLikelihoodLoss", inputs, node.attributes), logs};
 }
 
 void infer_loss(InferContext& c) {
@@ -124,7 +100,7 @@ constexpr OpDef kRows[] = {
      .types = kLossTypes,
      .attributes = kLossAttributes,
      .infer = infer_loss,
-     .eval = eval_softmax_cross_entropy},
+     .decompose = decompose_softmax_cross_entropy},
 };
 
 }  // namespace

@@ -20,15 +20,15 @@ void infer_max_pool(InferContext& c) {
 
 void infer_global_pool(InferContext& c) { c.set_shape(0, global_pool_shape(c.shape(0))); }
 
-// For each output row of each plane: begin(), add(column, x of column.first, its offset in the
-// plane) for each run of cells that a kernel cell meets, end(plane, row).
+// For each output row of each plane: begin(plane, row), add(column, the plane of x, offset of
+// column.first in it) for each run of cells that a kernel cell meets, end(plane, row).
 template <class T, class Begin, class Add, class End>
-void pool(const PoolParams& p, const T* x, Begin&& begin, Add&& add, End&& end) {
+void pool(const PoolParams& p, T* x, Begin&& begin, Add&& add, End&& end) {
   WindowRows rows(p);
   for (int64_t row = 0; row < rows.row_count(); ++row) {
     const auto& taps = rows.taps(row);
     for (int64_t plane = 0; plane < p.batch * p.channels; ++plane) {
-      begin();
+      begin(plane, row);
       for (const auto& tap : taps) {
         for (const auto& column : rows.columns())
           add(column, x + plane * rows.input_plane(), tap.input + column.first);
@@ -38,26 +38,6 @@ void pool(const PoolParams& p, const T* x, Begin&& begin, Add&& add, End&& end) 
   }
 }
 
-// Cells of the window at output position `at` of an axis that an average counts.
-int64_t counted_on_axis(const PoolParams& p, size_t axis, int64_t at) {
-  const int64_t start = at * p.strides[axis] - p.pads_begin[axis];
-  const int64_t low = p.count_include_pad ? -p.pads_begin[axis] : 0;
-  const int64_t high = p.input[axis] + (p.count_include_pad ? p.pads_end[axis] : 0);
-  const int64_t first = std::max<int64_t>(0, ceil_div(low - start, p.dilations[axis]));
-  const int64_t after =
-      std::min(p.kernel[axis], floor_div(high - 1 - start, p.dilations[axis]) + 1);
-  return std::max<int64_t>(0, after - first);
-}
-
-double counted_in_row(const PoolParams& p, int64_t row) {
-  double count = 1;
-  for (size_t i = p.rank() - 1; i-- > 0;) {
-    count *= static_cast<double>(counted_on_axis(p, i, row % p.output[i]));
-    row /= p.output[i];
-  }
-  return count;
-}
-
 template <class T>
 void average(EvalContext& c, const PoolParams& p, Tensor& y) {
   const WindowRows rows(p);
@@ -65,17 +45,18 @@ void average(EvalContext& c, const PoolParams& p, Tensor& y) {
   std::vector<double> sums(static_cast<size_t>(rows.row_length()));
   std::vector<double> counts;
   for (int64_t o = 0; o < rows.row_length(); ++o) {
-    counts.push_back(static_cast<double>(counted_on_axis(p, p.rank() - 1, o)));
+    counts.push_back(static_cast<double>(p.counted_on_axis(p.rank() - 1, o)));
   }
   pool(
-      p, c.input(0).data<T>().data(), [&] { std::fill(sums.begin(), sums.end(), 0.0); },
+      p, c.input(0).data<T>().data(),
+      [&](int64_t, int64_t) { std::fill(sums.begin(), sums.end(), 0.0); },
       [&](const WindowRows::Column& column, const T* x, int64_t offset) {
         double* sum = sums.data();
         for (int64_t o = column.begin; o < column.end; ++o)
           sum[o] += static_cast<double>(x[offset + o * stride]);
       },
       [&](int64_t plane, int64_t row) {
-        const double row_count = counted_in_row(p, row);
+        const double row_count = p.counted_in_row(row);
         T* to = y.data<T>().data() + plane * rows.output_plane() + row * rows.row_length();
         for (size_t o = 0; o < sums.size(); ++o) {
           to[o] = T(static_cast<Compute<T>>(sums[o] / (row_count * counts[o])));
@@ -101,7 +82,8 @@ void lp_norm(EvalContext& c, const PoolParams& p, Tensor& y) {
   const int64_t stride = rows.stride();
   std::vector<double> sums(static_cast<size_t>(rows.row_length()));
   pool(
-      p, c.input(0).data<T>().data(), [&] { std::fill(sums.begin(), sums.end(), 0.0); },
+      p, c.input(0).data<T>().data(),
+      [&](int64_t, int64_t) { std::fill(sums.begin(), sums.end(), 0.0); },
       [&](const WindowRows::Column& column, const T* x, int64_t offset) {
         for (int64_t o = column.begin; o < column.end; ++o) {
           sums[static_cast<size_t>(o)] +=
@@ -146,21 +128,21 @@ int64_t column_major(const Dims& sizes, int64_t offset) {
 // The largest element of each window, NaN being the largest, and where it lies (the first of
 // equals).
 template <class T>
-void maximum(EvalContext& c, const PoolParams& p, Tensor& y, int64_t* indices) {
+void maximum(const Tensor& x, const PoolParams& p, Tensor& y, int64_t* indices) {
   const WindowRows rows(p);
   const int64_t stride = rows.stride();
   const auto length = static_cast<size_t>(rows.row_length());
   std::vector<Compute<T>> best(length);
   std::vector<int64_t> where(length);
   pool(
-      p, c.input(0).data<T>().data(),
-      [&] {
+      p, x.data<T>().data(),
+      [&](int64_t, int64_t) {
         std::fill(best.begin(), best.end(), lowest<T>());
         std::fill(where.begin(), where.end(), -1);
       },
-      [&](const WindowRows::Column& column, const T* x, int64_t offset) {
+      [&](const WindowRows::Column& column, const T* cells, int64_t offset) {
         for (int64_t o = column.begin; o < column.end; ++o) {
-          const Compute<T> v = x[offset + o * stride];
+          const Compute<T> v = cells[offset + o * stride];
           const auto k = static_cast<size_t>(o);
           if (where[k] >= 0 && !(v > best[k]) && (v == v || best[k] != best[k])) continue;
           best[k] = v;
@@ -183,7 +165,7 @@ void eval_maximum(EvalContext& c, const PoolParams& p) {
   Tensor& y = c.output(0, p.output_dims());
   int64_t* indices = nullptr;
   if (c.wants(1)) indices = c.output(1, DType::kInt64, p.output_dims()).data<int64_t>().data();
-  dispatch(c.dtype(0), MaxTypes{}, [&]<class T>() { maximum<T>(c, p, y, indices); });
+  dispatch(c.dtype(0), MaxTypes{}, [&]<class T>() { maximum<T>(c.input(0), p, y, indices); });
 }
 void eval_max_pool(EvalContext& c) {
   eval_maximum(c, pool_params(c.attributes(), c.input(0).dims()));
