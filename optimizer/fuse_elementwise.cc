@@ -1,6 +1,6 @@
-// Gathers elementwise float nodes into regions that run tile by tile without intermediate tensors:
-// one FusedElementwise a region. All results within a region have one shape, so that nothing is
-// computed twice; what broadcasts into it stays outside, numbers move in.
+// Gathers elementwise nodes of floats and truth values into regions that run tile by tile without
+// intermediate tensors: one FusedElementwise a region. All results within a region have one shape,
+// so that nothing is computed twice; what broadcasts into it stays outside, numbers move in.
 #include <algorithm>
 #include <map>
 
@@ -39,19 +39,23 @@ class Regions {
  private:
   static constexpr size_t kNone = SIZE_MAX;
 
-  bool is_float(ValueId v) const { return pass_.type(v).dtype == DType::kFloat; }
+  // Truth values live in registers of floats.
+  bool fits(ValueId v) const {
+    const DType dtype = pass_.type(v).dtype;
+    return dtype == DType::kFloat || dtype == DType::kBool;
+  }
 
   bool eligible(const Node& node) const {
     if (!node.op->has(kElementwise) || !node.op->domain.empty() || node.outputs.size() != 1) {
       return false;
     }
     const auto& shape = pass_.type(node.output()).shape;
-    if (!shape || !is_float(node.output()) || !node.subgraphs.empty()) return false;
+    if (!shape || !fits(node.output()) || !node.subgraphs.empty()) return false;
     if (std::any_of(shape->begin(), shape->end(), [](const Dim& d) { return d.is_unknown(); })) {
       return false;
     }
     return std::all_of(node.inputs.begin(), node.inputs.end(),
-                       [&](ValueId v) { return !v.valid() || is_float(v); });
+                       [&](ValueId v) { return !v.valid() || fits(v); });
   }
 
   // Adds the node to the regions of its producers, which become one, or begins a region.
@@ -63,7 +67,7 @@ class Regions {
       const size_t other = region_of(v);
       if (other == kNone || other == home) continue;
       const ValueId shown = graph_.node(regions_[other][0]).output();
-      if (!same_type(pass_.type(shown), pass_.type(graph_.node(id).output()))) continue;
+      if (*pass_.type(shown).shape != *pass_.type(graph_.node(id).output()).shape) continue;
       if (!may_merge(other, home, id)) continue;
       for (NodeId member : regions_[home]) {
         regions_[other].push_back(member);

@@ -53,6 +53,7 @@ std::optional<std::vector<int64_t>> reshape_spec(const Shape& from, const Shape&
 
 // In the order of pipeline.cc, one a file.
 void expand_composites(Pass&);
+void expand_batchnorm(Pass&);
 void inline_branches(Pass&);
 void fold_constants(Pass&);
 void eliminate(Pass&);

@@ -16,6 +16,7 @@ struct Entry {
 
 constexpr Entry kPasses[] = {
     {"expand_composites", expand_composites},  // operators without a kernel of their own
+    {"expand_batchnorm", expand_batchnorm},    // that trains, or is not of constants
     // Simplify: what is known before the run, and what does nothing.
     {"fold_constants", fold_constants},    // nodes of constants, and shapes that are known
     {"inline_branches", inline_branches},  // If with a constant condition

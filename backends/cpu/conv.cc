@@ -2,10 +2,9 @@
 
 #include <atomic>
 
+#include "backends/cpu/conv_plan.h"
 #include "backends/cpu/epilogue.h"
 #include "backends/cpu/layout.h"
-#include "backends/cpu/onednn.h"
-#include "graph/ops/conv_params.h"
 
 namespace treadle::cpu {
 namespace {
@@ -15,8 +14,6 @@ using Forward = dnnl::convolution_forward;
 using Deconvolution = dnnl::deconvolution_forward;
 
 constexpr size_t kX = 0, kW = 1, kB = 2, kZ = 3;
-// Up to so many channels, oneDNN's blocked kernels read plain input.
-constexpr int64_t kThinInput = 4;
 // oneDNN 3.2 never frees a brgemm kernel whose post-ops hold a table: some 15 KB a convolution.
 // When so many have been made (for many input shapes), other implementations are taken.
 constexpr int kLastingConvolutions = 1500;
@@ -35,43 +32,6 @@ Support supports_conv(const NodeSpec& spec) {
   return {};
 }
 
-Dims minus_one(const Dims& dims) {
-  Dims out = dims;
-  for (int64_t& d : out) --d;
-  return out;
-}
-
-// [M, C/g, k…] as oneDNN wants it for groups: [g, M/g, C/g, k…].
-Dims grouped(const Dims& w, int64_t group, int64_t outputs, int64_t inputs) {
-  Dims dims;
-  if (group > 1) dims.push_back(group);
-  dims.push_back(outputs / group);
-  dims.push_back(inputs / group);
-  dims.insert(dims.end(), w.begin() + 2, w.end());
-  return dims;
-}
-
-struct Layouts {
-  Layout x;
-  Layout y;
-};
-
-// In order of preference; plain is what oneDNN's GEMM-based convolution takes.
-std::vector<Layouts> conv_candidates(const ConvParams& p) {
-  std::vector<Layouts> list;
-  if (conv_layout() == kBlocked16) {
-    if (p.group == 1 && p.in_channels <= kThinInput) list.push_back({kPlain, kBlocked16});
-    list.push_back({kBlocked16, kBlocked16});
-  }
-  list.push_back({kChannelsLast, kChannelsLast});
-  list.push_back({kPlain, kPlain});
-  return list;
-}
-
-DnnlDesc in_layout(const TensorSpec& spec, Layout layout) {
-  return describe({spec.dtype, spec.dims, layout});
-}
-
 struct ConvPlan {
   const NodeSpec& spec;
   const ConvParams& p;
@@ -86,7 +46,7 @@ struct ConvPlan {
     a.set_post_ops(ops);
     return a;
   }
-  Forward::primitive_desc describe_with(Layouts layouts) const {
+  Forward::primitive_desc describe_with(ConvLayouts layouts) const {
     return Forward::primitive_desc(
         engine(), dnnl::prop_kind::forward_inference, algorithm::convolution_direct,
         in_layout(spec.inputs[kX], layouts.x), any_layout(DType::kFloat, weights_plain.get_dims()),
@@ -101,7 +61,7 @@ bool lasts(const Forward::primitive_desc& pd) {
 }
 
 // What oneDNN prefers, or (see kLastingConvolutions) the first that it will free.
-Forward::primitive_desc choose(const ConvPlan& plan, Layouts layouts) {
+Forward::primitive_desc choose(const ConvPlan& plan, ConvLayouts layouts) {
   static std::atomic<int> lasting = 0;
   Forward::primitive_desc pd = plan.describe_with(layouts);
   if (!pd || !lasts(pd) || lasting.fetch_add(1) < kLastingConvolutions) return pd;
@@ -127,7 +87,7 @@ void add_with_weights(KernelBuilder& builder, const PrimitiveDesc& pd,
   builder.add(primitive, pd, std::move(arguments));
 }
 
-Compiled finish(KernelBuilder& builder, const NodeSpec& spec, Layouts layouts,
+Compiled finish(KernelBuilder& builder, const NodeSpec& spec, ConvLayouts layouts,
                 const char* implementation) {
   const TensorSpec& y = spec.outputs[0];
   const Layout out = canonical(y.dims, layouts.y);
@@ -152,8 +112,8 @@ Compiled compile_conv(const NodeSpec& spec, const CompileContext& context) {
   const Dims dims = grouped(w, p.group, p.out_channels, p.in_channels);
   const ConvPlan plan{spec, p, describe(DType::kFloat, dims, strides_of(dims))};
   return dnnl_guard("convolution", [&] {
-    const std::vector<Layouts> candidates = conv_candidates(p);
-    for (const Layouts& layouts : candidates) {
+    const std::vector<ConvLayouts> candidates = conv_candidates(p);
+    for (const ConvLayouts& layouts : candidates) {
       const Forward::primitive_desc pd = choose(plan, layouts);
       if (!pd || (is_slow(pd.impl_info_str()) && &layouts != &candidates.back())) continue;
       KernelBuilder builder;
@@ -199,9 +159,9 @@ Compiled compile_deconv(const NodeSpec& spec, const CompileContext& context) {
   std::swap(strides[m], strides[m + 1]);
   const ConvPlan plan{spec, p, describe(DType::kFloat, dims, strides)};
   return dnnl_guard("deconvolution", [&] {
-    const Layouts layouts{conv_layout(), conv_layout()};
-    const Layouts tries[] = {layouts, {kChannelsLast, kChannelsLast}, {kPlain, kPlain}};
-    for (const Layouts& l : tries) {
+    const ConvLayouts layouts{conv_layout(), conv_layout()};
+    const ConvLayouts tries[] = {layouts, {kChannelsLast, kChannelsLast}, {kPlain, kPlain}};
+    for (const ConvLayouts& l : tries) {
       const Deconvolution::primitive_desc pd(
           engine(), dnnl::prop_kind::forward_inference, algorithm::deconvolution_direct,
           in_layout(spec.inputs[kX], l.x), any_layout(DType::kFloat, dims), plan.bias(),

@@ -1,4 +1,5 @@
-// The largest element of each window, NaN and -∞ included, which oneDNN's pooling loses.
+// The largest element of each window, NaN and -∞ included, which oneDNN loses; and the way back
+// to it (treadle.MaxPoolGrad).
 #pragma once
 
 #include "backends/cpu/family.h"
@@ -6,5 +7,6 @@
 namespace treadle::cpu {
 
 extern const Family kNativeMaxPool;
+extern const Family kNativeMaxPoolGrad;
 
 }  // namespace treadle::cpu

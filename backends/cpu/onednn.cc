@@ -328,11 +328,16 @@ void KernelBuilder::add(const dnnl::primitive& primitive, const dnnl::primitive_
 Operand KernelBuilder::add_reorder(const DnnlDesc& from, const DnnlDesc& to, Operand source) {
   if (from == to) return source;
   const Operand target = Operand::scratch(take_scratch(to.get_size()));
+  add_reorder_to(from, to, source, target);
+  return target;
+}
+
+void KernelBuilder::add_reorder_to(const DnnlDesc& from, const DnnlDesc& to, Operand source,
+                                   Operand target) {
   dnnl_guard("reorder", [&] {
     const dnnl::reorder::primitive_desc pd(engine(), from, engine(), to, user_scratch_attributes());
     add(dnnl::reorder(pd), pd, {{DNNL_ARG_FROM, from, source}, {DNNL_ARG_TO, to, target}});
   });
-  return target;
 }
 
 Operand KernelBuilder::add_packed(const CompileContext& context, const Tensor& constant,

@@ -110,6 +110,7 @@ class KernelBuilder {
            std::vector<Argument> arguments);
   // Adds a reorder unless the descriptors are equal; where the reordered bytes then are.
   Operand add_reorder(const DnnlDesc& from, const DnnlDesc& to, Operand source);
+  void add_reorder_to(const DnnlDesc& from, const DnnlDesc& to, Operand source, Operand target);
   // `constant` in the layout `to`: packed once per model. Row-major as `from` describes it.
   Operand add_packed(const CompileContext& context, const Tensor& constant, const DnnlDesc& from,
                      const DnnlDesc& to);

@@ -2,12 +2,16 @@
 #include "backends/cpu/table.h"
 
 #include "backends/cpu/conv.h"
+#include "backends/cpu/conv_backward.h"
 #include "backends/cpu/depthwise.h"
 #include "backends/cpu/lstm.h"
 #include "backends/cpu/matmul.h"
 #include "backends/cpu/native_attention.h"
+#include "backends/cpu/native_channels.h"
+#include "backends/cpu/native_conv_weights.h"
 #include "backends/cpu/native_elementwise.h"
 #include "backends/cpu/native_gemm.h"
+#include "backends/cpu/native_loss.h"
 #include "backends/cpu/native_lower.h"
 #include "backends/cpu/native_move.h"
 #include "backends/cpu/native_pool.h"
@@ -51,6 +55,13 @@ constexpr Candidate kCandidates[] = {
     {"FusedGemm", "treadle", &kOnednnMatMul},
     {"FusedMatMul", "treadle", &kOnednnMatMul},
     {"FusedElementwise", "treadle", &kNativeElementwise},
+    {"BatchStatistics", "treadle", &kNativeBatchStatistics},
+    {"BatchSums", "treadle", &kNativeBatchSums},
+    {"ConvGradInput", "treadle", &kOnednnConvGradInput},
+    {"ConvGradWeights", "treadle", &kNativeConvGradWeights},
+    {"ConvGradWeights", "treadle", &kOnednnConvGradWeights},
+    {"MaxPoolGrad", "treadle", &kNativeMaxPoolGrad},
+    {"NegativeLogLikelihoodLoss", "", &kNativeNll},
 };
 
 constexpr Candidate kAfterElementwise[] = {

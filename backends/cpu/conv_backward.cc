@@ -1,0 +1,124 @@
+#include "backends/cpu/conv_backward.h"
+
+#include "backends/cpu/conv_plan.h"
+#include "backends/cpu/epilogue.h"
+
+namespace treadle::cpu {
+namespace {
+
+using dnnl::algorithm;
+using Forward = dnnl::convolution_forward;
+using BackwardData = dnnl::convolution_backward_data;
+using BackwardWeights = dnnl::convolution_backward_weights;
+
+// DY first in both; then W of the one, X of the other; then the shape of the result.
+constexpr size_t kY = 0, kOther = 1;
+
+Support supports_backward(const NodeSpec& spec) {
+  for (const TensorSpec* t : {&spec.inputs[kY], &spec.inputs[kOther], &spec.outputs[0]}) {
+    if (t->dtype != DType::kFloat) return Support::no(cat("dtype ", dtype_name(t->dtype)));
+    if (element_count(t->dims) == 0) return Support::no("nothing to compute");
+  }
+  const size_t rank = spec.inputs[kY].dims.size();
+  if (rank < 3 || rank > 5) return Support::no(cat("rank ", rank));
+  return {};
+}
+
+struct Problem {
+  const TensorSpec& x;
+  const TensorSpec& w;
+  const TensorSpec& y;
+  ConvParams p;
+  Dims w_dims;  // as oneDNN has them
+
+  DnnlDesc weights() const { return describe(DType::kFloat, w_dims, strides_of(w_dims)); }
+};
+
+Problem problem(const NodeSpec& spec, const TensorSpec& x, const TensorSpec& w) {
+  Problem q{x, w, spec.inputs[kY], conv_params(spec.node->attributes, x.dims, w.dims), {}};
+  q.w_dims = grouped(w.dims, q.p.group, q.p.out_channels, q.p.in_channels);
+  return q;
+}
+
+// oneDNN's descriptor of a gradient, made with that of the convolution forward.
+template <class Backward>
+typename Backward::primitive_desc describe_with(const Problem& q, ConvLayouts layouts) {
+  const DnnlDesc x = in_layout(q.x, layouts.x);
+  const DnnlDesc y = in_layout(q.y, layouts.y);
+  const DnnlDesc w = any_layout(DType::kFloat, q.w_dims);
+  const Dims dilates = minus_one(q.p.dilations);
+  const Forward::primitive_desc forward(
+      engine(), dnnl::prop_kind::forward_training, algorithm::convolution_direct, x, w, y,
+      q.p.strides, dilates, q.p.pads_begin, q.p.pads_end, user_scratch_attributes(), true);
+  if (!forward) return {};
+  return typename Backward::primitive_desc(engine(), algorithm::convolution_direct, x, w, y,
+                                           q.p.strides, dilates, q.p.pads_begin, q.p.pads_end,
+                                           forward, user_scratch_attributes(), true);
+}
+
+// The first of the layouts for which oneDNN has more than plain loops; the last one anyway.
+template <class Backward, class Build>
+Compiled compile_with(const Problem& q, Build&& build) {
+  const std::vector<ConvLayouts> candidates = conv_candidates(q.p);
+  for (const ConvLayouts& layouts : candidates) {
+    const auto pd = describe_with<Backward>(q, layouts);
+    if (!pd || (is_slow(pd.impl_info_str()) && &layouts != &candidates.back())) continue;
+    return build(pd, layouts);
+  }
+  fail(Code::kUnsupported, "oneDNN has no gradient of a convolution of ", shape_text(q.x.dims));
+}
+
+Compiled compile_grad_input(const NodeSpec& spec, const CompileContext& context) {
+  const ThreadScope threads(context.threads);
+  const Problem q = problem(spec, spec.outputs[0], spec.inputs[kOther]);
+  return dnnl_guard("gradient of a convolution's input", [&] {
+    return compile_with<BackwardData>(q, [&](const auto& pd, ConvLayouts layouts) {
+      KernelBuilder builder;
+      const Tensor* w = spec.constant(kOther);
+      const Operand weights =
+          w != nullptr
+              ? builder.add_packed(context, *w, q.weights(), pd.weights_desc())
+              : builder.add_reorder(q.weights(), pd.weights_desc(), Operand::input(kOther));
+      builder.add(BackwardData(pd), pd,
+                  {{DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), Operand::input(kY)},
+                   {DNNL_ARG_WEIGHTS, pd.weights_desc(), weights},
+                   {DNNL_ARG_DIFF_SRC, pd.diff_src_desc(), Operand::output(0)}});
+      Compiled compiled = builder.finish(pd.impl_info_str());
+      compiled.input_layouts = {accept(q.y, layouts.y), kPlain, kPlain};
+      compiled.output_layouts = {canonical(q.x.dims, layouts.x)};
+      compiled.reads = {true, w == nullptr, false};
+      return compiled;
+    });
+  });
+}
+
+Compiled compile_grad_weights(const NodeSpec& spec, const CompileContext& context) {
+  const ThreadScope threads(context.threads);
+  const Problem q = problem(spec, spec.inputs[kOther], spec.outputs[0]);
+  return dnnl_guard("gradient of a convolution's weights", [&] {
+    return compile_with<BackwardWeights>(q, [&](const auto& pd, ConvLayouts layouts) {
+      KernelBuilder builder;
+      const DnnlDesc made = pd.diff_weights_desc();
+      const bool direct = made == q.weights();
+      const Operand target =
+          direct ? Operand::output(0) : Operand::scratch(builder.take_scratch(made.get_size()));
+      builder.add(BackwardWeights(pd), pd,
+                  {{DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), Operand::input(kY)},
+                   {DNNL_ARG_SRC, pd.src_desc(), Operand::input(kOther)},
+                   {DNNL_ARG_DIFF_WEIGHTS, made, target}});
+      if (!direct) builder.add_reorder_to(made, q.weights(), target, Operand::output(0));
+      Compiled compiled = builder.finish(pd.impl_info_str());
+      compiled.input_layouts = {accept(q.y, layouts.y), accept(q.x, layouts.x), kPlain};
+      compiled.reads = {true, true, false};
+      return compiled;
+    });
+  });
+}
+
+}  // namespace
+
+const Family kOnednnConvGradInput{"onednn conv grad input", supports_backward, compile_grad_input};
+const Family kOnednnConvGradWeights{"onednn conv grad weights", supports_backward,
+                                    compile_grad_weights};
+
+}  // namespace treadle::cpu

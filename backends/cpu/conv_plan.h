@@ -1,0 +1,21 @@
+// What oneDNN's convolutions, forward and backward, share: descriptors and the choice of layouts.
+#pragma once
+
+#include "backends/cpu/onednn.h"
+#include "graph/ops/conv_params.h"
+
+namespace treadle::cpu {
+
+struct ConvLayouts {
+  Layout x;
+  Layout y;
+};
+// In order of preference; the last is plain, which oneDNN's GEMM-based convolution takes.
+std::vector<ConvLayouts> conv_candidates(const ConvParams& p);
+
+Dims minus_one(const Dims& dims);
+// [M, C/g, k…] as oneDNN wants it for groups: [g, M/g, C/g, k…].
+Dims grouped(const Dims& w, int64_t group, int64_t outputs, int64_t inputs);
+DnnlDesc in_layout(const TensorSpec& spec, Layout layout);
+
+}  // namespace treadle::cpu
