@@ -6,16 +6,7 @@
 #include <string.h>
 #include <treadle/treadle.h>
 
-static int failures = 0;
-
-#define CHECK(condition)                                                             \
-  do {                                                                               \
-    if (!(condition)) {                                                              \
-      fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition, \
-              treadle_last_error());                                                 \
-      ++failures;                                                                    \
-    }                                                                                \
-  } while (0)
+#include "check.h"
 
 /* y = Relu(x + c), x float[N, 3], c = {1, -2, 3}: the smallest useful ModelProto, written by hand.
  */

@@ -6,17 +6,9 @@
 #include <string.h>
 #include <treadle/treadle.h>
 
-static int failures = 0;
-static const char* folder;
+#include "check.h"
 
-#define CHECK(condition)                                                             \
-  do {                                                                               \
-    if (!(condition)) {                                                              \
-      fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition, \
-              treadle_last_error());                                                 \
-      ++failures;                                                                    \
-    }                                                                                \
-  } while (0)
+static const char* folder;
 
 /* ---- Scale: y = x * factor (1), with a state that is counted. */
 
