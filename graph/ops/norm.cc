@@ -1,4 +1,5 @@
 // Normalization by mean and variance: Batch, Instance, Group, Layer and RMS normalization.
+#include "graph/ops/activation_parts.h"
 #include "graph/ops/arithmetic.h"
 #include "graph/ops/cast.h"
 #include "graph/ops/expect.h"
@@ -250,6 +251,34 @@ void infer_layer_norm(InferContext& c) {
   for (const size_t i : {1, 2}) expect_broadcast_to(c, i, c.shape(0));
 }
 
+std::vector<int64_t> last_axes(const Builder& b, const Node& node) {
+  int64_t axis = node.attributes.i("axis", -1);
+  const auto& shape = b.type(node.input(0)).shape;
+  TREADLE_CHECK(axis < 0 || shape, kUnsupported, describe(node), ": the rank of '",
+                node.op->input(0).name, "' must be known");
+  if (axis >= 0) axis -= static_cast<int64_t>(shape->size());
+  std::vector<int64_t> axes;
+  for (; axis < 0; ++axis) axes.push_back(axis);
+  return axes;
+}
+
+std::vector<ValueId> decompose_layer_norm(Builder& b, const Node& node) {
+  const DType given = b.type(node.input(0)).dtype, dtype = compute_dtype(given);
+  const DType stash = stash_dtype(node.attributes);
+  const ValueId x = cast_to(b, node.input(0), dtype), axes = b.ints(last_axes(b, node));
+  const ValueId mean = b.op("ReduceMean", {x, axes}), centred = b.op("Sub", {x, mean});
+  const ValueId variance = b.op("ReduceMean", {b.op("Mul", {centred, centred}), axes});
+  const auto epsilon = static_cast<double>(node.attributes.f("epsilon", 1e-5f));
+  const ValueId padded = b.op("Add", {variance, b.scalar(dtype, epsilon)});
+  const ValueId inverse = b.op("Reciprocal", {b.op("Sqrt", {padded})});
+  ValueId y = b.op("Mul", {b.op("Mul", {centred, inverse}), cast_to(b, node.input(1), dtype)});
+  if (node.input(2).valid()) y = b.op("Add", {y, cast_to(b, node.input(2), dtype)});
+  std::vector<ValueId> outputs = {cast_to(b, y, given)};
+  if (node.outputs.size() > 1) outputs.push_back(cast_to(b, mean, stash));
+  if (node.outputs.size() > 2) outputs.push_back(cast_to(b, inverse, stash));
+  return outputs;
+}
+
 void eval_rms_norm(EvalContext& c) {
   const Tensor& x = c.input(0);
   const Layers layers = layers_of(x, c.attributes());
@@ -309,7 +338,8 @@ constexpr OpDef kRows[] = {
      .types = "T=floats U=floats",
      .attributes = "stash_type:i=1 epsilon:f=1e-05 axis:i=-1",
      .infer = infer_layer_norm,
-     .eval = eval_layer_norm},
+     .eval = eval_layer_norm,
+     .decompose = decompose_layer_norm},
     {.kind = "RMSNormalization",
      .inputs = "X:T scale:V",
      .outputs = "Y:V",

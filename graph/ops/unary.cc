@@ -1,6 +1,7 @@
 // Operators on one tensor, element by element: activations, rounding, trigonometry, tests, Clip.
 #include <numbers>
 
+#include "graph/ops/activation_parts.h"
 #include "graph/ops/arithmetic.h"
 #include "graph/ops/expect.h"
 #include "graph/ops/families.h"
@@ -223,6 +224,13 @@ void eval_clip(EvalContext& c) {
     .traits = kElementwise                                                      \
   }
 
+#define TREADLE_COMPOSITE_UNARY(name, attributes_text, function, parts)         \
+  {                                                                             \
+    .kind = name, .inputs = "X:T", .outputs = "Y:T", .types = "T=floats",       \
+    .attributes = attributes_text, .infer = infer_same_shape, .eval = function, \
+    .decompose = parts, .traits = kElementwise                                  \
+  }
+
 using SignedTypes = Types<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t>;
 
 constexpr OpDef kRows[] = {
@@ -255,8 +263,8 @@ constexpr OpDef kRows[] = {
     TREADLE_UNARY("Atanh", "T=floats", eval_unary<[](auto x) { return std::atanh(x); }>),
     TREADLE_UNARY("Softplus", "T=floats", eval_unary<kSoftplus>),
     TREADLE_UNARY("Softsign", "T=floats", eval_unary<[](auto x) { return x / (1 + std::abs(x)); }>),
-    TREADLE_UNARY("Mish", "T=floats", eval_unary<kMish>),
-    TREADLE_UNARY("HardSwish", "T=floats", eval_unary<kHardSwish>),
+    TREADLE_COMPOSITE_UNARY("Mish", "", eval_unary<kMish>, decompose_mish),
+    TREADLE_COMPOSITE_UNARY("HardSwish", "", eval_unary<kHardSwish>, decompose_hard_swish),
     TREADLE_UNARY("Not", "T=bool", eval_not),
     TREADLE_UNARY("BitwiseNot", "T=ints",
                   (eval_unary<[](auto x) { return static_cast<decltype(x)>(~x); }, IntegerTypes>)),
@@ -264,13 +272,13 @@ constexpr OpDef kRows[] = {
     TREADLE_UNARY_WITH("Elu", "alpha:f=1", (eval_with<kElu, alpha<100>>)),
     TREADLE_UNARY_WITH("Celu", "alpha:f=1", (eval_with<kCelu, alpha<100>>)),
     TREADLE_UNARY_WITH("ThresholdedRelu", "alpha:f=1", (eval_with<kThresholdedRelu, alpha<100>>)),
-    TREADLE_UNARY_WITH("Swish", "alpha:f=1", (eval_with<kSwish, alpha<100>>)),
+    TREADLE_COMPOSITE_UNARY("Swish", "alpha:f=1", (eval_with<kSwish, alpha<100>>), decompose_swish),
     TREADLE_UNARY_WITH("Selu",
                        "alpha:f=1.67326319217681884765625 gamma:f=1.05070102214813232421875",
                        (eval_with<kSelu, selu>)),
     TREADLE_UNARY_WITH("HardSigmoid", "alpha:f=0.2 beta:f=0.5",
                        (eval_with<kHardSigmoid, hard_sigmoid>)),
-    TREADLE_UNARY_WITH("Gelu", "approximate:s=none", eval_gelu),
+    TREADLE_COMPOSITE_UNARY("Gelu", "approximate:s=none", eval_gelu, decompose_gelu),
     {.kind = "Shrink",
      .inputs = "X:T",
      .outputs = "Y:T",

@@ -1,8 +1,11 @@
 #include "importer/onnx/downgrades.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <string_view>
 
+#include "graph/builder.h"
 #include "graph/ops/op.h"
 #include "importer/onnx/words.h"
 
@@ -156,6 +159,53 @@ void positive_axis(Downgrade& d) {
   }
 }
 
+// Whether Attention is no more than Softmax(Q·Kᵀ·scale + mask)·V over four dimensions.
+bool is_plain_attention(const Downgrade& d) {
+  const Node& node = d.node();
+  const Attributes& a = node.attributes;
+  for (size_t i = 0; i < 3; ++i) {
+    if (!d.shape(i) || d.shape(i)->size() != 4) return false;
+  }
+  const Shape &q = *d.shape(0), &k = *d.shape(1);
+  const bool bare = !node.input(4).valid() && !node.input(5).valid() && !node.input(6).valid() &&
+                    node.outputs.size() == 1;
+  const bool whole = a.i("is_causal", 0) == 0 && a.f("softcap", 0) == 0 &&
+                     a.i("left_window_size", -1) < 0 && a.i("right_window_size", -1) < 0;
+  // A mask may end before the keys do, and heads may be shared.
+  const bool masked = node.input(3).valid();
+  const bool fits = !masked || (d.shape(3) && !d.shape(3)->empty() && d.shape(3)->back() == k[2]);
+  return bare && whole && fits && q[1] == k[1] && (a.has("scale") || q[3].known());
+}
+
+// Rows that the mask leaves nothing of are zeros.
+ValueId masked_softmax(Builder& b, ValueId scores, ValueId mask) {
+  const DType dtype = b.type(scores).dtype;
+  const ValueId lowest = b.scalar(dtype, -std::numeric_limits<double>::infinity());
+  scores = b.type(mask).dtype == DType::kBool ? b.op("Where", {mask, scores, lowest})
+                                              : b.op("Add", {scores, mask});
+  const ValueId p = b.op("Softmax", {scores}, {{"axis", int64_t{-1}}});
+  return b.op("Where", {b.op("IsNaN", {p}), b.scalar(dtype, 0), p});
+}
+
+void attention_to_products(Downgrade& d) {
+  if (!is_plain_attention(d)) return;
+  const Node node = d.node();
+  Builder b(d.graph, node.name + "/",
+            node.origins.empty() ? std::vector<std::string>{node.name} : node.origins);
+  const ValueId mask = node.input(3);
+  const float scale = node.attributes.has("scale")
+                          ? node.attributes.f("scale", 1)
+                          : 1 / std::sqrt(static_cast<float>(d.shape(0)->back().value()));
+  const ValueId k =
+      b.op("Transpose", {node.input(1)}, {{"perm", std::vector<int64_t>{0, 1, 3, 2}}});
+  const ValueId factor = b.scalar(b.type(k).dtype, static_cast<double>(scale));
+  const ValueId scores = b.op("Mul", {b.op("MatMul", {node.input(0), k}), factor});
+  const ValueId p = mask.valid() ? masked_softmax(b, scores, mask)
+                                 : b.op("Softmax", {scores}, {{"axis", int64_t{-1}}});
+  d.graph.replace_uses(node.output(), b.op("MatMul", {p, node.input(2)}));
+  d.graph.remove_node(d.id);
+}
+
 struct Step {
   std::string_view kinds;  // separated by spaces
   int64_t below;           // applied for opsets below this one
@@ -163,6 +213,7 @@ struct Step {
 };
 
 constexpr Step kSteps[] = {
+    {"Attention", 23, attention_to_products},
     {"Split", 18, split_count},
     {"ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd "
      "ReduceSumSquare",
@@ -190,6 +241,7 @@ void downgrade(Graph& graph, NodeId id, int64_t opset) {
   if (!graph.node(id).op->domain.empty()) return;
   Downgrade d{graph, id};
   for (const Step& step : kSteps) {
+    if (!graph.alive(id)) return;
     if (opset < step.below && has_word(step.kinds, graph.node(id).op->kind)) step.apply(d);
   }
 }
