@@ -86,6 +86,7 @@ int run_inspect(const Args& args);
 int run_profile(const Args& args);
 int run_optimize(const Args& args);
 int run_compare(const Args& args);
+int run_new(const Args& args);
 int run_check(const Args& args);
 int run_ops(const Args& args);
 int run_info(const Args& args);

@@ -94,6 +94,16 @@ const Flags kCompare = {
     {"--all-layers", "", "compare every tensor that both have, not only the outputs"},
 };
 
+const Flags kNew = {
+    {"--classes", "N", "classes, or tokens (10)"},
+    {"--input-shape", "1x28x28", "of a sample, without the batch (the kind's usual one)"},
+    {"--hidden", "128,64",
+     "of mlp: units of each layer; of char-rnn, transformer: the width (128)"},
+    {"--filters", "N", "of cnn, unet: filters of the first layer"},
+    {"--dropout", "X", "of cnn, mobilenetv2 (0.2)"},
+    {"--seed", "N", "of the initial values (0)"},
+};
+
 Flags grouped(const char* group, Flags flags) {
   for (Flag& flag : flags) flag.group = group;
   return flags;
@@ -142,6 +152,12 @@ std::vector<Command> make_commands() {
        {{"A", "an ONNX file"}, {"B", "another one with the same inputs", true}},
        join({kCompare, kTolerance, {kJson}, inputs, pictures, model}),
        run_compare},
+      {"new",
+       "Writes an untrained network",
+       {{"KIND", "mlp cnn lenet resnet18 mobilenetv2 unet char-rnn transformer"},
+        {"OUT", "the file to write"}},
+       join({kNew, {kJson}}),
+       run_new},
       {"check", "Lists all problems of a model at once", {file}, {kPlugin, kJson}, run_check},
       {"ops",
        "Lists the operators, or shows one",

@@ -9,6 +9,7 @@
 #include "importer/importer.h"
 #include "tools/treadle/files.h"
 #include "tools/treadle/shapes.h"
+#include "training/data/preprocess.h"
 
 namespace treadle::tool {
 namespace fs = std::filesystem;
@@ -37,10 +38,13 @@ PictureAxes picture_axes(const Shape& shape, const Args& args) {
   return {first, first + 1, last};
 }
 
-PictureOptions picture_options(const Args& args, DType dtype, size_t channels) {
+// What the flags do not say, a model that was trained here says itself.
+PictureOptions picture_options(const Args& args, const Model& model, DType dtype, size_t channels) {
+  const Preprocess trained = read_metadata(model.graph().metadata);
+  const bool fits = trained.mean.size() == channels;
   PictureOptions o;
-  o.mean = args.numbers("mean", {0});
-  o.std = args.numbers("std", {1});
+  o.mean = args.numbers("mean", fits ? trained.mean : std::vector<double>{0});
+  o.std = args.numbers("std", fits ? trained.deviation : std::vector<double>{1});
   o.scale = args.number("scale", is_integer(dtype) ? 1 : 1.0 / 255);
   o.bgr = args.choice("color", {"rgb", "bgr"}) == "bgr";
   o.stretch = args.choice("resize", {"crop", "stretch"}) == "stretch";
@@ -80,7 +84,7 @@ Tensor as_input(const Tensor& picture, DType dtype, const Dims& dims) {
   return out;
 }
 
-Tensor picture_input(const fs::path& path, const Type& type, const Args& args) {
+Tensor picture_input(const fs::path& path, const Model& model, const Type& type, const Args& args) {
   const size_t rank = type.is_tensor() && type.shape ? type.shape->size() : 0;
   TREADLE_CHECK(rank == 3 || rank == 4, kInvalidArgument,
                 "a picture needs an input of rank 4, or 3 without a batch; this one is ",
@@ -95,7 +99,7 @@ Tensor picture_input(const fs::path& path, const Type& type, const Args& args) {
                 "a picture cannot fill ", size.channels, " channels of ", type.text(),
                 " (see --layout)");
   const Tensor t = picture_tensor(
-      picture, size, picture_options(args, type.dtype, static_cast<size_t>(size.channels)));
+      picture, size, picture_options(args, model, type.dtype, static_cast<size_t>(size.channels)));
   Dims dims = t.dims();
   if (rank == 4) dims.insert(dims.begin(), with_batch(type).shape->front().value());
   return as_input(t, type.dtype, dims);
@@ -130,14 +134,20 @@ Tensor only_array(const fs::path& path, const std::string& name) {
   return arrays.front().second;
 }
 
-Value read_input(const fs::path& path, const ValueDef& input, const Type& type, const Args& args) {
+struct Place {
+  const Model& model;
+  size_t index;
+  const Type& type;
+};
+
+Value read_input(const fs::path& path, const Place& input, const Args& args) {
   const std::string extension = extension_of(path);
   if (extension == ".npy") return read_npy(path);
-  if (extension == ".npz") return only_array(path, input.name);
-  if (extension == ".pb") return load_value(path, type);
-  if (extension == ".bin") return raw_input(path, type);
+  if (extension == ".npz") return only_array(path, input.model.input(input.index).name);
+  if (extension == ".pb") return load_value(path, input.type);
+  if (extension == ".bin") return raw_input(path, input.type);
   if (extension == ".jpg" || extension == ".jpeg" || extension == ".png")
-    return picture_input(path, type, args);
+    return picture_input(path, input.model, input.type, args);
   throw UsageError(cat("--input: '", path.string(), "' is no .npy .npz .pb .bin .jpg .png"));
 }
 
@@ -169,7 +179,7 @@ void take_input(const Model& model, const Args& args, const std::vector<Type>& t
       throw UsageError(cat("--input: more files than inputs (", values.size(), ")"));
   }
   try {
-    put(model, index, read_input(file, model.input(index), types[index], args), values);
+    put(model, index, read_input(file, {model, index, types[index]}, args), values);
   } catch (Error& e) {
     e.add_context(cat("input '", model.input(index).name, "'"));
     throw;
