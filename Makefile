@@ -2,7 +2,7 @@
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 
-.PHONY: build demo test conformance test-asan bench install format tidy clean
+.PHONY: build demo test conformance convergence test-asan bench install format tidy clean
 
 build:
 	scripts/setup.sh
@@ -18,6 +18,10 @@ test: build
 # ONNX's backend tests alone, and the table of what passes (README.md shows it).
 conformance: build
 	build/release/tests/test_onnx --gtest_brief=1
+
+# Trains real networks on real data (minutes to hours; CASES="digits-mlp membrane" picks some).
+convergence: build
+	scripts/convergence.py build/release/bin/treadle $(CASES)
 
 test-asan:
 	scripts/setup.sh

@@ -58,6 +58,13 @@ install_environment() {
   ln -sfn "$env" "$root/.deps"
 }
 
+# The handwritten digits that a test and the demo train on.
+install_digits() {
+  . "$here/fetch.sh"
+  fetch "$env/bin/python" scikit-learn==1.9.1 sklearn/datasets/data/digits.csv.gz "$env/digits.csv.gz" ||
+    say "the digits could not be fetched: the test that trains on them will skip"
+}
+
 install_bench() {
   local stamp
   stamp=$env/.bench-$(sha256sum < "$here/requirements-bench.txt" | cut -c1-12)
@@ -72,5 +79,6 @@ exec 9> "$base/.lock"
 flock 9
 install_packages
 install_environment
+install_digits
 [ "${1:-}" != --bench ] || install_bench
 say "ready: .deps -> $env"

@@ -11,6 +11,7 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr int64_t kMostInMatrix = 1000;
+constexpr int64_t kMostScored = 10'000'000;
 
 double ratio(int64_t part, int64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
@@ -65,7 +66,8 @@ void Metrics::add_one(int64_t label, const std::vector<double>& scores) {
                 ", expected one of ", options_.classes, " classes");
   ++samples_;
   ++labels_[static_cast<size_t>(label)];
-  if (options_.classes == 2) scored_.push_back({scores[1] - scores[0], label == 1});
+  if (options_.classes == 2 && samples_ <= kMostScored)
+    scored_.push_back({scores[1] - scores[0], label == 1});
   if (std::any_of(scores.begin(), scores.end(), [](double s) { return std::isnan(s); })) return;
   const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
   ++predicted_[static_cast<size_t>(best)];
@@ -122,7 +124,9 @@ NamedNumbers Metrics::class_values() const {
   if (options_.classes > options_.top)
     out.emplace_back(cat("top", options_.top), ratio(in_top_, samples_));
   out.insert(out.end(), {{"precision", p / n}, {"recall", r / n}, {"f1", f / n}, {"iou", i / n}});
-  if (options_.classes == 2) out.emplace_back("auc", auc());
+  if (options_.classes == 2 && samples_ <= kMostScored) out.emplace_back("auc", auc());
+  for (int64_t c = 0; options_.each_iou && c < options_.classes; ++c)
+    out.emplace_back(cat("iou_", c), iou(c));
   return out;
 }
 

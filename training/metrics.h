@@ -18,6 +18,7 @@ struct MetricOptions {
   int64_t classes = 0;  // 0: the target is numbers
   int64_t top = 5;      // top-k accuracy is told where there are more classes than this
   std::optional<int64_t> ignore_index = std::nullopt;
+  bool each_iou = false;  // tell iou_0, iou_1, … of the classes too
 };
 
 // Of classes: outputs [N, C, …] of any scores and int64 targets [N, …]; of two classes also outputs
@@ -34,7 +35,8 @@ class Metrics {
   // accuracy, top<k>; precision, recall, f1 and iou, each the mean over the classes that occur (in
   // targets or predictions; f1 and iou of a class are 0 where nothing was right); auc (two classes:
   // the chance that a sample of class 1 has the higher score of it, ties half; NaN where a class
-  // lacks). Of numbers: mae, rmse, r2 (1 - error²/variance; NaN where the targets are all equal).
+  // lacks; up to 10 million samples). Of numbers: mae, rmse, r2 (1 - error²/variance; NaN where the
+  // targets are all equal).
   NamedNumbers values() const;
   // The value of a name; nothing where there is none.
   std::optional<double> value(const std::string& name) const;

@@ -1,6 +1,8 @@
 """Training from the command line: new networks, runs, what they leave, and what is refused."""
+import json
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
@@ -46,10 +48,215 @@ def new_networks(folder):
     call("new unet x.onnx --input-shape 1x4x4", folder, 4, ["from 16 on"])
 
 
+def make_data(folder):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(300, 4)).astype(np.float32) * 3 + 5
+    y = (x.sum(axis=1) > 20).astype(np.int64)
+    np.savetxt(folder / "points.csv", np.column_stack([x, y]), delimiter=",", fmt=["%.6f"] * 4 + ["%d"])
+    np.savez(folder / "points.npz", x=x, target=y)
+    (folder / "job.toml").write_text("""# two classes of points
+model = "net.onnx"
+out = "by_job"
+epochs = 4
+[data]
+path = "points.csv"
+[loader]
+batch_size = 30
+[train]
+optimizer = "momentum"
+rate = 0.05
+seed = 3
+""")
+
+
+# ---- A parser of event files that shares nothing with the writer: bit by bit, and field by field.
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def masked(data):
+    crc = crc32c(data)
+    return ((crc >> 15 | crc << 17) + 0xa282ead8) & 0xffffffff
+
+
+def fields(message):
+    at = 0
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(message):
+        key = varint()
+        size = {0: None, 1: 8, 2: None, 5: 4}[key & 7]
+        if key & 7 == 0:
+            yield key >> 3, varint()
+            continue
+        if size is None:
+            size = varint()
+        yield key >> 3, message[at:at + size]
+        at += size
+
+
+def read_events(path):
+    data, at, scalars, graphs, histograms, version = path.read_bytes(), 0, {}, 0, set(), None
+    while at < len(data):
+        length, = struct.unpack_from("<Q", data, at)
+        assert struct.unpack_from("<I", data, at + 8)[0] == masked(data[at:at + 8]), "checksum of a length"
+        event = data[at + 12:at + 12 + length]
+        assert struct.unpack_from("<I", data, at + 12 + length)[0] == masked(event), "checksum of an event"
+        at += 16 + length
+        event = dict(fields(event))
+        version = event.get(3, version)
+        graphs += 4 in event
+        for _, value in fields(event.get(5, b"")):
+            value = dict(fields(value))
+            if 2 in value:
+                scalars.setdefault(value[1].decode(), []).append((event.get(2, 0), struct.unpack("<f", value[2])[0]))
+            if 5 in value:
+                histograms.add(value[1].decode())
+    return version, scalars, graphs, histograms
+
+
+def check_events(run, losses):
+    version, scalars, graphs, histograms = read_events(next(run.glob("events.out.tfevents.*")))
+    expect(version == b"brain.Event:2", f"the event file's version is {version}")
+    read = scalars.get("train/loss", [])
+    expect([step for step, _ in read] == list(range(1, len(losses) + 1)) and
+           np.allclose([loss for _, loss in read], losses), "the event file's losses differ from metrics.jsonl")
+    expect(graphs == 1 and "layer1.weight" in histograms, f"{graphs} graphs, histograms {histograms}")
+    try:
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    except ImportError:
+        print("not read back by TensorBoard itself: the Python package tensorboard is not installed")
+        return
+    events = EventAccumulator(str(run))
+    events.Reload()
+    expect(len(events.Scalars("train/loss")) == len(losses), "TensorBoard reads other losses")
+
+
+def runs(folder):
+    call("new mlp net.onnx --classes 2 --input-shape 4 --hidden 8", folder)
+    done = call("train job.toml histograms=true --json", folder, 0, ["epoch 4"])
+    told = json.loads(done.stdout or "{}")
+    expect(told.get("steps") == 32 and told["last"].get("val_accuracy", 0) > 0.9, f"train told {told}")
+    run = folder / "by_job"
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    expect([line["step"] for line in lines] == list(range(1, 33)) and all("loss" in line for line in lines),
+           "metrics.jsonl has not one line a step")
+    expect(len((run / "metrics.csv").read_text().splitlines()) == 33, "metrics.csv has not one line a step")
+    expect(len((run / "epochs.jsonl").read_text().splitlines()) == 4, "epochs.jsonl has not one line an epoch")
+    expect((run / "curves/loss.png").read_bytes()[:4] == b"\x89PNG", "curves/loss.png is no PNG")
+    check_events(run, [line["loss"] for line in lines])
+    # The same by flags; again by the resolved job: bit for bit.
+    call("train net.onnx --data points.csv --batch-size 30 --optimizer momentum --lr 0.05 --seed 3 --epochs 4 "
+         "--out by_flags", folder)
+    expect((folder / "by_flags/metrics.jsonl").read_bytes() == (run / "metrics.jsonl").read_bytes(),
+           "flags train otherwise than the job")
+    call("train by_job/job.toml out=again", folder)
+    expect((folder / "again/metrics.jsonl").read_bytes() == (run / "metrics.jsonl").read_bytes(),
+           "the resolved job trains otherwise")
+    call("train by_job/job.toml", folder, 4, ["holds a run already"])
+    call("train by_job/job.toml epochs=6 resume=true", folder, 0, ["epoch 6"])
+    expect(len((run / "metrics.jsonl").read_text().splitlines()) == 48, "resuming to 6 epochs")
+
+
+def exports(folder):
+    call("export again again.onnx", folder, 0, ["32 steps"])
+    onnx.checker.check_model(str(folder / "again.onnx"), full_check=True)
+    told = json.loads(call("eval again --data points.csv --json", folder).stdout or "{}")
+    expect(told.get("accuracy", 0) > 0.9 and told["samples"] == 60, f"eval told {told}")
+    whole = json.loads(call("eval again.onnx --data points.csv --json", folder).stdout or "{}")
+    expect(whole.get("samples") == 300 and whole["accuracy"] > 0.9, f"eval of the model told {whole}")
+    call("export again raw.onnx --embed-preprocess", folder)
+    x = np.load(folder / "points.npz")["x"]
+    words = dict((p.key, p.value) for p in onnx.load(folder / "again.onnx").metadata_props)["treadle.preprocess"]
+    mean, std = (np.array([float(v) for v in part.split("=")[1].split(",")]) for part in words.split()[1:])
+    np.save(folder / "raw.npy", x[:5])
+    np.save(folder / "ready.npy", ((x[:5] - mean) / std).astype(np.float32))
+    call("run raw.onnx --input raw.npy --save-outputs a.npy", folder)
+    call("run again.onnx --input ready.npy --save-outputs b.npy", folder)
+    expect(np.allclose(np.load(folder / "a.npy"), np.load(folder / "b.npy"), rtol=1e-4, atol=1e-5),
+           "--embed-preprocess changes the outputs")
+    try:
+        import onnxruntime
+    except ImportError:
+        return
+    session = onnxruntime.InferenceSession(str(folder / "raw.onnx"))
+    y = session.run(None, {session.get_inputs()[0].name: x[:5]})[0]
+    expect(np.allclose(y, np.load(folder / "a.npy"), rtol=1e-5, atol=1e-5), "onnxruntime gives other outputs")
+
+
+def finetunes(folder):
+    done = call("finetune again.onnx --data points.csv --train-last 1 --epochs 1 --out tuned", folder, 0,
+                ["trains 18 of 58 parameters"])
+    weights = [{w.name: onnx.numpy_helper.to_array(w) for w in onnx.load(folder / name).graph.initializer}
+               for name in ("again.onnx", "tuned/model.onnx")]
+    expect((weights[0]["layer1.weight"] == weights[1]["layer1.weight"]).all(), "a frozen weight changed")
+    expect((weights[0]["head.weight"] != weights[1]["head.weight"]).any(), "the head did not train")
+    call("finetune again.onnx --data points.csv --replace-head 2 --lora 2 --epochs 1 --out lora", folder, 0, ["trains"])
+    names = {w.name for w in onnx.load(folder / "lora/model.onnx").graph.initializer}
+    expect(not any("lora" in name for name in names), f"LoRA was not merged: {names}")
+    call("finetune again.onnx --data points.csv --train-last 1 --lora 2", folder, 2, ["give one of them"])
+
+
+def searches(folder):
+    line = "sweep net.onnx --data points.csv --vary train.rate=1e-4:1 --vary train.optimizer=sgd|adam --epochs 2 " \
+           "--out search --seed 5 --json --trials "
+    first = json.loads(call(line + "3", folder).stdout or "{}")
+    expect(len(first.get("trials", [])) == 3, f"sweep told {first}")
+    lines = (folder / "search/trials.jsonl").read_text().splitlines()
+    call(line + "5", folder)
+    after = (folder / "search/trials.jsonl").read_text().splitlines()
+    expect(after[:3] == lines and len(after) == 5, "a sweep does not go on where it was")
+    expect((folder / "search/trials.png").exists(), "a sweep left no plot")
+
+
+def refusals(folder):
+    bad = folder / "bad.toml"
+    for text, texts in {
+        'model = "net.onnx"\n[loader]\nbatch_sze = 3\n': ["bad.toml line 3", "did you mean 'loader.batch_size'"],
+        'model = "net.onnx"\nepochs = "many"\n': ["bad.toml line 2", "'epochs' wants an integer"],
+        '[train]\noptimzer = "sgd"\n': ["bad.toml line 2", "did you mean 'train.optimizer'"],
+        "[train]\nrate = fast\n": ["bad.toml line 2"],
+        "[loader\n": ["bad.toml line 1"],
+        'epochs = 1\n[data]\npath = "points.csv"\n': ["there is no model"],
+        'model = "net.onnx"\n': ["there are no data"],
+    }.items():
+        bad.write_text(text)
+        call("train bad.toml", folder, 2, texts)
+    call("train net.onnx --data points.csv --loss cross_entrpy", folder, 4, ["did you mean 'cross_entropy'"])
+    call("train net.onnx --data nowhere", folder, 4, ["nowhere"])
+    call("train net.onnx --data points.csv --batch-size 0", folder, 4, ["batch of 0"])
+    call("train net.onnx --data points.csv --epochs two", folder, 2, ["'epochs' wants an integer"])
+    call("train --fields", folder, 0, ["| `loader.batch_size` | `32` |", "| `train.optimizer` |"])
+    listed = call("train --fields", folder).stdout
+    documented = (pathlib.Path(os.environ["TREADLE_SOURCE"]) / "docs/training.md").read_text(encoding="utf-8")
+    expect(listed in documented, "docs/training.md does not list the fields as `treadle train --fields` does")
+    call("train net.onnx --data points.csv --find-lr", folder, 0, ["suggestion: --lr"])
+    call("export nowhere x.onnx", folder, 4, ["nowhere"])
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
+        make_data(folder)
         new_networks(folder)
+        for part in (runs, exports, finetunes, searches, refusals):
+            part(folder)
     for failure in FAILURES:
         print("FAILED", failure)
     return 1 if FAILURES else 0

@@ -33,6 +33,7 @@ struct Positional {
   const char* name;  // "MODEL"
   const char* help;
   bool optional = false;
+  bool many = false;
 };
 
 // What the user gave. A wrong value of a flag is UsageError naming the flag.
@@ -86,6 +87,11 @@ int run_inspect(const Args& args);
 int run_profile(const Args& args);
 int run_optimize(const Args& args);
 int run_compare(const Args& args);
+int run_train(const Args& args);
+int run_finetune(const Args& args);
+int run_eval(const Args& args);
+int run_export(const Args& args);
+int run_sweep(const Args& args);
 int run_new(const Args& args);
 int run_check(const Args& args);
 int run_ops(const Args& args);

@@ -104,6 +104,61 @@ const Flags kNew = {
     {"--seed", "N", "of the initial values (0)"},
 };
 
+const Flags kJob = {
+    {"--data", "PATH", "a folder or file (see --fields, data.*)"},
+    {"--format", "FORMAT", "images masks text idx cifar csv npz wav (auto)"},
+    {"--val-split", "X", "the share of validation where the data have no parts of their own (0.2)"},
+    {"--channels", "N", "of pictures: 1 or 3"},
+    {"--target", "NAME", "the array of an npz (target), the column of a csv (the last)"},
+    {"--mean", "A,B,C", "less this, a number a channel (measured), then"},
+    {"--std", "A,B,C", "divided by this"},
+    {"--loss", "KIND",
+     "cross_entropy (of classes), mse (of numbers), nll l1 huber bce_with_logits kl hinge"},
+    {"--batch-size", "N", "samples a step (32)"},
+    {"--seed", "N", "of everything that is drawn (0)"},
+    {"--threads", "N", "that compute (1)"},
+};
+const Flags kFitting = {
+    {"--optimizer", "RULE",
+     "sgd momentum nesterov adagrad rmsprop adadelta adam adamw lion lamb (adam)"},
+    {"--lr", "X", "the learning rate"},
+    {"--schedule", "KIND",
+     "constant step multistep exponential inverse polynomial cosine one_cycle plateau"},
+    {"--epochs", "N", "how often all samples are seen (10), or"},
+    {"--steps", "N", "how many updates are made"},
+    {"--no-shuffle", "", "samples in their order"},
+    {"--freeze", "A,B", "patterns of names of what does not train"},
+    {"--out", "DIR", "the folder of the run: metrics, checkpoints, model.onnx"},
+    {"--resume", "", "go on from the newest checkpoint in --out"},
+};
+const Flags kTrain = {
+    {"--find-lr", "", "tell the losses at rising learning rates, and train nothing"},
+    {"--fields", "", "list the fields of a job as Markdown"},
+};
+const Flags kFinetune = {
+    {"--train-last", "K", "train only the last K layers"},
+    {"--replace-head", "N", "a new last layer (done anyway where the data have other classes)"},
+    {"--lora", "R", "train matrices of rank R beside the old ones"},
+};
+const Flags kExport = {
+    {"--best", "", "the best checkpoint, not the newest"},
+    {"--averaged", "", "the average of the parameters"},
+    {"--fold-batchnorm", "", "into the weights before it"},
+    {"--embed-preprocess", "", "the model takes bytes 0..255 as floats and normalizes itself"},
+    {"--opset", "N", "write this opset at most"},
+};
+const Flags kEval = {
+    {"--split", "val|train", "which part of the data (val)"},
+    {"--best", "", "the best checkpoint, not the newest"},
+    {"--averaged", "", "the average of the parameters"},
+};
+const Flags kSweep = {
+    {"--vary", "KEY=LOW:HIGH",
+     "a field of the job, log-uniform where LOW > 0; or KEY=A|B; may be given again"},
+    {"--trials", "N", "jobs to run (20)"},
+    {"--monitor", "NAME", "what tells the best (val_loss)"},
+};
+
 Flags grouped(const char* group, Flags flags) {
   for (Flag& flag : flags) flag.group = group;
   return flags;
@@ -121,6 +176,8 @@ std::vector<Command> make_commands() {
   const Flags passes = grouped("The optimizer", join({kPasses, kLoad}));
   const Flags model = join({grouped("Running", join({kRunning, {kThreads}})), passes});
   const Positional file = {"MODEL", "an ONNX file"};
+  const Positional job = {"MODEL", "an ONNX file, or a job: FILE.toml", true};
+  const Positional fields = {"FIELDS", "fields of the job: KEY=VALUE", true, true};
   return {
       {"run",
        "Runs a model on given inputs and prints its outputs",
@@ -158,6 +215,31 @@ std::vector<Command> make_commands() {
         {"OUT", "the file to write"}},
        join({kNew, {kJson}}),
        run_new},
+      {"train",
+       "Trains a model: by a job.toml, words KEY=VALUE, or flags",
+       {job, fields},
+       join({kTrain, kFitting, kJob, {kJson}}),
+       run_train},
+      {"finetune",
+       "Trains a trained model on other data",
+       {file, fields},
+       join({kFinetune, kFitting, kJob, {kJson}}),
+       run_finetune},
+      {"eval",
+       "Tells the loss and metrics of a run or a model over data",
+       {{"RUN", "a run's folder, or an ONNX file"}},
+       join({kEval, kJob, {kJson}}),
+       run_eval},
+      {"export",
+       "Writes the model of a run in inference form",
+       {{"RUN", "a run's folder"}, {"OUT", "the file to write"}},
+       join({kExport, {kJson}}),
+       run_export},
+      {"sweep",
+       "Searches for a job's best fields at random, coarse to fine; goes on where it was",
+       {job, fields},
+       join({kSweep, kFitting, kJob, {kJson}}),
+       run_sweep},
       {"check", "Lists all problems of a model at once", {file}, {kPlugin, kJson}, run_check},
       {"ops",
        "Lists the operators, or shows one",

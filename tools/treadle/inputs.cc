@@ -41,11 +41,11 @@ PictureAxes picture_axes(const Shape& shape, const Args& args) {
 // What the flags do not say, a model that was trained here says itself.
 PictureOptions picture_options(const Args& args, const Model& model, DType dtype, size_t channels) {
   const Preprocess trained = read_metadata(model.graph().metadata);
-  const bool fits = trained.mean.size() == channels;
+  const bool fits = trained.mean.size() == 1 || trained.mean.size() == channels;
   PictureOptions o;
   o.mean = args.numbers("mean", fits ? trained.mean : std::vector<double>{0});
   o.std = args.numbers("std", fits ? trained.deviation : std::vector<double>{1});
-  o.scale = args.number("scale", is_integer(dtype) ? 1 : 1.0 / 255);
+  o.scale = args.number("scale", is_integer(dtype) ? 1 : fits ? trained.scale : 1.0 / 255);
   o.bgr = args.choice("color", {"rgb", "bgr"}) == "bgr";
   o.stretch = args.choice("resize", {"crop", "stretch"}) == "stretch";
   for (const auto& [flag, list] : {std::pair{"mean", &o.mean}, {"std", &o.std}}) {

@@ -16,6 +16,7 @@ namespace {
 struct Parsed {
   CLI::App* app = nullptr;
   std::vector<std::string> positional;
+  std::vector<std::string> rest;  // of the positional that takes many
   std::map<std::string, std::vector<std::string>> values;
   std::map<std::string, int> switches;
 };
@@ -25,9 +26,9 @@ void add_command(CLI::App& top, const Command& command, Parsed& parsed) {
   parsed.positional.resize(command.positional.size());
   for (size_t i = 0; i < command.positional.size(); ++i) {
     const Positional& p = command.positional[i];
-    parsed.app->add_option(p.name, parsed.positional[i], p.help)
-        ->option_text(p.optional ? "(optional)" : " ")
-        ->required(!p.optional);
+    CLI::Option* option = p.many ? parsed.app->add_option(p.name, parsed.rest, p.help)
+                                 : parsed.app->add_option(p.name, parsed.positional[i], p.help);
+    option->option_text(p.optional ? "(optional)" : " ")->required(!p.optional);
   }
   for (const Flag& flag : command.flags) {
     const std::string key = std::string(flag.name).substr(2);
@@ -49,6 +50,7 @@ Args args_of(const Parsed& parsed) {
   for (const std::string& p : parsed.positional) {
     if (!p.empty()) args.positional.push_back(p);
   }
+  args.positional.insert(args.positional.end(), parsed.rest.begin(), parsed.rest.end());
   for (const auto& [name, values] : parsed.values) {
     if (!values.empty()) args.flags[name] = values;
   }

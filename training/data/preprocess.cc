@@ -108,6 +108,8 @@ Preprocess read_metadata(const std::map<std::string, std::string>& metadata) {
   const auto found = metadata.find(kKey);
   if (found == metadata.end()) return {};
   Preprocess out{parse_list(word(found->second, "mean")), parse_list(word(found->second, "std"))};
+  const std::vector<double> scale = parse_list(word(found->second, "scale"));
+  if (!scale.empty()) out.scale = scale[0];
   TREADLE_CHECK(out.mean.size() == out.deviation.size(), kInvalidModel, "metadata '", kKey,
                 "': ", out.mean.size(), " means and ", out.deviation.size(), " deviations");
   return out;

@@ -13,6 +13,7 @@ namespace treadle {
 // each channel (pictures, sound) or each element (other floats); empty: the numbers stay.
 struct Preprocess {
   std::vector<double> mean, deviation;
+  double scale = 1;  // of a picture's bytes, before; what a source gives has it already
   bool empty() const { return mean.empty(); }
 };
 

@@ -3,30 +3,20 @@
 // graph.proto; the numbers beside the writers are their fields.
 #include "training/run/tensorboard.h"
 
-#include <array>
 #include <bit>
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "graph/ops/op.h"
+#include "training/crc32c.h"
 
 namespace treadle {
 namespace {
 
-constexpr std::array<uint32_t, 256> crc_table() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0u);
-    table[i] = crc;
-  }
-  return table;
-}
-constexpr std::array<uint32_t, 256> kCrcTable = crc_table();
-
 uint32_t masked_crc(std::string_view bytes) {
-  const uint32_t crc = crc32c(bytes);
+  const uint32_t crc = crc32c(std::as_bytes(std::span(bytes)));
   return std::rotr(crc, 15) + 0xa282ead8u;
 }
 
@@ -128,12 +118,6 @@ std::string node_message(const Graph& graph, const Node& node) {
 }
 
 }  // namespace
-
-uint32_t crc32c(std::string_view of) {
-  uint32_t crc = 0xffffffffu;
-  for (const char c : of) crc = kCrcTable[(crc ^ static_cast<unsigned char>(c)) & 0xff] ^ crc >> 8;
-  return ~crc;
-}
 
 EventWriter::EventWriter(const std::filesystem::path& folder) {
   const auto ticks = std::chrono::system_clock::now().time_since_epoch();

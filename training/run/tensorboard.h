@@ -11,9 +11,6 @@
 
 namespace treadle {
 
-// CRC-32C (Castagnoli).
-uint32_t crc32c(std::string_view bytes);
-
 // Appends records to a file of its own name in a folder, which TensorBoard reads together with the
 // others there. kIo where it cannot be written.
 class EventWriter {

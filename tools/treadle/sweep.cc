@@ -1,0 +1,245 @@
+// treadle sweep: a seeded random search over a job's fields.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+
+#include "files/file.h"
+#include "tools/treadle/files.h"
+#include "tools/treadle/training_run.h"
+#include "training/data/exact.h"
+#include "training/data/random.h"
+#include "training/run/curves.h"
+
+namespace treadle::tool {
+namespace fs = std::filesystem;
+namespace {
+
+// KEY=LOW:HIGH (log-uniform where LOW > 0), or KEY=A|B|C.
+struct Range {
+  std::string key;
+  double low = 0, high = 0;
+  std::vector<std::string> choices;
+};
+
+Range parse_range(const std::string& word) {
+  const size_t equals = word.find('=');
+  if (equals == std::string::npos) throw UsageError(cat("--vary: '", word, "' is no KEY=LOW:HIGH"));
+  Range range;
+  range.key = word.substr(0, equals);
+  const std::string value = word.substr(equals + 1);
+  const size_t colon = value.find(':');
+  if (colon == std::string::npos) {
+    for (size_t begin = 0; begin <= value.size();) {
+      const size_t bar = std::min(value.find('|', begin), value.size());
+      range.choices.push_back(value.substr(begin, bar - begin));
+      begin = bar + 1;
+    }
+    return range;
+  }
+  range.low = std::atof(value.substr(0, colon).c_str());
+  range.high = std::atof(value.substr(colon + 1).c_str());
+  if (!(range.low < range.high) || !std::isfinite(range.high))
+    throw UsageError(cat("--vary: '", word, "' wants LOW below HIGH"));
+  return range;
+}
+
+// Of [low, high] in the first half of the trials; later within a quarter of it about the best.
+std::string draw(const Range& range, Random& random, const std::string& best) {
+  if (!range.choices.empty()) {
+    const auto count = static_cast<int64_t>(range.choices.size());
+    return range.choices[static_cast<size_t>(random.below(count))];
+  }
+  const bool logarithmic = range.low > 0;
+  const auto to = [&](double x) { return logarithmic ? std::log(x) : x; };
+  double low = to(range.low), high = to(range.high);
+  if (!best.empty()) {
+    const double middle = to(std::atof(best.c_str())), reach = (high - low) / 8;
+    low = std::max(low, middle - reach);
+    high = std::min(high, middle + reach);
+  }
+  const double x = random.uniform(low, high);
+  return exact_text(logarithmic ? std::exp(x) : x);
+}
+
+struct Trial {
+  std::vector<std::string> words;  // KEY=VALUE
+  double value = NAN;
+  bool stopped = false;
+};
+
+Json trial_json(size_t number, const Trial& t) {
+  return {{"trial", number},
+          {"value", std::isfinite(t.value) ? Json(t.value) : Json()},
+          {"stopped", t.stopped},
+          {"fields", t.words}};
+}
+
+// Trials of an earlier call of the same sweep.
+std::vector<Trial> read_trials(const fs::path& file) {
+  std::vector<Trial> trials;
+  if (!fs::exists(file)) return trials;
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);) {
+    const Json json = Json::parse(line, nullptr, false);
+    if (json.is_discarded()) break;  // cut off by a kill
+    Trial t;
+    t.words = json.value("fields", std::vector<std::string>{});
+    t.value = json["value"].is_number() ? json["value"].get<double>() : NAN;
+    t.stopped = json.value("stopped", false);
+    trials.push_back(std::move(t));
+  }
+  return trials;
+}
+
+class Sweep {
+ public:
+  explicit Sweep(const Args& args)
+      : args_(args),
+        out_(args.text("out", "sweep")),
+        monitor_(args.text("monitor", "val_loss")),
+        less_(monitor_.find("loss") != std::string::npos || monitor_.ends_with("mae") ||
+              monitor_.ends_with("rmse")),
+        count_(static_cast<size_t>(args.integer("trials", 20, 1))) {
+    for (const std::string& word : args.all("vary")) ranges_.push_back(parse_range(word));
+    if (ranges_.empty()) throw UsageError("give --vary KEY=LOW:HIGH or KEY=A|B, once or more");
+  }
+
+  int run() {
+    fs::create_directories(out_);
+    const fs::path file = out_ / "trials.jsonl";
+    trials_ = read_trials(file);
+    for (size_t i = trials_.size(); i < count_; ++i) {
+      trials_.push_back(run_trial(i));
+      std::string lines;
+      for (size_t k = 0; k < trials_.size(); ++k)
+        lines += trial_json(k + 1, trials_[k]).dump() + "\n";
+      write_file(file, lines);
+    }
+    return report();
+  }
+
+ private:
+  bool better(double a, double b) const { return less_ ? a < b : a > b; }
+  const Trial* best() const {
+    const Trial* found = nullptr;
+    for (const Trial& t : trials_) {
+      if (std::isfinite(t.value) && (found == nullptr || better(t.value, found->value))) found = &t;
+    }
+    return found;
+  }
+
+  std::string best_value(const Range& range, size_t number) const {
+    const Trial* top = best();
+    if (number < count_ / 2 || top == nullptr) return "";
+    for (const std::string& word : top->words) {
+      if (word.starts_with(range.key + "=")) return word.substr(range.key.size() + 1);
+    }
+    return "";
+  }
+
+  // The median at an epoch of the trials before; nothing where fewer than three got there.
+  std::optional<double> median(size_t epoch) const {
+    std::vector<double> values;
+    for (const auto& curve : curves_) {
+      if (curve.size() > epoch) values.push_back(curve[epoch]);
+    }
+    if (values.size() < 3) return std::nullopt;
+    std::ranges::nth_element(values, values.begin() + std::ssize(values) / 2);
+    return values[values.size() / 2];
+  }
+
+  Trial run_trial(size_t number) {
+    const auto seed = static_cast<uint64_t>(args_.integer("seed", 0));
+    Random random(seed, Purpose::kSearch, number);
+    Trial trial;
+    Job job;
+    for (const std::string& word : args_.positional) {
+      if (word.ends_with(".toml")) {
+        read_job(word, job);
+      } else if (word.find('=') != std::string::npos) {
+        set_job_field(job, word);
+      } else {
+        job.model = word;
+      }
+    }
+    apply_flags(args_, job);
+    for (const Range& range : ranges_) {
+      trial.words.push_back(cat(range.key, "=", draw(range, random, best_value(range, number))));
+      set_job_field(job, trial.words.back());
+    }
+    job.fit.out.clear();
+    job.fit.monitor = monitor_;
+    train(job, trial);
+    std::fprintf(stderr, "trial %zu of %zu: %s %.5g%s\n", number + 1, count_, monitor_.c_str(),
+                 trial.value, trial.stopped ? " (stopped)" : "");
+    return trial;
+  }
+
+  void train(Job& job, Trial& trial) {
+    CancelToken stop;
+    std::vector<double> curve;
+    job.fit.cancel = &stop;
+    job.fit.on_event = [&](const Event& e) {
+      if (e.kind != Event::Kind::kEpochCompleted) return;
+      for (const auto& [name, value] : e.numbers) {
+        if (name != monitor_) continue;
+        if (!std::isfinite(trial.value) || better(value, trial.value)) trial.value = value;
+        const auto usual = median(curve.size());
+        curve.push_back(value);
+        if (usual && better(*usual, value)) stop.cancel();
+      }
+    };
+    try {
+      Training training = prepare(job);
+      TREADLE_CHECK(training.data.val.size > 0, kInvalidArgument,
+                    "a search needs validation data: give data.val_split");
+      trial.stopped = fit(*training.trainer, training.data, job.fit).cancelled;
+      curves_.push_back(std::move(curve));
+    } catch (const Error& e) {
+      if (e.code() != Code::kInvalidData) throw;  // a loss that is not finite ends the trial alone
+      trial.stopped = true;
+    }
+  }
+
+  int report() {
+    std::vector<size_t> order;
+    for (size_t i = 0; i < trials_.size(); ++i) order.push_back(i);
+    std::ranges::stable_sort(order, [&](size_t a, size_t b) {
+      const bool finite = std::isfinite(trials_[a].value);
+      if (finite != std::isfinite(trials_[b].value)) return finite;
+      return finite && better(trials_[a].value, trials_[b].value);
+    });
+    Curve points;
+    for (size_t i = 0; i < trials_.size(); ++i)
+      points.points.push_back({static_cast<double>(i + 1), trials_[i].value});
+    write_file(out_ / "trials.png", encode_png(draw_curves({points})));
+    Json table = Json::array();
+    for (const size_t i : order) table.push_back(trial_json(i + 1, trials_[i]));
+    if (args_.has("json")) {
+      print_json({{"monitor", monitor_}, {"trials", table}});
+      return kExitOk;
+    }
+    for (const size_t i : order) {
+      std::string words;
+      for (const std::string& word : trials_[i].words) words += "  " + word;
+      std::printf("%4zu  %10.5g%s\n", i + 1, trials_[i].value, words.c_str());
+    }
+    return kExitOk;
+  }
+
+  const Args& args_;
+  fs::path out_;
+  std::string monitor_;
+  bool less_;
+  size_t count_;
+  std::vector<Range> ranges_;
+  std::vector<Trial> trials_;
+  std::vector<std::vector<double>> curves_;
+};
+
+}  // namespace
+
+int run_sweep(const Args& args) { return Sweep(args).run(); }
+
+}  // namespace treadle::tool

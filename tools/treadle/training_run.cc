@@ -1,0 +1,214 @@
+#include "tools/treadle/training_run.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <csignal>
+
+#include "importer/importer.h"
+#include "tools/treadle/load.h"
+#include "tools/treadle/progress.h"
+#include "training/run/batches.h"
+#include "training/settings.h"
+
+namespace treadle::tool {
+namespace {
+
+struct FlagField {
+  const char* flag;
+  const char* key;
+};
+constexpr FlagField kFlagFields[] = {
+    {"data", "data.path"},
+    {"format", "data.format"},
+    {"val-split", "data.val_split"},
+    {"channels", "data.channels"},
+    {"target", "data.target"},
+    {"loss", "train.loss"},
+    {"optimizer", "train.optimizer"},
+    {"lr", "train.rate"},
+    {"schedule", "train.schedule"},
+    {"batch-size", "loader.batch_size"},
+    {"epochs", "epochs"},
+    {"steps", "steps"},
+    {"seed", "train.seed"},
+    {"out", "out"},
+    {"threads", "train.threads"},
+    {"freeze", "train.freeze"},
+};
+
+bool is_given(const Job& job, std::string_view setting) {
+  return std::ranges::any_of(job.settings, [&](const auto& s) { return s.first == setting; });
+}
+
+void set_default(Job& job, const std::string& key, const std::string& value) {
+  if (!is_given(job, key)) set_job_field(job, cat("train.", key, "=\"", value, "\""));
+}
+
+// Height and width of the model's first input, where it takes pictures of a fixed size.
+void take_picture_size(const Graph& model, DataOptions& options) {
+  if (model.inputs().empty()) return;
+  const Type& type = model.value(model.inputs()[0]).type;
+  if (!type.shape || type.shape->size() != 4) return;
+  const Shape& shape = *type.shape;
+  if (options.height == 0 && shape[2].known()) options.height = shape[2].value();
+  if (options.width == 0 && shape[3].known()) options.width = shape[3].value();
+  if (shape[1].is(1) || shape[1].is(3)) options.channels = shape[1].value();
+}
+
+Preprocess preprocess_of(const Job& job, const Graph& model, const Source& train) {
+  if (!job.mean.empty() || !job.deviation.empty()) {
+    TREADLE_CHECK(job.mean.size() == job.deviation.size(), kInvalidArgument, "data.mean has ",
+                  job.mean.size(), " numbers, data.std ", job.deviation.size());
+    return {job.mean, job.deviation};
+  }
+  if (job.normalize == "none") return {};
+  if (job.normalize != "auto")
+    throw UsageError(cat("data.normalize is '", job.normalize, "', expected auto or none"));
+  const Preprocess own = read_metadata(model.metadata);  // a model that was trained here goes on so
+  return own.empty() ? measure(train) : own;
+}
+
+Graph fresh_model(Job& job, const Source& train) {
+  NewModelOptions o = job.fresh;
+  o.classes = train.classes.empty() ? std::max<int64_t>(element_count(train.target.dims), 1)
+                                    : static_cast<int64_t>(train.classes.size());
+  o.input_shape = train.inputs.at(0).dims;
+  o.seed = job.trainer.joint.seed;
+  return new_model(o);
+}
+
+int64_t planned_steps(const Job& job, const Source& train) {
+  if (job.fit.steps > 0) return job.fit.steps;
+  const LoaderOptions& l = job.fit.loader;
+  const int64_t accumulate = job.trainer.joint.accumulate;
+  TREADLE_CHECK(l.batch > 0 && accumulate > 0, kInvalidArgument, "a batch of ", l.batch,
+                " samples, an update of ", accumulate, " batches");
+  const int64_t batches = l.drop_last ? train.size / l.batch : ceil_div(train.size, l.batch);
+  return std::max<int64_t>(batches * job.fit.epochs / accumulate, 1);
+}
+
+CancelToken& interrupted() {
+  static CancelToken token;
+  return token;
+}
+
+}  // namespace
+
+void apply_flags(const Args& args, Job& job) {
+  for (const FlagField& f : kFlagFields) {
+    for (const std::string& value : args.all(f.flag)) set_job_field(job, cat(f.key, "=", value));
+  }
+  if (args.has("no-shuffle")) job.fit.loader.shuffle = false;
+  if (args.has("resume")) job.fit.resume = true;
+  if (args.has("mean")) job.mean = args.numbers("mean", {});
+  if (args.has("std")) job.deviation = args.numbers("std", {});
+}
+
+DataSet job_data(Job& job, const Graph* model) {
+  if (job.data.empty()) throw UsageError("there are no data: give --data, or path in [data]");
+  if (model != nullptr) take_picture_size(*model, job.data_options);
+  job.data_options.seed = job.trainer.joint.seed;
+  return open_data(job.data, job.data_options);
+}
+
+Training prepare(Job& job) {
+  if (job.model.empty() && job.fresh.kind.empty())
+    throw UsageError("there is no model: give a file, or kind in [new]");
+  if (!job.model.empty()) {
+    Graph model = load(job.model);
+    DataSet data = job_data(job, &model);
+    return prepare(job, std::move(data), std::move(model));
+  }
+  DataSet data = job_data(job, nullptr);
+  Graph model = fresh_model(job, data.train);
+  return prepare(job, std::move(data), std::move(model));
+}
+
+Training prepare(Job& job, DataSet data, Graph model) {
+  if (job.fit.epochs == 0 && job.fit.steps == 0) job.fit.epochs = 10;
+  const bool classes = is_integer(data.train.target.dtype);
+  set_default(job, "loss", classes ? "cross_entropy" : "mse");
+  set_default(job, "optimizer", "adam");
+  set_default(job, "rate", job.trainer.joint.update.rule.starts_with("adam") ? "0.001" : "0.01");
+  set_default(job, "steps", std::to_string(planned_steps(job, data.train)));
+  job.fit.classes = static_cast<int64_t>(data.train.classes.size());
+  job.fit.loader.seed = job.trainer.joint.seed;
+  job.fit.loader.preprocess = preprocess_of(job, model, data.train);
+  write_metadata(job.fit.loader.preprocess, data.train, model.metadata);
+  Training training;
+  training.trainer = std::make_unique<Trainer>(std::move(model), job.trainer);
+  training.data.train = fitted(data.train, *training.trainer);
+  if (data.val.size > 0) training.data.val = fitted(data.val, *training.trainer);
+  return training;
+}
+
+std::unique_ptr<Trainer> trainer_of_run(const std::string& folder, Job& job, bool best) {
+  const std::filesystem::path path = folder;
+  read_job((path / "job.toml").string(), job);
+  auto trainer = std::make_unique<Trainer>(load(path / "start.onnx"), job.trainer);
+  const CheckpointFolder checkpoints(path / "checkpoints");
+  const auto checkpoint = best ? checkpoints.best() : checkpoints.newest();
+  TREADLE_CHECK(checkpoint.has_value(), kIo, "'", folder, "' holds no ", best ? "best " : "",
+                "checkpoint");
+  restore(*trainer, *checkpoint);
+  return trainer;
+}
+
+Json numbers_json(const NamedNumbers& numbers) {
+  Json json = Json::object();
+  for (const auto& [name, value] : numbers) json[name] = value;
+  return json;
+}
+
+std::string numbers_text(const NamedNumbers& numbers) {
+  std::string text;
+  for (const auto& [name, value] : numbers) {
+    std::array<char, 64> number{};
+    std::snprintf(number.data(), number.size(), "%.5g", value);
+    text += cat(text.empty() ? "" : "  ", name, " ", number.data());
+  }
+  return text;
+}
+
+int run_training(Training& training, Job& job, const Args& args) {
+  ProgressLines progress;
+  job.fit.config = job_text(job);
+  job.fit.on_event = [&](const Event& e) { progress.told(e); };
+  // The first Ctrl-C ends the run after a step, with a checkpoint; a second one kills it.
+  std::signal(SIGINT, [](int) {
+    interrupted().cancel();
+    std::signal(SIGINT, SIG_DFL);
+  });
+  job.fit.cancel = &interrupted();
+  const FitResult r = fit(*training.trainer, training.data, job.fit);
+  if (args.has("json")) {
+    print_json({{"steps", r.steps},
+                {"epochs", r.epochs},
+                {"last", numbers_json(r.last)},
+                {"monitor", job.fit.monitor},
+                {"best", r.best},
+                {"stopped_early", r.stopped_early},
+                {"interrupted", r.cancelled},
+                {"out", job.fit.out.string()}});
+  } else {
+    std::printf("%lld steps  %s\n", static_cast<long long>(r.steps), numbers_text(r.last).c_str());
+    if (!job.fit.out.empty()) std::printf("model: %s\n", (job.fit.out / "model.onnx").c_str());
+  }
+  return r.cancelled ? kExitTimeout : kExitOk;
+}
+
+int print_rates(Training& training, const Job& job, const Args& args) {
+  const RateSearch r = find_rate(*training.trainer, training.data.train, job.fit.loader);
+  if (args.has("json")) {
+    Json points = Json::array();
+    for (const Point& p : r.losses) points.push_back({{"rate", p.x}, {"loss", p.y}});
+    print_json({{"suggestion", r.suggestion}, {"losses", points}});
+    return kExitOk;
+  }
+  for (const Point& p : r.losses) std::printf("%10.3g  %.5g\n", p.x, p.y);
+  std::printf("suggestion: --lr %.2g\n", r.suggestion);
+  return kExitOk;
+}
+
+}  // namespace treadle::tool
