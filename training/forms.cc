@@ -43,9 +43,12 @@ class Training {
 
   std::map<std::string, ValueId> run() {
     for (NodeId id : graph_.topological_order()) {
-      const Node& node = graph_.node(id);
-      if (node.is("BatchNormalization")) batch_norm(id);
-      if (node.is("Dropout")) dropout(id);
+      // Both replace the node.
+      if (graph_.node(id).is("BatchNormalization")) {
+        batch_norm(id);
+      } else if (graph_.node(id).is("Dropout")) {
+        dropout(id);
+      }
     }
     return next_;
   }
@@ -90,13 +93,13 @@ class Training {
     if (!form_.always && !asked && !is_true(graph_, node.input(2))) return;
     Builder b(graph_, node.name + "/", {node.name});
     const Expr x(b, node.input(0));
-    const Expr shape = shape_of(x);
-    std::vector<Expr> inputs = {Expr(b, form_.draw)};
+    std::vector<Expr> inputs = {shape_of(x)};
     if (node.input(1).valid()) inputs.emplace_back(b, node.input(1));
-    Expr mask = shape.op("DropoutMask", inputs,
-                         {{"key", static_cast<int64_t>(key_of(node.name))},
-                          {"dtype", static_cast<int64_t>(x.dtype())}},
-                         "treadle");
+    Expr mask = Expr(b, form_.draw)
+                    .op("DropoutMask", inputs,
+                        {{"key", static_cast<int64_t>(key_of(node.name))},
+                         {"dtype", static_cast<int64_t>(x.dtype())}},
+                        "treadle");
     if (asked) mask = where(Expr(b, node.input(2)), mask, 1);
     std::vector<ValueId> results = {(x * mask).id()};
     if (node.output(1).valid()) results.push_back(less(0, mask).id());
@@ -126,9 +129,11 @@ std::map<std::string, ValueId> put_in_training_form(Graph& graph, const Training
 void put_in_inference_form(Graph& graph) {
   for (NodeId id : graph.topological_order()) {
     const Node& node = graph.node(id);
-    if (node.is("Dropout")) remove_dropout(graph, id);
-    if (!node.is("BatchNormalization") || node.attributes.i("training_mode", 0) == 0) continue;
-    replace_batch_norm(graph, id, graph.node(id), false);
+    if (node.is("Dropout")) {
+      remove_dropout(graph, id);
+    } else if (node.is("BatchNormalization") && node.attributes.i("training_mode", 0) != 0) {
+      replace_batch_norm(graph, id, graph.node(id), false);
+    }
   }
 }
 

@@ -166,10 +166,10 @@ void infer_dropout(InferContext& c) {
 // Element i of call `draw` depends on the key, the draw and i only.
 void eval_dropout_mask(EvalContext& c) {
   const double ratio = given_ratio(c, 2);
-  const Dims dims = c.input(0).to_ints();
+  const Dims dims = c.input(1).to_ints();
   for (int64_t d : dims) TREADLE_CHECK(d >= 0, kInvalidData, "a size of ", d, " is asked for");
   const auto key = static_cast<uint64_t>(c.attributes().i("key", 0));
-  const auto draw = static_cast<uint64_t>(c.input(1).to_ints().at(0));
+  const auto draw = static_cast<uint64_t>(c.input(0).to_ints().at(0));
   const DType dtype = dtype_attribute(c.attributes(), "dtype", DType::kFloat);
   const auto bound = static_cast<uint64_t>(std::ldexp(ratio, 32));
   dispatch(dtype, FloatTypes{}, [&]<class T>() {
@@ -186,7 +186,11 @@ void eval_dropout_mask(EvalContext& c) {
 
 void infer_dropout_mask(InferContext& c) {
   c.set_dtype(0, dtype_attribute(c.attributes(), "dtype", DType::kFloat));
-  if (const std::vector<Dim>* dims = c.values(0)) c.set_shape(0, *dims);
+  if (const std::vector<Dim>* dims = c.values(1)) return c.set_shape(0, *dims);
+  const Shape& length = c.shape(1);
+  if (length.size() == 1 && length[0].known()) {
+    c.set_shape(0, Shape(static_cast<size_t>(length[0].value()), Dim::unknown()));
+  }
 }
 
 constexpr const char* kDropoutTypes =
@@ -249,7 +253,7 @@ constexpr OpDef kRows[] = {
      .eval = eval_dropout,
      .traits = kRandom},
     {.kind = "DropoutMask",
-     .inputs = "shape:int64 draw:int64 ratio?:T1",
+     .inputs = "draw:int64 shape:int64 ratio?:T1",
      .outputs = "mask:any",
      .types = kDropoutTypes,
      .attributes = "key:i=0 dtype:i=1",

@@ -164,12 +164,12 @@ std::vector<OpCase> cases() {
        .op = "DropoutMask",
        .domain = "treadle",
        .attributes = {{"key", int64_t{7}}, {"dtype", int64_t{10}}},
-       .inputs = {i64({2}, {2, 3}), i64({}, {5}), f32({}, {0})},
+       .inputs = {i64({}, {5}), i64({2}, {2, 3}), f32({}, {0})},
        .want = {f16({2, 3}, {1, 1, 1, 1, 1, 1})}},
       {.name = "mask_bad_ratio",
        .op = "DropoutMask",
        .domain = "treadle",
-       .inputs = {i64({1}, {2}), i64({}, {5}), f32({}, {1.5f})},
+       .inputs = {i64({}, {5}), i64({1}, {2}), f32({}, {1.5f})},
        .error = "expected [0, 1)"},
   };
 }

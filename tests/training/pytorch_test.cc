@@ -48,6 +48,7 @@ void expect_losses(const std::string& name, const std::string& loss) {
 }
 
 TEST(PyTorch, StepsOfAnMlp) { expect_losses("mlp", "mse"); }
+TEST(PyTorch, StepsOfLenet) { expect_losses("lenet", "cross_entropy"); }
 
 }  // namespace
 }  // namespace treadle::test
