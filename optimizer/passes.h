@@ -63,6 +63,7 @@ void merge_equal(Pass&);
 void recompose(Pass&);
 void fold_batchnorm(Pass&);
 void fold_pad(Pass&);
+void fuse_update(Pass&);
 void fuse_attention(Pass&);
 void fuse_epilogue(Pass&);
 void fuse_elementwise(Pass&);

@@ -29,6 +29,7 @@ constexpr Entry kPasses[] = {
     {"fold_batchnorm", fold_batchnorm},  // and other per-channel arithmetic
     {"fold_pad", fold_pad},              // into Conv and pools
     // Fuse: fewer nodes, fewer tensors between them.
+    {"fuse_update", fuse_update},            // steps of training by a product
     {"fuse_attention", fuse_attention},      // before MatMuls are taken
     {"fuse_epilogue", fuse_epilogue},        // products with bias, residual, activation
     {"fuse_elementwise", fuse_elementwise},  // what elementwise nodes are left

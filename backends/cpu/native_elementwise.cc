@@ -85,21 +85,23 @@ class Registers {
   void load(const Cursor& cursor, int64_t pos, int64_t n) {
     for (size_t i = 0; i < plan_.sources.size(); ++i) {
       const PlannedSource& s = plan_.sources[i];
-      if (s.tape.dtype == DType::kBool) {
-        gather(s, plan_.minor, static_cast<const uint8_t*>(base_[i]) + cursor.offset[i], pos, n,
-               at_[i]);
-        continue;
-      }
-      const float* from = static_cast<const float*>(base_[i]) + cursor.offset[i];
-      if (s.access == Access::kDirect) {
-        at_[i] = const_cast<float*>(from + pos);  // sources are never written
+      const bool floats = s.tape.dtype == DType::kFloat;
+      if (floats && s.access == Access::kDirect) {
+        // Sources are never written.
+        at_[i] = const_cast<float*>(static_cast<const float*>(base_[i]) + cursor.offset[i] + pos);
         continue;
       }
       // A tile is a whole number of periods: without a major stride each tile of the row is the
       // same.
       const bool repeats = s.major_stride == 0 && (s.minor_stride == 0 || plan_.repeating());
       if (repeats && held_[i] == cursor.offset[i] && held_count_[i] >= n) continue;
-      gather(s, plan_.minor, from, pos, n, at_[i]);
+      if (floats) {
+        gather(s, plan_.minor, static_cast<const float*>(base_[i]) + cursor.offset[i], pos, n,
+               at_[i]);
+      } else {
+        gather(s, plan_.minor, static_cast<const uint8_t*>(base_[i]) + cursor.offset[i], pos, n,
+               at_[i]);
+      }
       held_[i] = cursor.offset[i];
       held_count_[i] = n;
     }

@@ -15,6 +15,7 @@
 #include "backends/cpu/native_lower.h"
 #include "backends/cpu/native_move.h"
 #include "backends/cpu/native_pool.h"
+#include "backends/cpu/native_product.h"
 #include "backends/cpu/native_rows.h"
 #include "backends/cpu/pool.h"
 #include "backends/cpu/rnn.h"
@@ -36,7 +37,9 @@ constexpr Candidate kCandidates[] = {
     {"Conv", "", &kWinograd},
     {"Conv", "", &kOnednnConv},
     {"ConvTranspose", "", &kOnednnDeconv},
+    {"Gemm", "", &kNativeProduct},
     {"Gemm", "", &kOnednnMatMul},
+    {"MatMul", "", &kNativeProduct},
     {"MatMul", "", &kOnednnMatMul},
     {"AveragePool", "", &kOnednnPool},
     {"GlobalAveragePool", "", &kNativeReduce},
@@ -52,8 +55,11 @@ constexpr Candidate kCandidates[] = {
     {"FusedConv", "treadle", &kDepthwise},
     {"FusedConv", "treadle", &kWinograd},
     {"FusedConv", "treadle", &kOnednnConv},
+    {"FusedGemm", "treadle", &kNativeProduct},
     {"FusedGemm", "treadle", &kOnednnMatMul},
+    {"FusedMatMul", "treadle", &kNativeProduct},
     {"FusedMatMul", "treadle", &kOnednnMatMul},
+    {"GemmUpdate", "treadle", &kNativeGemmUpdate},
     {"FusedElementwise", "treadle", &kNativeElementwise},
     {"BatchStatistics", "treadle", &kNativeBatchStatistics},
     {"BatchSums", "treadle", &kNativeBatchSums},

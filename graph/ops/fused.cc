@@ -112,6 +112,24 @@ std::vector<ValueId> decompose_fused_matmul(Builder& b, const Node& node) {
   return {activate(b, a, y)};
 }
 
+// ---- GemmUpdate: on ? W - rate * alpha * A' B' : W
+
+void infer_gemm_update(InferContext& c) {
+  c.set_shape(0, c.shape(0));
+  for (size_t i : {1, 2}) {
+    TREADLE_CHECK(c.rank(i) == 2, kInvalidModel, "expected a matrix, got ",
+                  shape_text(c.shape(i)));
+  }
+}
+
+std::vector<ValueId> decompose_gemm_update(Builder& b, const Node& node) {
+  const ValueId w = node.input(0);
+  const ValueId product = b.op("Gemm", {node.input(1), node.input(2)}, node.attributes);
+  const ValueId next = b.op("Sub", {w, b.op("Mul", {node.input(3), product})});
+  if (!node.input(4).valid()) return {next};
+  return {b.op("Where", {node.input(4), next, w})};
+}
+
 // ---- FusedElementwise: a body of elementwise operators
 
 void infer_fused_elementwise(InferContext& c) {
@@ -169,6 +187,14 @@ constexpr OpDef kRows[] = {
          "alpha:f=1 transA:i=0 transB:i=0 activation:s activation_alpha:f=0 activation_beta:f=0",
      .infer = infer_fused_matmul,
      .decompose = decompose_fused_matmul,
+     .domain = "treadle"},
+    {.kind = "GemmUpdate",
+     .inputs = "W:T A:T B:T rate:T on?:bool",
+     .outputs = "Y:T",
+     .types = "T=floats",
+     .attributes = "transA:i=0 transB:i=0 alpha:f=1",
+     .infer = infer_gemm_update,
+     .decompose = decompose_gemm_update,
      .domain = "treadle"},
     {.kind = "FusedElementwise",
      .inputs = "X*:any",
