@@ -7,6 +7,7 @@
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/simd_channels.h"
 #include "backends/cpu/simd_rows.h"
+#include "graph/ops/axes.h"
 
 namespace treadle::cpu {
 namespace {
@@ -182,6 +183,36 @@ class SumsKernel : public ChannelKernel {
   const ChannelFunctions& functions_ = channel_functions();
 };
 
+// ReduceSum over all axes but 1.
+class SumKernel : public ChannelKernel {
+ public:
+  using ChannelKernel::ChannelKernel;
+  void run(const KernelArgs& args) const override {
+    const auto* x = static_cast<const float*>(args.inputs[0]);
+    auto* y = static_cast<float*>(args.outputs[0]);
+    for_pieces([&](int64_t offset, int64_t channel, int64_t count) {
+      const Sums sums = sums_at(args, channel);
+      std::fill_n(sums.first, count, 0.0);
+      for_planes(offset, [&](int64_t at) {
+        for (int64_t row = 0; row < v_.rows; row += kChunk) {
+          row_functions().reduce_columns(
+              RowOp::kSum,
+              {.x = x + at + row * v_.lanes,
+               .rows = static_cast<size_t>(std::min(kChunk, v_.rows - row)),
+               .stride = static_cast<size_t>(v_.lanes),
+               .count = static_cast<size_t>(count)},
+              sums.centre);
+          for (int64_t i = 0; i < count; ++i) sums.first[i] += static_cast<double>(sums.centre[i]);
+        }
+      });
+      for (int64_t i = 0; i < count; ++i) y[channel + i] = static_cast<float>(sums.first[i]);
+    });
+  }
+
+ private:
+  static constexpr int64_t kChunk = 256;  // rows whose sum is taken in floats
+};
+
 Support supports_channels(const NodeSpec& spec) {
   for (const TensorSpec& in : spec.inputs) {
     if (in.dtype != DType::kFloat) return Support::no("not float");
@@ -217,8 +248,30 @@ Compiled compile_sums(const NodeSpec& spec, const CompileContext& context) {
   return compiled;
 }
 
+Support supports_channel_sum(const NodeSpec& spec) {
+  const Dims& dims = spec.inputs[0].dims;
+  if (spec.inputs[0].dtype != DType::kFloat) return Support::no("not float");
+  if (dims.size() < 3 || dims.size() > 5) return Support::no(cat("rank ", dims.size()));
+  if (element_count(dims) == 0) return Support::no("nothing to sum");
+  const Tensor* axes = spec.constant(1);
+  if (axes == nullptr) return Support::no("axes of the run");
+  const std::vector<bool> mask = axis_mask(axes->to_ints(), static_cast<int64_t>(dims.size()));
+  const bool all = std::count(mask.begin(), mask.end(), false) == 1 && !mask[1];
+  return all ? Support{} : Support::no("not all axes but 1");
+}
+
+Compiled compile_channel_sum(const NodeSpec& spec, const CompileContext& context) {
+  const Layout layout = channels_layout(spec.inputs[0]);
+  Compiled compiled = compile_channels<SumKernel>(spec, context, layout);
+  compiled.name = "native channel_sum";
+  compiled.input_layouts = {layout, kPlain};
+  compiled.reads = {true, false};
+  return compiled;
+}
+
 }  // namespace
 
+const Family kNativeChannelSum{"native channel_sum", supports_channel_sum, compile_channel_sum};
 const Family kNativeBatchStatistics{"native batch_statistics", supports_channels,
                                     compile_statistics};
 const Family kNativeBatchSums{"native batch_sums", supports_channels, compile_sums};

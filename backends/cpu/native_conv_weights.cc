@@ -4,10 +4,10 @@
 #include <array>
 #include <cstring>
 
+#include "backends/cpu/conv_planes.h"
 #include "backends/cpu/onednn.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/simd_outer.h"
-#include "graph/ops/conv_params.h"
 
 namespace treadle::cpu {
 namespace {
@@ -22,33 +22,6 @@ constexpr int64_t kFewestPositions = 128, kMostPositions = 1024;
 // Inputs so thin or rows so short are packed a window's row at a time.
 constexpr int64_t kThin = 8, kShortRow = 8;
 
-// A convolution of planes; of lines it is one of a single row.
-struct Planes {
-  int64_t batch, in, out;  // channels
-  int64_t height, width;   // of x
-  int64_t rows, columns;   // of y
-  std::array<int64_t, 2> kernel, stride, dilation, pad;
-};
-
-Planes planes_of(const ConvParams& p) {
-  const size_t last = p.rank() - 1;
-  const auto pair = [&](const Dims& d, int64_t otherwise) {
-    return std::array<int64_t, 2>{p.rank() == 2 ? d[0] : otherwise, d[last]};
-  };
-  const auto x = pair(p.input, 1), y = pair(p.output, 1);
-  return {.batch = p.batch,
-          .in = p.in_channels,
-          .out = p.out_channels,
-          .height = x[0],
-          .width = x[1],
-          .rows = y[0],
-          .columns = y[1],
-          .kernel = pair(p.kernel, 1),
-          .stride = pair(p.strides, 1),
-          .dilation = pair(p.dilations, 1),
-          .pad = pair(p.pads_begin, 0)};
-}
-
 // Output rows [row, row + rows) of `images` images from `image` on, and the rows of x they read.
 struct Block {
   int64_t image, images;
@@ -62,14 +35,22 @@ void copy_tiles(const float* from, int64_t step, int64_t count, float* to) {
     std::memcpy(to, from, kCount * sizeof(float));
 }
 
-// `count` pieces of `size` floats, `step` apart, one after another.
-void copy_pieces(const float* from, int64_t step, int64_t count, int64_t size, float* to) {
+// `count` pieces of `size` floats, `step` apart, one after another. What lies behind a piece's own
+// floats may come with it, up to `end`: its sums are never read.
+void copy_pieces(const float* from, int64_t step, int64_t count, int64_t size, const float* end,
+                 float* to) {
+  int64_t whole = end - from < size ? 0 : std::min(count, (end - from - size) / step + 1);
   switch (size) {
-    case 6: return copy_tiles<6>(from, step, count, to);
-    case 5: return copy_tiles<5>(from, step, count, to);
-    case 16: return copy_tiles<16>(from, step, count, to);
-    default:
-      for (int64_t i = 0; i < count; ++i, from += step, to += size) std::copy_n(from, size, to);
+    case 5: copy_tiles<5>(from, step, whole, to); break;
+    case 6: copy_tiles<6>(from, step, whole, to); break;
+    case 8: copy_tiles<8>(from, step, whole, to); break;
+    case 16: copy_tiles<16>(from, step, whole, to); break;
+    default: whole = 0;
+  }
+  for (int64_t i = whole; i < count; ++i) {
+    const int64_t own = std::min<int64_t>(size, end - (from + i * step));
+    std::copy_n(from + i * step, own, to + i * size);
+    std::fill(to + i * size + own, to + (i + 1) * size, 0.0F);
   }
 }
 
@@ -122,6 +103,10 @@ class WeightsKernel : public Kernel {
                                                        std::min(q_.batch, kMostRuns / rows_));
     x_rows_ =
         std::min(q_.height, (rows_ - 1) * q_.stride[0] + (q_.kernel[0] - 1) * q_.dilation[0] + 1);
+  }
+  // Columns of a panel; the last may do with half of them.
+  int64_t width_of(int64_t panel) const {
+    return q_.out - panel * panel_ <= panel_ / 2 ? panel_ / 2 : panel_;
   }
   int64_t panel_sums() const { return cells_ * tiles_ * tile_ * panel_; }
   int64_t a_floats() const { return images_ * x_rows_ * width_ * tiles_ * tile_; }
@@ -176,20 +161,12 @@ class WeightsKernel : public Kernel {
   void pack_pixels(const float* x, const Block& block, const Part& part) const {
     const int64_t count = block.x_rows * q_.width;
     const int64_t positions = block.images * count;
+    const float* end = x + q_.batch * q_.height * q_.width * q_.in;
     for (int64_t t = 0; t < tiles_; ++t) {
-      const int64_t first = t * tile_;
-      const int64_t size = std::min(tile_, q_.in - first);
       for (int64_t n = 0; n < block.images; ++n) {
         const int64_t pixel = ((block.image + n) * q_.height + block.first_x) * q_.width;
-        float* to = part.a + (t * positions + n * count) * tile_;
-        if (size == tile_) {
-          copy_pieces(x + pixel * q_.in + first, q_.in, count, tile_, to);
-          continue;
-        }
-        for (int64_t i = 0; i < count; ++i, to += tile_) {
-          std::copy_n(x + (pixel + i) * q_.in + first, size, to);
-          std::fill(to + size, to + tile_, 0.0F);
-        }
+        copy_pieces(x + pixel * q_.in + t * tile_, q_.in, count, tile_, end,
+                    part.a + (t * positions + n * count) * tile_);
       }
     }
   }
@@ -197,25 +174,37 @@ class WeightsKernel : public Kernel {
   // The row of a window at each position, zeros in the padding.
   void pack_windows(const float* x, const Block& block, const Part& part) const {
     const int64_t positions = block.images * block.x_rows * q_.columns;
+    const float* end = x + q_.batch * q_.height * q_.width * q_.in;
+    const bool inside = (q_.columns - 1) * q_.stride[1] + q_.kernel[1] <= q_.width;
+    const bool dense = q_.dilation[1] == 1 && q_.pad[1] == 0 && inside;
     std::fill_n(part.window, tiles_ * tile_, 0.0F);
     int64_t position = 0;
     for (int64_t n = 0; n < block.images; ++n) {
-      for (int64_t r = 0; r < block.x_rows; ++r) {
+      for (int64_t r = 0; r < block.x_rows; ++r, position += q_.columns) {
         const float* line =
             x + ((block.image + n) * q_.height + block.first_x + r) * q_.width * q_.in;
-        for (int64_t o = 0; o < q_.columns; ++o, ++position) {
-          fill_window(line, o, part.window);
+        for (int64_t t = 0; t < tiles_ && dense; ++t) {
+          copy_pieces(line + t * tile_, q_.stride[1] * q_.in, q_.columns, tile_, end,
+                      part.a + (t * positions + position) * tile_);
+        }
+        for (int64_t o = 0; o < q_.columns && !dense; ++o) {
+          fill_window(line, o * q_.stride[1] - q_.pad[1], part.window);
           for (int64_t t = 0; t < tiles_; ++t) {
             std::copy_n(part.window + t * tile_, tile_,
-                        part.a + (t * positions + position) * tile_);
+                        part.a + (t * positions + position + o) * tile_);
           }
         }
       }
     }
   }
-  void fill_window(const float* line, int64_t o, float* window) const {
+  void fill_window(const float* line, int64_t first, float* window) const {
+    const int64_t size = q_.kernel[1] * q_.in;
+    if (q_.dilation[1] == 1 && first >= 0 && first + q_.kernel[1] <= q_.width) {
+      std::copy_n(line + first * q_.in, size, window);
+      return;
+    }
     for (int64_t k = 0; k < q_.kernel[1]; ++k, window += q_.in) {
-      const int64_t at = o * q_.stride[1] + k * q_.dilation[1] - q_.pad[1];
+      const int64_t at = first + k * q_.dilation[1];
       if (at >= 0 && at < q_.width) {
         std::copy_n(line + at * q_.in, q_.in, window);
       } else {
@@ -224,23 +213,16 @@ class WeightsKernel : public Kernel {
     }
   }
 
+  // Panel after panel, each as if it were whole.
   void pack_y(const float* y, const Block& block, const Part& part) const {
     const int64_t count = block.rows * q_.columns;
-    float* to = part.b;
+    const float* end = y + q_.batch * q_.rows * q_.columns * q_.out;
     for (int64_t panel = part.first; panel < part.last; ++panel) {
-      const int64_t first = panel * panel_;
-      const int64_t size = std::min(panel_, q_.out - first);
-      for (int64_t n = 0; n < block.images; ++n, to += count * panel_) {
-        const float* from =
-            y + ((block.image + n) * q_.rows + block.row) * q_.columns * q_.out + first;
-        if (size == panel_) {
-          copy_pieces(from, q_.out, count, panel_, to);
-          continue;
-        }
-        for (int64_t i = 0; i < count; ++i) {
-          std::copy_n(from + i * q_.out, size, to + i * panel_);
-          std::fill(to + i * panel_ + size, to + (i + 1) * panel_, 0.0F);
-        }
+      const int64_t width = width_of(panel);
+      float* to = part.b + (panel - part.first) * block.images * count * panel_;
+      for (int64_t n = 0; n < block.images; ++n, to += count * width) {
+        const int64_t pixel = ((block.image + n) * q_.rows + block.row) * q_.columns;
+        copy_pieces(y + pixel * q_.out + panel * panel_, q_.out, count, width, end, to);
       }
     }
   }
@@ -251,7 +233,7 @@ class WeightsKernel : public Kernel {
   };
 
   // Where a cell of the kernel meets x, row by row; rows that follow each other join.
-  void find_runs(const Block& block, int64_t cell, Runs& runs) const {
+  void find_runs(const Block& block, int64_t cell, int64_t width, Runs& runs) const {
     const int64_t ky = merged_ ? cell : cell / q_.kernel[1];
     const int64_t offset = merged_ ? 0 : cell % q_.kernel[1] * q_.dilation[1] - q_.pad[1];
     const int64_t stride = merged_ ? 1 : q_.stride[1];
@@ -265,17 +247,16 @@ class WeightsKernel : public Kernel {
                             ky * q_.dilation[0] - block.first_x;
       if (x_row < 0 || x_row >= block.x_rows) continue;
       const int64_t pixel = (image * block.x_rows + x_row) * width_ + offset + begin * stride;
-      add_run({static_cast<size_t>(pixel * tile_),
-               static_cast<size_t>((i * q_.columns + begin) * panel_),
-               static_cast<size_t>(end - begin)},
-              runs);
+      add_run(
+          {static_cast<size_t>(pixel * tile_),
+           static_cast<size_t>((i * q_.columns + begin) * width), static_cast<size_t>(end - begin)},
+          static_cast<size_t>(width), runs);
     }
   }
-  void add_run(const OuterRun& run, Runs& runs) const {
+  void add_run(const OuterRun& run, size_t width, Runs& runs) const {
     if (runs.count > 0) {
       OuterRun& last = runs.list[runs.count - 1];
-      if (run.a == last.a + last.count * a_step() &&
-          run.b == last.b + last.count * static_cast<size_t>(panel_)) {
+      if (run.a == last.a + last.count * a_step() && run.b == last.b + last.count * width) {
         last.count += run.count;
         return;
       }
@@ -285,21 +266,25 @@ class WeightsKernel : public Kernel {
   size_t a_step() const { return static_cast<size_t>((merged_ ? 1 : q_.stride[1]) * tile_); }
 
   void multiply(const Block& block, const Part& part, int64_t cell) const {
-    Runs runs;
-    find_runs(block, cell, runs);
-    if (runs.count == 0) return;
     const int64_t a_positions = block.images * block.x_rows * width_;
     const int64_t b_positions = block.images * block.rows * q_.columns;
-    for (int64_t panel = 0; panel < part.last - part.first; ++panel) {
-      float* sums = part.sums + panel * panel_sums() + cell * tiles_ * tile_ * panel_;
+    Runs runs;
+    int64_t runs_width = 0;
+    for (int64_t panel = part.first; panel < part.last; ++panel) {
+      const int64_t width = width_of(panel);
+      if (width != runs_width) find_runs(block, cell, width, runs);
+      runs_width = width;
+      if (runs.count == 0) return;
+      float* sums = part.sums + (panel - part.first) * panel_sums() + cell * tiles_ * tile_ * width;
       for (int64_t t = 0; t < tiles_; ++t) {
         outer_.accumulate({.a = part.a + t * a_positions * tile_,
-                           .b = part.b + panel * b_positions * panel_,
+                           .b = part.b + (panel - part.first) * b_positions * panel_,
                            .runs = runs.list.data(),
                            .run_count = runs.count,
                            .a_step = a_step(),
-                           .c = sums + t * tile_ * panel_,
-                           .rows = static_cast<size_t>(tile_)});
+                           .c = sums + t * tile_ * width,
+                           .rows = static_cast<size_t>(tile_),
+                           .narrow = width != panel_});
       }
     }
   }
@@ -308,13 +293,14 @@ class WeightsKernel : public Kernel {
   void write_panel(const float* sums, int64_t panel, float* w) const {
     const int64_t window = q_.kernel[0] * q_.kernel[1];
     const int64_t across = merged_ ? q_.kernel[1] : 1;  // cells of the kernel among the channels
-    const int64_t columns = std::min(panel_, q_.out - panel * panel_);
+    const int64_t width = width_of(panel);
+    const int64_t columns = std::min(width, q_.out - panel * panel_);
     for (int64_t c = 0; c < q_.in; ++c) {
       for (int64_t j = 0; j < columns; ++j) {
         float* to = w + ((panel * panel_ + j) * q_.in + c) * window;
         for (int64_t k = 0; k < window; ++k) {
           const int64_t row = k / across * tiles_ * tile_ + k % across * q_.in + c;
-          to[k] = sums[row * panel_ + j];
+          to[k] = sums[row * width_of(panel) + j];
         }
       }
     }
@@ -334,18 +320,6 @@ class WeightsKernel : public Kernel {
   int threads_;
 };
 
-Support supports_weights(const NodeSpec& spec) {
-  for (const TensorSpec* t : {&spec.inputs[kY], &spec.inputs[kX], &spec.outputs[0]}) {
-    if (t->dtype != DType::kFloat) return Support::no("not float");
-    if (element_count(t->dims) == 0) return Support::no("nothing to compute");
-  }
-  if (conv_layout() != kChannelsLast) return Support::no("blocked layout");
-  const size_t rank = spec.inputs[kX].dims.size();
-  if (rank != 3 && rank != 4) return Support::no(cat("rank ", rank));
-  if (spec.node->attributes.i("group", 1) != 1) return Support::no("groups");
-  return {};
-}
-
 Compiled compile_weights(const NodeSpec& spec, const CompileContext& context) {
   const ConvParams p =
       conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.outputs[0].dims);
@@ -362,6 +336,6 @@ Compiled compile_weights(const NodeSpec& spec, const CompileContext& context) {
 
 }  // namespace
 
-const Family kNativeConvGradWeights{"native conv_grad_weights", supports_weights, compile_weights};
+const Family kNativeConvGradWeights{"native conv_grad_weights", supports_planes, compile_weights};
 
 }  // namespace treadle::cpu

@@ -107,7 +107,15 @@ constexpr size_t kMostGradCells = 256;
 
 class MaxPoolGradKernel : public WindowKernel {
  public:
-  using WindowKernel::WindowKernel;
+  MaxPoolGradKernel(const PoolParams& p, int64_t planes, int64_t lanes, int threads)
+      : WindowKernel(p, planes, lanes, threads) {
+    for (size_t i = 0; i < p.rank(); ++i) {
+      const bool dense = p.dilations[i] == 1 && p.kernel[i] == p.strides[i];
+      const bool inside = p.pads_begin[i] == 0 && p.input[i] >= p.output[i] * p.strides[i];
+      apart_ = apart_ && dense && inside;
+      covered_ = covered_ && p.input[i] == p.output[i] * p.strides[i];
+    }
+  }
   void run(const KernelArgs& args) const override {
     const auto* dy = static_cast<const float*>(args.inputs[0]);
     const auto* x = static_cast<const float*>(args.inputs[1]);
@@ -115,7 +123,7 @@ class MaxPoolGradKernel : public WindowKernel {
     const int64_t size = input_plane_ * lanes_;
     parallel_for(threads_, planes_, grain(rows()), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        std::fill_n(dx + i * size, size, 0.0F);
+        if (!apart_ || !covered_) std::fill_n(dx + i * size, size, 0.0F);
         run_plane(dy + i * rows() * row_length_ * lanes_, x + i * size, dx + i * size);
       }
     });
@@ -123,21 +131,30 @@ class MaxPoolGradKernel : public WindowKernel {
 
  private:
   void run_plane(const float* dy, const float* x, float* dx) const {
+    const auto spread = apart_ ? functions_.put_at_greatest : functions_.add_to_greatest;
     std::array<const float*, kMostGradCells> from;
     std::array<float*, kMostGradCells> to;
+    size_t count = 0;
     for (int64_t row = 0; row < rows(); ++row) {
       for (int64_t o = 0; o < row_length_; ++o, dy += lanes_) {
-        size_t count = 0;
-        for_cells(row, o, [&](int64_t offset) {
-          from[count] = x + offset;
-          to[count++] = dx + offset;
-        });
-        functions_.to_greatest(from.data(), to.data(), count, static_cast<size_t>(lanes_), dy);
+        if (apart_ && o > 0) {
+          for (size_t i = 0; i < count; ++i) from[i] += stride_ * lanes_;
+          for (size_t i = 0; i < count; ++i) to[i] += stride_ * lanes_;
+        } else {
+          count = 0;
+          for_cells(row, o, [&](int64_t offset) {
+            from[count] = x + offset;
+            to[count++] = dx + offset;
+          });
+        }
+        spread({from.data(), to.data(), count, static_cast<size_t>(lanes_)}, dy);
       }
     }
   }
 
   const ChannelFunctions& functions_ = channel_functions();
+  bool apart_ = true;    // each cell lies in one window at most, and windows have all their cells
+  bool covered_ = true;  // each cell lies in one
 };
 
 // The layout that comes in unless that is plain, where neighbours belong to one window.

@@ -105,43 +105,51 @@ void products(const ChannelRows& rows, double* first, double* second) {
   });
 }
 
-// One vector of columns.
-template <class L, class S>
-HWY_INLINE void spread_at(const float* const* rows, float* const* to, size_t count, size_t at,
-                          V from, const L& load, const S& store) {
-  V best = load(rows[0] + at);
-  V which = hn::Zero(d);
-  for (size_t r = 1; r < count; ++r) {
-    const V x = load(rows[r] + at);
+// One vector of columns, of any length.
+template <bool kAdd, class W, class L, class S>
+HWY_INLINE void spread_at(W w, const GreatestRows& g, size_t at, const float* from, const L& load,
+                          const S& store) {
+  auto best = load(g.rows[0] + at);
+  auto which = hn::Zero(w);
+  for (size_t r = 1; r < g.count; ++r) {
+    const auto x = load(g.rows[r] + at);
     const auto greater = hn::Or(hn::Gt(x, best), hn::AndNot(hn::IsNaN(best), hn::IsNaN(x)));
     best = hn::IfThenElse(greater, x, best);
-    which = hn::IfThenElse(greater, hn::Set(d, static_cast<float>(r)), which);
+    which = hn::IfThenElse(greater, hn::Set(w, static_cast<float>(r)), which);
   }
-  for (size_t r = 0; r < count; ++r) {
-    const auto mine = hn::Eq(which, hn::Set(d, static_cast<float>(r)));
-    store(hn::Add(load(to[r] + at), hn::IfThenElseZero(mine, from)), to[r] + at);
+  const auto value = load(from + at);
+  for (size_t r = 0; r < g.count; ++r) {
+    const auto mine = hn::Eq(which, hn::Set(w, static_cast<float>(r)));
+    const auto share = hn::IfThenElseZero(mine, value);
+    store(kAdd ? hn::Add(load(g.to[r] + at), share) : share, g.to[r] + at);
   }
 }
 
-void to_greatest(const float* const* rows, float* const* to, size_t count, size_t n,
-                 const float* from) {
-  const size_t lanes = hn::Lanes(d);
-  size_t at = 0;
-  for (; at + lanes <= n; at += lanes) {
-    spread_at(
-        rows, to, count, at, hn::LoadU(d, from + at),
-        [](const float* p) HWY_ATTR { return hn::LoadU(d, p); },
-        [](V v, float* p) HWY_ATTR { hn::StoreU(v, d, p); });
+template <bool kAdd, class W>
+HWY_INLINE size_t spread_whole(W w, const GreatestRows& g, size_t at, const float* from) {
+  for (; at + hn::Lanes(w) <= g.n; at += hn::Lanes(w)) {
+    spread_at<kAdd>(
+        w, g, at, from, [w](const float* p) HWY_ATTR { return hn::LoadU(w, p); },
+        [w](auto v, float* p) HWY_ATTR { hn::StoreU(v, w, p); });
   }
-  if (at == n) return;
-  const size_t left = n - at;
-  const auto load = [left](const float* p) HWY_ATTR { return load_part(d, p, left); };
-  spread_at(rows, to, count, at, load(from + at), load,
-            [left](V v, float* p) HWY_ATTR { store_part(d, v, p, left); });
+  return at;
+}
+
+// What is left of the whole vectors goes by fours first: masked stores are slow on some processors.
+template <bool kAdd>
+void spread_greatest(const GreatestRows& g, const float* from) {
+  size_t at = spread_whole<kAdd>(d, g, 0, from);
+  at = spread_whole<kAdd>(hn::CappedTag<float, 4>(), g, at, from);
+  if (at == g.n) return;
+  const size_t left = g.n - at;
+  spread_at<kAdd>(
+      d, g, at, from, [left](const float* p) HWY_ATTR { return load_part(d, p, left); },
+      [left](V v, float* p) HWY_ATTR { store_part(d, v, p, left); });
 }
 
 const ChannelFunctions* channel_table() {
-  static const ChannelFunctions table{moments, products, to_greatest};
+  static const ChannelFunctions table{moments, products, spread_greatest<true>,
+                                      spread_greatest<false>};
   return &table;
 }
 

@@ -16,15 +16,24 @@ struct ChannelRows {
   size_t count;
 };
 
+// `count` pairs of rows of n columns.
+struct GreatestRows {
+  const float* const* rows;
+  float* const* to;
+  size_t count;
+  size_t n;
+};
+
 struct ChannelFunctions {
   // Of every column, added to first[i] the sum of x - centre, to second[i] that of its square.
   void (*moments)(const ChannelRows& rows, double* first, double* second);
   // The sum of other; of other * (x - centre).
   void (*products)(const ChannelRows& rows, double* first, double* second);
-  // Adds `from` to that of `count` rows of n columns which holds the column's greatest of the
-  // corresponding rows: the first of equals; NaN is the greatest.
-  void (*to_greatest)(const float* const* rows, float* const* to, size_t count, size_t n,
-                      const float* from);
+  // Adds `from` to that of the rows `to` which holds, among the corresponding `rows`, the column's
+  // greatest: the first of equals; NaN is the greatest.
+  void (*add_to_greatest)(const GreatestRows& rows, const float* from);
+  // Puts `from` there, and 0 into the other rows.
+  void (*put_at_greatest)(const GreatestRows& rows, const float* from);
 };
 const ChannelFunctions& channel_functions();
 

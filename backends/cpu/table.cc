@@ -8,6 +8,7 @@
 #include "backends/cpu/matmul.h"
 #include "backends/cpu/native_attention.h"
 #include "backends/cpu/native_channels.h"
+#include "backends/cpu/native_conv_input.h"
 #include "backends/cpu/native_conv_weights.h"
 #include "backends/cpu/native_elementwise.h"
 #include "backends/cpu/native_gemm.h"
@@ -63,6 +64,7 @@ constexpr Candidate kCandidates[] = {
     {"FusedElementwise", "treadle", &kNativeElementwise},
     {"BatchStatistics", "treadle", &kNativeBatchStatistics},
     {"BatchSums", "treadle", &kNativeBatchSums},
+    {"ConvGradInput", "treadle", &kNativeConvGradInput},
     {"ConvGradInput", "treadle", &kOnednnConvGradInput},
     {"ConvGradWeights", "treadle", &kNativeConvGradWeights},
     {"ConvGradWeights", "treadle", &kOnednnConvGradWeights},
@@ -90,6 +92,7 @@ constexpr Candidate kAfterElementwise[] = {
     {"ReduceMax", "", &kNativeReduce},
     {"ReduceMean", "", &kNativeReduce},
     {"ReduceMin", "", &kNativeReduce},
+    {"ReduceSum", "", &kNativeChannelSum},
     {"ReduceSum", "", &kNativeReduce},
     {"ReduceSumSquare", "", &kNativeReduce},
 };
