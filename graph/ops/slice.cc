@@ -33,10 +33,9 @@ namespace {
 
 bool beyond_any_dim(int64_t i) { return i >= INT32_MAX; }
 
-// Sums and products of symbols, which stand for dimensions, are not negative.
-bool is_size(const Dim& value) {
-  return !value.is_unknown() && value.text().find('-') == std::string::npos;
-}
+bool is_size(const Dim& i) { return i.non_negative(); }
+// Whether an index is known to count from the begin or from the end.
+bool is_index(const Dim& i) { return i.known() || is_size(i); }
 
 // The length of a slice of a symbolic dim, as far as it can be told.
 Dim slice_length(const Dim& dim, const Dim& start, const Dim& end, int64_t step) {
@@ -48,23 +47,28 @@ Dim slice_length(const Dim& dim, const Dim& start, const Dim& end, int64_t step)
     return std::clamp(i, -(int64_t{1} << 60), int64_t{1} << 60);
   };
   if (step < 0) {
-    const bool whole = start.is(-1) && end.known() && end.value() <= -INT32_MAX;
-    return whole ? Dim::ceil_div(dim, -bounded(step)) : Dim::unknown();
+    const bool to_begin = end.known() && end.value() <= -INT32_MAX;
+    const bool told = (is_size(start) || start.is(-1)) && (to_begin || is_size(end));
+    if (!told) return Dim::unknown();
+    const Dim first = start.is(-1) ? dim - 1 : Dim::min(start, dim - 1);
+    return Dim::max(0, Dim::ceil_div(first - (to_begin ? Dim(-1) : end), -bounded(step)));
   }
-  if (!start.known()) return Dim::unknown();
-  const int64_t s = bounded(start.value());
   const bool to_end = (end.known() && beyond_any_dim(end.value())) || end == dim;
-  Dim length = Dim::unknown();
-  if (to_end) {
-    length = s >= 0 ? Dim::max(0, dim - Dim(s)) : Dim::min(Dim(0) - Dim(s), dim);
-  } else if (end.known() && end.value() <= -INT32_MAX) {
-    length = 0;
-  } else if (end.known() && end.value() < 0 && s >= 0) {
-    length = Dim::max(0, dim + Dim(bounded(end.value())) - Dim(s));
-  } else if (s == 0 && (end.known() || is_size(end))) {
-    length = Dim::min(dim, end);
+  if (end.known() && end.value() <= -INT32_MAX) return 0;
+  if (to_end && start.known() && start.value() < 0) {
+    return Dim::ceil_div(Dim::min(Dim(0) - bounded(start.value()), dim), bounded(step));
   }
-  return Dim::ceil_div(length, bounded(step));
+  if (!is_index(start) || !(to_end || is_index(end))) return Dim::unknown();
+  // Where the last lies before the first, or the first beyond the dim, the difference is negative.
+  const Dim first = !start.known()       ? start
+                    : start.value() >= 0 ? Dim(bounded(start.value()))
+                                         : Dim::max(0, dim + bounded(start.value()));
+  const Dim last = to_end                           ? dim
+                   : end.known() && end.value() < 0 ? dim + bounded(end.value())
+                   : (dim - end).non_negative()     ? end
+                                                    : Dim::min(dim, end);
+  const Dim length = last - first;
+  return Dim::ceil_div(length.non_negative() ? length : Dim::max(0, length), bounded(step));
 }
 
 struct SliceInputs {

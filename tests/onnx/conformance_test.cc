@@ -20,6 +20,7 @@
 #include "graph/ops/op.h"
 #include "importer/importer.h"
 #include "runtime/runtime.h"
+#include "tests/onnx/cases.h"
 #include "tests/paths.h"
 #include "tests/support/tensors.h"
 
@@ -39,34 +40,6 @@ constexpr std::array<Way, 4> kWays = {{{"reference", nullptr, false},
                                        {"reference, optimized", "reference", true},
                                        {"CPU", "cpu", false},
                                        {"CPU, optimized", "cpu", true}}};
-
-struct Case {
-  std::string name;
-  Tolerance tolerance;
-};
-
-// The folder of the cases; empty where Python or onnx is missing.
-fs::path cases_folder() {
-  const std::string command =
-      python_path() + " " + source_dir() + "/tests/onnx/generate.py 2>/dev/null";
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return {};
-  std::string line;
-  for (int ch; (ch = std::fgetc(pipe)) != EOF && ch != '\n';) line += static_cast<char>(ch);
-  return pclose(pipe) == 0 ? fs::path(line) : fs::path{};
-}
-
-std::vector<Case> read_cases(const fs::path& folder, const std::string& set) {
-  const char* only = std::getenv("TREADLE_ONNX_ONLY");
-  std::ifstream in(folder / "cases.txt");
-  std::vector<Case> cases;
-  std::string of;
-  for (Case c; in >> of >> c.name >> c.tolerance.rtol >> c.tolerance.atol;) {
-    if (of == set && (only == nullptr || c.name.find(only) != std::string::npos))
-      cases.push_back(c);
-  }
-  return cases;
-}
 
 using Skips = std::map<std::string, std::string>;
 
@@ -111,11 +84,7 @@ std::string failure(const Way& way, const fs::path& folder, const Tolerance& tol
   try {
     const Graph graph = load(folder / "model.onnx");
     const fs::path data = folder / "test_data_set_0";
-    std::vector<Value> inputs;
-    for (size_t i = 0; i < graph.inputs().size(); ++i) {
-      inputs.push_back(
-          load_value(data / cat("input_", i, ".pb"), graph.value(graph.inputs()[i]).type));
-    }
+    const std::vector<Value> inputs = case_inputs(folder, graph);
     const std::vector<Value> got = run(way, graph.clone(), inputs);
     for (size_t i = 0; i < graph.outputs().size(); ++i) {
       const Type& type = graph.value(graph.outputs()[i].value).type;

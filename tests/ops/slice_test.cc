@@ -115,7 +115,10 @@ TEST(SliceShape, OfASymbol) {
       {-1, INT64_MIN, -1, "float[N]"},
       {0, INT64_MIN, 1, "float[0]"},
       {0, 4, 1, "float[min(4, N)]"},
-      {2, 1, -1, "float[?]"},
+      {1, 4, 1, "float[max(0, min(4, N) - 1)]"},
+      {-3, -1, 1, "float[max(-max(0, N - 3) + N - 1, 0)]"},
+      {2, 1, -1, "float[max(0, min(2, N - 1) - 1)]"},
+      {-2, 1, -1, "float[?]"},
   };
   for (const SymbolicSlice& s : slices) {
     Graph graph;
