@@ -26,7 +26,8 @@ struct LoadLimits {
 
 struct LoadOptions {
   // Initializers that are also graph inputs are constants, unless named here: then they are inputs
-  // whose value in the file is used where none is given.
+  // whose value in the file is used where none is given. "*" names all, but none in a file before
+  // IR version 4.
   std::set<std::string> overridable;
   // Sizes of the inputs' symbolic dimensions, by the symbol's name and by the denotation that the
   // file gives a dimension ("DATA_BATCH"); the name counts first. What no input has is ignored.

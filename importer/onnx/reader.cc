@@ -1,6 +1,7 @@
 #include "importer/onnx/reader.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <unordered_set>
 
@@ -95,18 +96,28 @@ class Reader {
     });
   }
 
+  std::set<std::string> overridable_inputs(const std::set<std::string>& initialized) const {
+    std::set<std::string> inputs;
+    for (const auto& i : model_.graph().input()) inputs.insert(i.name());
+    std::set<std::string> overridable = options_.load.overridable;
+    // Before IR version 4 every initializer had to be an input: none was meant to be overridden.
+    if (overridable.erase("*") > 0 && model_.ir_version() >= 4) {
+      std::ranges::set_intersection(inputs, initialized,
+                                    std::inserter(overridable, overridable.end()));
+    }
+    for (const std::string& name : overridable) {
+      TREADLE_CHECK(inputs.contains(name), kInvalidArgument, "overridable '", name,
+                    "' is not an input of the model");
+    }
+    return overridable;
+  }
+
   void read_model_inputs(Scope& scope) {
     const pb::GraphProto& proto = model_.graph();
     std::set<std::string> initialized;
     for (const auto& t : proto.initializer()) initialized.insert(t.name());
     for (const auto& t : proto.sparse_initializer()) initialized.insert(t.values().name());
-    const std::set<std::string>& overridable = options_.load.overridable;
-    for (const std::string& name : overridable) {
-      const bool is_input =
-          std::ranges::any_of(proto.input(), [&](const auto& i) { return i.name() == name; });
-      TREADLE_CHECK(is_input, kInvalidArgument, "overridable '", name,
-                    "' is not an input of the model");
-    }
+    const std::set<std::string> overridable = overridable_inputs(initialized);
     for (const auto& i : proto.input()) {
       if (initialized.contains(i.name()) && !overridable.contains(i.name())) continue;
       pb::ValueInfoProto input = i;

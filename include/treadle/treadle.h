@@ -123,7 +123,8 @@ TREADLE_API void treadle_options_release(treadle_options* options);
  *   winograd     "1" (default): 3x3 convolutions may take Winograd's algorithm, whose rounding
  *                errors are some 1e-5 of the largest result; "0": none does
  *   skip_pass    comma-separated names of optimizer passes
- *   overridable  comma-separated initializers that stay inputs, which a run may leave out
+ *   overridable  comma-separated initializers that stay inputs, which a run may leave out; "*":
+ *                all that the file lists as inputs too (none before IR version 4)
  *   dims         sizes of symbolic input dimensions, "batch=1,width=64"; names that no input
  *                has are ignored
  *   denoted_dims the same by the dimensions' denotations, "DATA_BATCH=1"

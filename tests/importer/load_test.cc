@@ -156,6 +156,10 @@ TEST(Load, InitializersThatAreInputs) {
   LoadOptions options;
   options.overridable = {"w"};
   EXPECT_EQ(load_model(m, options).inputs().size(), 2u);
+  options.overridable = {"*"};
+  EXPECT_EQ(load_model(m, options).inputs().size(), 2u);
+  m.set_ir_version(3);
+  EXPECT_EQ(load_model(m, options).inputs().size(), 1u);
   options.overridable = {"v"};
   EXPECT_THROW(load_model(m, options), Error);
 }

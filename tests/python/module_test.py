@@ -61,6 +61,21 @@ class Conversions(unittest.TestCase):
         y = treadle.load(identity(TensorProto.INT4, [5]))(x)
         np.testing.assert_array_equal(y.astype(np.int8), x.astype(np.int8))
 
+    def test_maps_take_the_declared_types(self):
+        model = onnx.parser.parse_model('''<ir_version: 10, opset_import: ["ai.onnx.ml": 1, "": 21]>
+            m (map(string, float) x) => (float[1, 2] y) {
+              y = ai.onnx.ml.DictVectorizer<string_vocabulary = ["b", "a"]>(x) }''')
+        for given in ({"a": 1, "b": 2.5}, {"b": np.float64(2.5), "a": True}):
+            y = treadle.load(model)(given)
+            self.assertEqual(y.dtype, np.float32)
+            np.testing.assert_array_equal(y, [[2.5, 1]])
+
+    def test_types_of_sequences_and_maps(self):
+        model = treadle.load(model_of("m (seq(int64[N]) x) => (int64 n) { n = SequenceLength(x) }"))
+        self.assertEqual(model([np.arange(3), np.arange(2)]), 2)
+        with self.assertRaisesRegex(treadle.InvalidArgument, "'x'.*expected"):
+            model([np.arange(3), np.zeros(2, np.float32)])
+
     def test_layouts(self):
         model = treadle.load(identity(TensorProto.FLOAT, None))
         base = np.arange(60, dtype=np.float32).reshape(3, 4, 5)

@@ -46,6 +46,49 @@ class Beside(unittest.TestCase):
                         "custom_metadata_map"):
                 self.assertEqual(getattr(a, key), getattr(b, key))
 
+    def test_overridable_initializers(self):
+        model = model_of("m (float[2] x, float[2] w) => (float[2] y) { y = Add(x, w) }")
+        model.graph.initializer.append(helper.make_tensor("w", TensorProto.FLOAT, [2], [10, 20]))
+        x, w = np.float32([1, 2]), np.float32([3, 4])
+        for ir in (10, 3):
+            model.ir_version = ir
+            ours, theirs = (r.InferenceSession(model.SerializeToString())
+                            for r in (treadle, onnxruntime))
+            a, b = ours.get_overridable_initializers(), theirs.get_overridable_initializers()
+            self.assertEqual([(v.name, v.type, v.shape) for v in a],
+                             [(v.name, v.type, v.shape) for v in b])
+            self.assertEqual(len(ours.get_inputs()), 1)
+            np.testing.assert_array_equal(ours.run(None, {"x": x})[0], [11, 22])
+            if a:
+                for session in (ours, theirs):
+                    np.testing.assert_array_equal(session.run(None, {"x": x, "w": w})[0], [4, 6])
+        with self.assertRaises(ValueError):
+            ours.run(None, {"x": x, "z": w})
+
+    def test_devices(self):
+        session = treadle.InferenceSession(ADD.SerializeToString())
+        theirs = onnxruntime.InferenceSession(ADD.SerializeToString())
+        for kind in ("input", "output"):
+            a, b = (getattr(s, f"get_{kind}_memory_infos")() for s in (session, theirs))
+            for field in ("name", "device_id", "mem_type"):
+                self.assertEqual([getattr(m, field) for m in a],
+                                 [getattr(getattr(m, field), "value", getattr(m, field)) for m in b])
+        ours, theirs = (r.OrtDevice.make("cpu", 0) for r in (treadle, onnxruntime))
+        for field in ("device_id", "device_type", "device_mem_type", "device_vendor_id"):
+            self.assertEqual(getattr(ours, field)(), getattr(theirs, field)())
+        for name in ("OrtAllocatorType", "OrtMemType"):
+            theirs = getattr(onnxruntime, name).__members__
+            self.assertEqual({k: int(v) for k, v in getattr(treadle, name).__members__.items()},
+                             {k: v.value for k, v in theirs.items()})
+        with self.assertRaises(treadle.DeviceError):
+            treadle.OrtDevice.make("cuda", 0)
+
+    def test_exceptions(self):
+        for name in treadle.capi.onnxruntime_pybind11_state.__all__:
+            self.assertTrue(hasattr(onnxruntime.capi.onnxruntime_pybind11_state, name), name)
+        with self.assertRaises(treadle.capi.onnxruntime_pybind11_state.NoSuchFile):
+            treadle.InferenceSession("missing.onnx")
+
     def test_signatures(self):
         for name in ("InferenceSession", "OrtValue", "IOBinding"):
             ours, theirs = getattr(treadle, name), getattr(onnxruntime, name)

@@ -19,9 +19,12 @@ from ._errors import (Busy, Cancelled, DeviceError, Error, FileError, InternalEr
 from ._model import Model, Port, load
 from ._options import (ExecutionMode, ExecutionOrder, GraphOptimizationLevel, ModelMetadata,
                        RunOptions, SessionOptions)
-from ._ort import (InferenceSession, IOBinding, NodeArg, OrtValue, get_all_providers,
-                   get_available_providers, get_device, get_version_string,
-                   set_default_logger_severity)
+from ._ort import (InferenceSession, IOBinding, NodeArg, disable_telemetry_events,
+                   enable_telemetry_events, get_all_providers, get_available_providers,
+                   get_build_info, get_device, get_version_string, set_default_logger_severity,
+                   set_default_logger_verbosity)
+from ._ort_values import OrtAllocatorType, OrtDevice, OrtMemoryInfo, OrtMemType, OrtValue
+from . import capi
 
 __version__ = _native.version()
 
@@ -29,7 +32,9 @@ __all__ = [
     "Busy", "Cancelled", "DeviceError", "Error", "ExecutionMode", "ExecutionOrder", "FileError",
     "GraphOptimizationLevel", "IOBinding", "InferenceSession", "InternalError", "InvalidArgument",
     "InvalidData", "InvalidModel", "LimitExceeded", "Model", "ModelMetadata", "NodeArg",
-    "OrtValue", "OutOfMemory", "Port", "RunOptions", "SessionOptions", "Timeout", "Unsupported",
-    "get_all_providers", "get_available_providers", "get_device", "get_version_string", "load",
-    "set_default_logger_severity",
+    "OrtAllocatorType", "OrtDevice", "OrtMemType", "OrtMemoryInfo", "OrtValue", "OutOfMemory",
+    "Port", "RunOptions", "SessionOptions", "Timeout", "Unsupported", "capi",
+    "disable_telemetry_events", "enable_telemetry_events", "get_all_providers",
+    "get_available_providers", "get_build_info", "get_device", "get_version_string", "load",
+    "set_default_logger_severity", "set_default_logger_verbosity",
 ]

@@ -61,7 +61,8 @@ class SessionOptions(_Entries):
         "execution_mode", "execution_order", "enable_profiling", "profile_file_prefix",
         "optimized_model_filepath", "enable_mem_pattern", "enable_mem_reuse",
         "enable_cpu_mem_arena", "use_deterministic_compute", "use_per_session_threads",
-        "log_severity_level", "log_verbosity_level", "logid", "_dims", "_denoted_dims", "_plugins")
+        "log_severity_level", "log_verbosity_level", "logid", "_dims", "_denoted_dims", "_plugins",
+        "_providers")
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,6 +85,15 @@ class SessionOptions(_Entries):
         self._dims: dict[str, int] = {}
         self._denoted_dims: dict[str, int] = {}
         self._plugins: list[str] = []
+        self._providers: list[tuple[str, dict[str, str]]] = []
+
+    def add_provider(self, name: str, options: Mapping[str, str]) -> None:
+        """Asks for a provider, as InferenceSession's `providers` does."""
+        self._providers.append((name, dict(options)))
+
+    def has_providers(self) -> bool:
+        """Whether one was asked for."""
+        return bool(self._providers)
 
     def add_session_config_entry(self, key: str, value: str) -> None:
         """Keeps the entry; none changes anything."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import ctypes
 import json
 import os
 import threading
@@ -16,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from . import _native, _values
-from ._errors import DeviceError, InvalidArgument, Unsupported
+from ._errors import InvalidArgument
 from ._model import Model, Port, Source
 from ._options import GraphOptimizationLevel, ModelMetadata, RunOptions, SessionOptions
+from ._ort_values import OrtMemoryInfo, OrtValue, check_device, cpu_memory, value_at
 
 Array = np.ndarray[Any, Any]
 
@@ -29,122 +29,6 @@ class NodeArg(Port):
 
     def __init__(self, port: Port) -> None:
         super().__init__(port.name, port.type, port._code, port.shape or [])
-
-
-def _check_device(name: str) -> None:
-    if name.lower() != "cpu":
-        raise DeviceError(f"there is no device '{name}', expected 'cpu'")
-
-
-def _dtype_of(element_type: Any) -> np.dtype[Any]:
-    """numpy's dtype of what onnxruntime takes for one: ONNX's number, or anything numpy knows."""
-    is_number = isinstance(element_type, int)
-    return _values.numpy_dtype(element_type) if is_number else np.dtype(element_type)
-
-
-def _value_at(element_type: Any, shape: Sequence[int], address: int) -> _native.Value:
-    dtype = _dtype_of(element_type)
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    memory = (ctypes.c_uint8 * size).from_address(address)
-    return _values.tensor(np.frombuffer(memoryview(memory), dtype).reshape(shape))
-
-
-class OrtValue:
-    """A value that is passed between sessions without conversion."""
-
-    def __init__(self, value: _native.Value) -> None:
-        self._value = value
-
-    @staticmethod
-    def ortvalue_from_numpy(numpy_obj: Array, device_type: str = "cpu",
-                            device_id: int = 0) -> OrtValue:
-        """A value over the array's bytes (a copy of them where the array is not contiguous, or
-        read-only)."""
-        _check_device(device_type)
-        array = np.asarray(numpy_obj)
-        return OrtValue(_values.tensor(array if array.flags.writeable else array.copy()))
-
-    @staticmethod
-    def ortvalue_from_numpy_with_onnx_type(data: Array, onnx_element_type: int) -> OrtValue:
-        """A value over bytes that numpy has no name for, such as bfloat16 in an array of uint16."""
-        array = np.array(data, order="C")
-        return OrtValue(_values.tensor(array.view(_values.numpy_dtype(onnx_element_type))))
-
-    @staticmethod
-    def ortvalue_from_shape_and_type(shape: Sequence[int], element_type: Any,
-                                     device_type: str = "cpu", device_id: int = 0) -> OrtValue:
-        """A tensor of zeros; element_type is numpy's, or ONNX's number."""
-        _check_device(device_type)
-        return OrtValue(_values.tensor(np.zeros(shape, _dtype_of(element_type))))
-
-    @staticmethod
-    def from_dlpack(data: Any) -> OrtValue:
-        """A value that shares the bytes of a DLPack tensor."""
-        return OrtValue(_values.from_dlpack(data))
-
-    def numpy(self) -> Any:
-        """An array that shares the bytes; of sequences a list, of maps a dict."""
-        return _values.to_numpy(self._value)
-
-    def shape(self) -> list[int]:
-        """The dimensions."""
-        return list(self._value.dims)
-
-    def element_type(self) -> int:
-        """ONNX's number of the element type."""
-        return self._value.dtype
-
-    def data_type(self) -> str:
-        """As onnxruntime spells it: "tensor(float)"."""
-        return _values.type_text(self._value)
-
-    def device_name(self) -> str:
-        """ "cpu"."""
-        return "cpu"
-
-    def data_ptr(self) -> int:
-        """The address of the first element."""
-        return int(self._value.data().ctypes.data)
-
-    def is_tensor(self) -> bool:
-        """Whether it is a tensor."""
-        return self._value.kind == _values.TENSOR
-
-    def is_tensor_sequence(self) -> bool:
-        """Whether it is a sequence."""
-        return self._value.kind == _values.SEQUENCE
-
-    def is_sparse_tensor(self) -> bool:
-        """False: sparse tensors are made dense when a model is loaded."""
-        return False
-
-    def has_value(self) -> bool:
-        """False for an optional that is empty."""
-        return self._value.kind != _values.OPTIONAL or bool(self._value.elements())
-
-    def tensor_size_in_bytes(self) -> int:
-        """The size of the elements."""
-        return int(self._value.data().nbytes)
-
-    def update_inplace(self, data: Array) -> None:
-        """Writes the array's elements into the value; dtype and shape must be the same."""
-        array = np.asarray(data)
-        target = self.numpy()
-        if target.shape != array.shape or target.dtype != array.dtype:
-            raise InvalidArgument(f"the value is {target.dtype} {list(target.shape)}, "
-                                  f"got {array.dtype} {list(array.shape)}")
-        if not _values.shared(self._value):
-            raise Unsupported(f"a value of {self.data_type()} cannot be updated in place")
-        target[...] = array
-
-    def __dlpack__(self, **options: Any) -> Any:
-        return self._value.dlpack().__dlpack__(**options)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return 1, 0  # kDLCPU
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
 
 
 class IOBinding:
@@ -158,21 +42,21 @@ class IOBinding:
 
     def bind_cpu_input(self, name: str, arr_on_cpu: Array) -> None:
         """Binds an array, whose bytes are read at each run."""
-        self._inputs[name] = self._session._model.to_value(name, arr_on_cpu)
+        self._inputs[name] = self._session._model_for([name]).to_value(name, arr_on_cpu)
 
     def bind_input(self, name: str, device_type: str, device_id: int, element_type: Any,
                    shape: Sequence[int], buffer_ptr: int) -> None:
         """Binds memory that must stay valid."""
-        _check_device(device_type)
-        self._inputs[name] = _value_at(element_type, shape, buffer_ptr)
+        check_device(device_type)
+        self._inputs[name] = value_at(element_type, shape, buffer_ptr)
 
     def bind_output(self, name: str, device_type: str = "cpu", device_id: int = 0,
                     element_type: Any = None, shape: Sequence[int] | None = None,
                     buffer_ptr: int | None = None) -> None:
         """Asks for an output: written to `buffer_ptr`, or new at each run."""
-        _check_device(device_type)
+        check_device(device_type)
         self._outputs[name] = (None if buffer_ptr is None
-                               else _value_at(element_type, shape or [], buffer_ptr))
+                               else value_at(element_type, shape or [], buffer_ptr))
 
     def bind_ortvalue_input(self, name: str, ortvalue: OrtValue) -> None:
         """Binds a value, which is read at each run."""
@@ -229,12 +113,10 @@ class InferenceSession:
                  provider_options: Sequence[Mapping[str, Any]] | None = None,
                  **kwargs: Any) -> None:
         options = sess_options or SessionOptions()
-        self.set_providers(providers, provider_options)
+        self.set_providers(providers or options._providers, provider_options)
         self._options = options
-        optimize = options.graph_optimization_level != GraphOptimizationLevel.ORT_DISABLE_ALL
-        self._model = Model(path_or_bytes, threads=max(0, options.intra_op_num_threads),
-                            optimize=optimize, dims=options._dims,
-                            denoted_dims=options._denoted_dims, plugins=options._plugins)
+        self._model = self._load(path_or_bytes)
+        self._overridable: Model | None = None
         self._profiled: _native.Session | None = None
         self._profiling = threading.Lock()  # all runs are measured by one session
         self._profile_start = time.time_ns()
@@ -244,6 +126,23 @@ class InferenceSession:
             self._profiled = self._model.new_session()
             self._profiled.profile(True)
 
+    def _load(self, source: Source, **settings: Any) -> Model:
+        options = self._options
+        optimize = options.graph_optimization_level != GraphOptimizationLevel.ORT_DISABLE_ALL
+        return Model(source, threads=max(0, options.intra_op_num_threads), optimize=optimize,
+                     dims=options._dims, denoted_dims=options._denoted_dims,
+                     plugins=options._plugins, **settings)
+
+    def _with_overridable(self) -> Model:
+        """The model whose initializers stay inputs: loaded when it is first asked for."""
+        if self._overridable is None:
+            self._overridable = self._load(self._model._source, overridable="*")
+        return self._overridable
+
+    def _model_for(self, names: Iterable[str]) -> Model:
+        known = all(name in self._model._types for name in names)
+        return self._model if known else self._with_overridable()
+
     def __reduce__(self) -> tuple[Any, ...]:
         return InferenceSession, (self._model.__getstate__()["_source"], self._options)
 
@@ -251,7 +150,7 @@ class InferenceSession:
             run_options: RunOptions | None = None) -> list[Any]:
         """The named outputs (None or []: all) for arrays by input name: arrays, or lists of them
         (sequences), dicts (maps), None (an empty optional)."""
-        names, values = self._model.to_values(input_feed)
+        names, values = self._model_for(input_feed).to_values(input_feed)
         return [_values.to_numpy(v) for v in self._run(output_names, names, values, run_options)]
 
     def _run(self, output_names: Iterable[str] | None, names: list[str],
@@ -260,9 +159,10 @@ class InferenceSession:
         options = run_options or RunOptions()
         with self._profiling if self._profiled else contextlib.nullcontext():
             try:
-                return self._model.run_values(names, values, output_names, places,
-                                              options.timeout_seconds, self._profiled,
-                                              options._cancel)
+                model = self._model_for(names)
+                profiled = self._profiled if model is self._model else None
+                return model.run_values(names, values, output_names, places,
+                                        options.timeout_seconds, profiled, options._cancel)
             except KeyboardInterrupt:
                 options.terminate = False  # which was the way to end the run
                 raise
@@ -307,8 +207,17 @@ class InferenceSession:
         return [NodeArg(p) for p in self._model.outputs]
 
     def get_overridable_initializers(self) -> list[NodeArg]:
-        """None: initializers are constants here (treadle.load has `overridable`)."""
-        return []
+        """The initializers that the file lists as inputs too; what a feed gives for one counts."""
+        given = {p.name for p in self._model.inputs}
+        return [NodeArg(p) for p in self._with_overridable().inputs if p.name not in given]
+
+    def get_input_memory_infos(self) -> list[OrtMemoryInfo]:
+        """The CPU's memory, for each input."""
+        return [cpu_memory() for _ in self._model.inputs]
+
+    def get_output_memory_infos(self) -> list[OrtMemoryInfo]:
+        """The CPU's memory, for each output."""
+        return [cpu_memory() for _ in self._model.outputs]
 
     def get_modelmeta(self) -> ModelMetadata:
         """What the model's file says of itself."""
@@ -387,8 +296,25 @@ def get_device() -> str:
     return "CPU"
 
 
+def get_build_info() -> str:
+    """The library's name and version."""
+    return f"Treadle {_native.version()}"
+
+
 def set_default_logger_severity(severity: int) -> None:
     """Nothing: the library never prints."""
+
+
+def set_default_logger_verbosity(verbosity: int) -> None:
+    """Nothing: the library never prints."""
+
+
+def enable_telemetry_events() -> None:
+    """Nothing: there is no telemetry."""
+
+
+def disable_telemetry_events() -> None:
+    """Nothing: there is no telemetry."""
 
 
 def get_version_string() -> str:

@@ -120,8 +120,9 @@ def to_value(x: Any, wanted: str = "") -> _native.Value:
     if wanted.startswith("seq(") or (isinstance(x, (list, tuple)) and not wanted):
         return _native.Value.sequence([to_value(e, wanted[len("seq("):-1]) for e in x])
     if isinstance(x, dict):
-        return _native.Value.map(tensor(np.asarray(list(x.keys()))),
-                                 tensor(np.asarray(list(x.values()))))
+        keys, _, values = wanted.removeprefix("map(").removesuffix(")").partition(",")
+        return _native.Value.map(tensor(as_array(list(x.keys()), f"tensor({keys})")),
+                                 tensor(as_array(list(x.values()), values)))
     if hasattr(x, "__dlpack__") and not isinstance(x, (np.ndarray, np.generic)):
         return from_dlpack(x)
     return tensor(as_array(x, wanted))
