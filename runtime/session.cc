@@ -154,6 +154,33 @@ struct Stop {
   std::chrono::time_point<Clock, std::chrono::duration<double>> deadline;
 };
 
+// Whether a sequence, map or optional is of the type; shapes may be any. Nothing is an empty one.
+bool is_of(const Type& type, const Value& value) {
+  const auto fits = [](DType want, DType got) { return want == DType::kUndefined || want == got; };
+  switch (type.kind) {
+    case Type::Kind::kTensor: {
+      const Tensor* t = std::get_if<Tensor>(&value);
+      return t != nullptr && t->defined() && fits(type.dtype, t->dtype());
+    }
+    case Type::Kind::kSequence: {
+      const auto* s = std::get_if<std::shared_ptr<const Sequence>>(&value);
+      return s != nullptr && *s != nullptr && type.element != nullptr &&
+             std::ranges::all_of(**s, [&](const Value& v) { return is_of(*type.element, v); });
+    }
+    case Type::Kind::kMap: {
+      const auto* m = std::get_if<std::shared_ptr<const Map>>(&value);
+      return m != nullptr && *m != nullptr && fits(type.key, (*m)->keys.dtype()) &&
+             fits(type.dtype, (*m)->values.dtype());
+    }
+    case Type::Kind::kOptional: {
+      const Optional* o = std::get_if<Optional>(&value);
+      return o != nullptr && type.element != nullptr &&
+             (o->value == nullptr || is_of(*type.element, *o->value));
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 std::shared_ptr<const Graph> Session::Impl::part(const Model& model,
@@ -183,7 +210,11 @@ MemoryInfo Session::Impl::memory_of(const Model& model) const {
 
 void Session::Impl::check_input(const Model& model, size_t i, const Value& value) {
   const ValueDef& def = model.input(i);
-  if (!def.type.is_tensor()) return;
+  if (!def.type.is_tensor()) {
+    TREADLE_CHECK(value.empty() || is_of(def.type, value), kInvalidArgument, "input '", def.name,
+                  "' is of another type, expected ", def.type.text());
+    return;
+  }
   const Tensor* t = std::get_if<Tensor>(&value);
   TREADLE_CHECK(t != nullptr && t->defined(), kInvalidArgument, "input '", def.name,
                 "' is missing: expected ", def.type.text());

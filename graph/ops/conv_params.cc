@@ -103,10 +103,12 @@ void read_kernel(SymbolicWindow& w, const Attributes& attributes, const Shape& w
 }
 
 // Splits the padding that SAME needs; the odd cell goes to the end (upper) or to the begin (lower).
+// Of a negative one the begin has half, rounded towards zero; what the end has no window reaches.
 void split_padding(SymbolicWindow& w, size_t i, const Dim& total, bool odd_at_end) {
-  const Dim half = Dim::floor_div(total, 2);
-  w.pads_begin[i] = odd_at_end ? half : total - half;
-  w.pads_end[i] = odd_at_end ? total - half : half;
+  const Dim half = total.known() ? Dim(total.value() / 2) : Dim::floor_div(total, 2);
+  const bool cut = total.known() && total.value() < 0;
+  w.pads_begin[i] = odd_at_end || cut ? half : total - half;
+  w.pads_end[i] = cut ? Dim(0) : odd_at_end ? total - half : half;
 }
 
 // Positions of the window on one axis.
@@ -127,12 +129,17 @@ Dim window_count(const SymbolicWindow& w, size_t i, bool ceil_mode) {
   return Dim::min(count, Dim::ceil_div(w.input[i] + w.pads_begin[i], w.strides[i]));
 }
 
-void slide(SymbolicWindow& w, bool ceil_mode) {
+// The padding of SAME where the windows leave cells between them: ONNX's formula for the pools may
+// be negative; a convolution has none then.
+enum class Gaps { kCut, kIgnore };
+
+void slide(SymbolicWindow& w, bool ceil_mode, Gaps gaps) {
   for (size_t i = 0; i < w.rank(); ++i) {
     if (is_same(w.auto_pad)) {
       w.output.push_back(Dim::ceil_div(w.input[i], w.strides[i]));
-      const Dim total = Dim::max(0, (w.output[i] - 1) * w.strides[i] + w.extent(i) - w.input[i]);
-      split_padding(w, i, total, w.auto_pad == AutoPad::kSameUpper);
+      const Dim total = (w.output[i] - 1) * w.strides[i] + w.extent(i) - w.input[i];
+      split_padding(w, i, gaps == Gaps::kCut ? total : Dim::max(0, total),
+                    w.auto_pad == AutoPad::kSameUpper);
     } else {
       w.output.push_back(window_count(w, i, ceil_mode && w.auto_pad == AutoPad::kExplicit));
     }
@@ -178,7 +185,7 @@ SymbolicWindow conv_window(const Attributes& attributes, const Shape& x, const S
   TREADLE_CHECK(!w[0].known() || w[0].value() % group == 0, kInvalidModel, "weights of shape ",
                 shape_text(w), " give ", w[0].text(), " channels, which group ", group,
                 " does not divide");
-  slide(window, false);
+  slide(window, false, Gaps::kIgnore);
   return window;
 }
 
@@ -225,7 +232,7 @@ SymbolicWindow conv_transpose_window(const Attributes& attributes, const Shape& 
 SymbolicWindow pool_window(const Attributes& attributes, const Shape& x) {
   SymbolicWindow window = read_window(attributes, x);
   read_kernel(window, attributes);
-  slide(window, attributes.i("ceil_mode", 0) != 0);
+  slide(window, attributes.i("ceil_mode", 0) != 0, Gaps::kCut);
   for (size_t i = 0; i < window.rank(); ++i) {
     for (const Dim& pad : {window.pads_begin[i], window.pads_end[i]}) {
       TREADLE_CHECK(

@@ -8,7 +8,8 @@
 namespace treadle {
 
 // A window that slides over the spatial axes of an input [N, C, spatial…]. Every list has one entry
-// an axis; auto_pad and absent attributes are resolved. kernel, strides, dilations >= 1; pads >= 0.
+// an axis; auto_pad and absent attributes are resolved. kernel, strides, dilations >= 1; pads >= 0,
+// but for a pool's pads_begin with auto_pad SAME: negative where the first window starts inside.
 struct Window {
   Dims kernel;
   Dims strides;

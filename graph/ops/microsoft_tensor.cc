@@ -142,7 +142,9 @@ Values same(Builder& b, const Node& n, std::string_view kind) {
   return {b.op(kind, n.inputs, attributes_for(kind, n.attributes))};
 }
 Values trilu(Builder& b, const Node& n) { return same(b, n, "Trilu"); }
-Values gather_nd(Builder& b, const Node& n) { return same(b, n, "GatherND"); }
+Values gather_nd(Builder& b, const Node& n) {
+  return {b.op("GatherND", {n.input(0), cast(b, n.input(1), DType::kInt64)})};
+}
 
 ValueId flat(Builder& b, ValueId x, const std::vector<int64_t>& shape) {
   return x.valid() ? b.op("Reshape", {x, b.ints(shape)}) : x;

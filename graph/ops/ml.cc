@@ -257,10 +257,10 @@ void eval_normalizer(EvalContext& c) {
   const std::vector<double> from = x.to_doubles();
   Tensor& y = c.output(0, DType::kFloat, x.dims());
   for (int64_t n = 0; n < rows; ++n) {
-    double total = 0;
+    double total = norm == "MAX" && columns > 0 ? from[static_cast<size_t>(n * columns)] : 0;
     for (int64_t i = 0; i < columns; ++i) {
       const double v = from[static_cast<size_t>(n * columns + i)];
-      total = norm == "MAX" ? std::max(total, std::fabs(v))
+      total = norm == "MAX" ? std::max(total, v)  // of the values, not of their magnitudes
                             : total + (norm == "L1" ? std::fabs(v) : v * v);
     }
     if (norm == "L2") total = std::sqrt(total);

@@ -37,6 +37,7 @@ void softmax_of_matrix(Upgrade& u) {
   const ValueId result = u.builder.op(u.node.kind, {matrix}, {{"axis", int64_t{-1}}});
   u.node.kind = "Reshape";
   u.node.attributes = {};
+  u.attributes().set("allowzero", int64_t{1});  // the sizes are all meant
   u.node.inputs = {result, shape};
 }
 

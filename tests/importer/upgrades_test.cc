@@ -121,6 +121,7 @@ std::vector<Old> cases() {
        [](M&, N&) {},
        {.09003057, .24472847, .66524096, .09003057, .24472847, .66524096}},
       {"softmax_of_matrix", 11, "Softmax", {1, 2, 3}, [](M&, N&) {}, softmax({0, 1, 2, 3, 4, 5})},
+      {"softmax_of_nothing", 11, "Softmax", {2, 3, 0}, [](M&, N&) {}, {}},
       {"softmax_of_all",
        12,
        "Softmax",
