@@ -211,6 +211,17 @@ def group_normalization(d):
                 rtol={"float": 1e-4, "float16": 2e-2, "bfloat16": 6e-2}.get(dtype))
 
 
+@operator("GroupNormalization", since=18, until=18, variant="by_group")
+def group_normalization_by_group(d):
+    """As it was in opset 18: a scale and a bias for each group."""
+    shape, groups = d.shape(3, 5, empty=0), d.int(1, 3)
+    shape[1] = groups * d.int(1, 2)
+    dtype = d.dtype(COMMON)
+    return Case([d.array(dtype, shape), d.array(dtype, [groups]), d.array(dtype, [groups])],
+                {"num_groups": groups, "epsilon": d.pick([1e-5, 1e-2])},
+                rtol={"float": 1e-4, "float16": 2e-2}.get(dtype))
+
+
 @operator("LpNormalization", since=1)
 def lp_normalization(d):
     shape = d.shape(1, empty=0)

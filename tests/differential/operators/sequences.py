@@ -189,3 +189,15 @@ def scan(d):
     attributes |= d.some(scan_input_directions=[d.int(0, 1)], scan_output_directions=[d.int(0, 1)],
                          scan_output_axes=[d.int(0, len(shape) - 1)])
     return Case([d.array(dtype, each), d.array(dtype, shape)], attributes, outputs=2)
+
+
+@operator("Scan", since=8, until=8, variant="batch")
+def scan_of_a_batch(d):
+    """As it was in opset 8, with a leading axis of batches: one, as more are refused."""
+    dtype, batch, steps = d.dtype(("float", "double"), "V"), 1, d.int(1, 4)
+    each = d.shape(0, 2, empty=0, limit=20)
+    graph = body([("Add", ["s", "x"], ["t"]), ("Mul", ["t", "x"], ["y"])],
+                 [helper.make_tensor_value_info(n, draw.onnx_code(draw.numpy_dtype(dtype)), each)
+                  for n in "sx"], [info("t", dtype), info("y", dtype)])
+    return Case([None, d.array(dtype, [batch, *each]), d.array(dtype, [batch, steps, *each])],
+                {"body": graph, "num_scan_inputs": 1} | d.some(directions=[d.int(0, 1)]), outputs=2)

@@ -266,6 +266,17 @@ def upsample(d):
     return Case([x, np.array(scales, np.float32)], {"mode": mode}, constants=(1,))
 
 
+@operator("Resize", since=10, until=10, variant="by_scales")
+def resize_by_scales(d):
+    mode = d.pick(["nearest", "linear"])
+    shape = d.shape(2, 4, empty=0, limit=200)
+    scales = [1.0] * (len(shape) - 2) + [d.pick([0.5, 1.0, 2.0, 1.5]) for _ in range(2)]
+    scales = [max(s, 1 / n) for s, n in zip(scales, shape)]
+    whole = ("int32", "uint8") if mode == "nearest" else ()
+    return Case([d.array(d.dtype(("float", *whole)), shape), np.array(scales, np.float32)],
+                {"mode": mode}, constants=(1,))
+
+
 @operator("Resize", since=11)
 def resize(d):
     rank = d.int(1, 4)
