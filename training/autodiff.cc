@@ -6,6 +6,7 @@
 
 #include "graph/ops/op.h"
 #include "training/body.h"
+#include "training/capture_constants.h"
 #include "training/gradient.h"
 
 namespace treadle {
@@ -352,6 +353,7 @@ struct Joint {
 
 Joint joint_graph(const Graph& graph, const GradientRequest& request) {
   Joint joint{graph.clone(), {}};
+  capture_constants(joint.graph);
   annotate(joint.graph);
   GradientTargets& targets = joint.targets;
   targets.zero_unreachable = request.zero_unreachable;

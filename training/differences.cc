@@ -5,6 +5,7 @@
 
 #include "graph/ops/op.h"
 #include "graph/ops/philox.h"
+#include "training/capture_constants.h"
 #include "training/in_double.h"
 
 namespace treadle {
@@ -100,7 +101,9 @@ std::vector<GradientDifference> compare_with_differences(const Graph& graph,
                                                          const GradientRequest& request,
                                                          std::span<const Value> inputs,
                                                          uint64_t seed) {
-  const Graph wide = in_double(graph);
+  Graph shared = graph.clone();
+  capture_constants(shared);  // while the bytes tell
+  const Graph wide = in_double(shared);
   GradientRequest gradients = request;
   gradients.keep_outputs = false;
   const Graph joint = autodiff(wide, gradients);

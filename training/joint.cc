@@ -6,6 +6,7 @@
 
 #include "graph/ops/op.h"
 #include "training/autodiff.h"
+#include "training/capture_constants.h"
 #include "training/forms.h"
 #include "training/parameters.h"
 
@@ -118,6 +119,7 @@ Expr JointBuilder::scalar_input(const char* name, DType dtype) {
 }
 
 void JointBuilder::build_forward() {
+  capture_constants(graph_);
   annotate(graph_);
   rate_ = scalar_input(kRateInput, DType::kFloat);
   step_ = scalar_input(kStepInput, DType::kInt64);

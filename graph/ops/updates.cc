@@ -127,6 +127,14 @@ void infer_update(InferContext& c, size_t kinds) {
 void infer_two_states(InferContext& c) { infer_update(c, 4); }
 void infer_one_state(InferContext& c) { infer_update(c, 3); }
 
+// Gradient names values of its graph, which a kernel does not see: what loads a model replaces it.
+void infer_gradient(InferContext& c) {
+  for (size_t i = 0; i < c.output_count() && i < c.input_count(); ++i) c.set_type(i, c.type(i));
+}
+void eval_gradient(EvalContext&) {
+  fail(Code::kUnsupported, "a Gradient within a body, or in a graph that was not loaded for it");
+}
+
 constexpr OpDef row(const char* kind, const char* attributes, InferFn infer,
                     DecomposeFn decompose) {
   return {.kind = kind,
@@ -146,6 +154,14 @@ constexpr OpDef kRows[] = {
         "alpha:f=0.9 beta:f=0.999 epsilon:f=1e-06 norm_coefficient:f=0 norm_coefficient_post:f=0",
         infer_two_states, adam),
     row("Momentum", "alpha:f! beta:f! mode:s! norm_coefficient:f!", infer_one_state, momentum),
+    {.kind = "Gradient",
+     .inputs = "Inputs*:any",
+     .outputs = "Outputs*:any",
+     .attributes = "xs:ss! y:s! zs:ss",
+     .infer = infer_gradient,
+     .eval = eval_gradient,
+     .traits = kDataDependent,
+     .domain = "ai.onnx.preview.training"},
 };
 
 }  // namespace

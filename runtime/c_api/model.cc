@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "runtime/c_api/handles.h"
+#include "training/gradient_nodes.h"
 
 using treadle::Code;
 using treadle::Type;
@@ -121,6 +122,7 @@ std::vector<std::pair<std::string, std::string>> metadata_of(const treadle::Grap
 
 treadle_model* wrap(treadle::Graph graph, const treadle_options* options) {
   auto handle = std::make_unique<treadle_model>();
+  treadle::expand_gradient_nodes(graph);
   handle->model = treadle::Model::create(
       std::move(graph), options != nullptr ? options->model : treadle::ModelOptions{});
   const treadle::Model& model = *handle->model;

@@ -23,6 +23,7 @@
 #include "tests/onnx/cases.h"
 #include "tests/paths.h"
 #include "tests/support/tensors.h"
+#include "training/gradient_nodes.h"
 
 namespace treadle::test {
 namespace {
@@ -82,7 +83,8 @@ std::vector<Value> run(const Way& way, Graph graph, const std::vector<Value>& in
 // "" when the case passes; else what is wrong.
 std::string failure(const Way& way, const fs::path& folder, const Tolerance& tolerance) {
   try {
-    const Graph graph = load(folder / "model.onnx");
+    Graph graph = load(folder / "model.onnx");
+    expand_gradient_nodes(graph);
     const fs::path data = folder / "test_data_set_0";
     const std::vector<Value> inputs = case_inputs(folder, graph);
     const std::vector<Value> got = run(way, graph.clone(), inputs);

@@ -189,6 +189,28 @@ TEST(LoopGradient, CapturedWeightsAreSummedNotStacked) {
   EXPECT_TRUE(found) << print(g);
 }
 
+// As the importer leaves them: the bodies have constants of their own, which share the bytes.
+TEST(LoopGradient, OfWeightsThatBodiesHoldThemselves) {
+  Graph g = parse(R"(f (double[2] x) => (double[2] y) <double[2] w = {2, 3}, int64 n = {2}> {
+    y = Loop (n, "", x) <
+      body = b (int64 i, bool going, double[2] v) => (bool on, double[2] next) {
+        on = Identity (going)
+        next = Mul (v, w)
+      }>
+  })");
+  const NodeId loop = g.topological_order()[0];
+  const ValueId w = g.find_value("w");
+  Graph& body = *g.mutable_node(loop).subgraphs[0].graph;
+  const ValueId input = body.inputs().back();
+  const ValueId own = body.add_constant("own", g.value(w).constant);
+  body.replace_uses(input, own);
+  body.remove_input(body.inputs().size() - 1);
+  g.remove_capture(loop, 0, 0);
+  verify(g);
+  const Graph d = autodiff(g, {.outputs = {"y"}, .wrt = {"w"}});
+  EXPECT_EQ(difference(evaluate(d, {f64({2}, {5, 7})})[0], f64({2}, {20, 42})), "");
+}
+
 TEST(SequenceGradient, OfWhatIsBuiltReadAndJoined) {
   expect_right(R"(f (double[1] a, double[2] b, int64 at) => (joined, one, rest) {
     s = SequenceConstruct (a, b)

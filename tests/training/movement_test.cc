@@ -109,5 +109,16 @@ TEST(Gradients, CumProdPastAZero) {
   EXPECT_EQ(difference(gradients_at(g, {f64({4}, {2, 0, 3, 0})})[0], f64({4}, {1, 8, 0, 0})), "");
 }
 
+// The derivatives of the derivatives of products at zeros: the Hessian of x y z.
+TEST(Gradients, OfProductsAtZerosAgain) {
+  for (const char* node : {"ReduceProd <keepdims = 0> (x)", "CumProd (x, a)"}) {
+    const Graph g = parse(cat("f (double[3] x) => (y) <int64 a = {0}> { y = ", node, " }"));
+    for (const auto& at : {std::vector<double>{0, 0, 2}, {0, 3, 0}, {0, 0, 0}}) {
+      EXPECT_EQ(gradcheck(g, {f64({3}, at)}, {.order = 3}), "") << node;
+    }
+  }
+  check("double[2, 3, 2] x", "int64[2] a = {2, 0}", "ReduceProd (x, a)");
+}
+
 }  // namespace
 }  // namespace treadle::test

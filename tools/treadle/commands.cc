@@ -1,5 +1,6 @@
 // THE list of subcommands. Each has just the flags that it honours.
 #include "tools/treadle/command.h"
+#include "tools/treadle/grad.h"
 
 namespace treadle::tool {
 namespace {
@@ -159,6 +160,18 @@ const Flags kSweep = {
     {"--monitor", "NAME", "what tells the best (val_loss)"},
 };
 
+const Flags kGrad = {
+    {"--wrt", "A,B", "inputs, weights or other values to differentiate for"},
+    {"--of", "A,B", "outputs whose elements' sum is differentiated (all of floats)"},
+    {"--order", "1|2",
+     "2: also the gradient of the first one's product with the inputs direction_A, …"},
+    {"--keep-outputs", "", "the outputs come first"},
+    {"--check", "", "compare with differences, in double; nothing is written where they differ"},
+    {"--tolerance", "X", "relative, of --check (1e-5)"},
+    {"--opset", "N", "write this opset at most (default: the lowest that every node allows)"},
+    {"--external-data", "", "write the weights beside the model, to OUT.data"},
+};
+
 Flags grouped(const char* group, Flags flags) {
   for (Flag& flag : flags) flag.group = group;
   return flags;
@@ -240,7 +253,16 @@ std::vector<Command> make_commands() {
        {job, fields},
        join({kSweep, kFitting, kJob, {kJson}}),
        run_sweep},
-      {"check", "Lists all problems of a model at once", {file}, {kPlugin, kJson}, run_check},
+      {"grad",
+       "Writes the gradient of a model as standard ONNX",
+       {file, {"OUT", "the file to write"}},
+       join({kGrad, {kJson}, inputs, pictures, kLoad}),
+       run_grad},
+      {"check",
+       "Lists all problems of a model at once",
+       {file},
+       {kPlugin, {"--train", "", "also the nodes that training cannot differentiate"}, kJson},
+       run_check},
       {"ops",
        "Lists the operators, or shows one",
        {{"NAME", "an operator, as Conv or com.microsoft.QLinearAdd", true}},

@@ -10,6 +10,7 @@
 #include "importer/importer.h"
 #include "tools/treadle/json.h"
 #include "tools/treadle/load.h"
+#include "training/autodiff.h"
 
 namespace treadle::tool {
 namespace {
@@ -65,6 +66,7 @@ Json op_json(const Op& op) {
   }
   json["reference"] = reference_text(op);
   json["cpu"] = kernel_families("cpu", op);
+  json["gradient"] = gradient_text(op);
   return json;
 }
 
@@ -96,8 +98,9 @@ void print_op(const Op& op) {
                 a.required ? ", required" : "",
                 a.default_text.empty() ? "" : cat(", default ", a.default_text).c_str());
   }
-  std::printf("runs on\n  cpu: %s\n  reference: %s\n",
-              cpu.empty() ? "no kernel of its own: by reference" : cpu.c_str(), reference_text(op));
+  std::printf("runs on\n  cpu: %s\n  reference: %s\ngradient: %s\n",
+              cpu.empty() ? "no kernel of its own: by reference" : cpu.c_str(), reference_text(op),
+              std::string(gradient_text(op)).c_str());
 }
 
 std::vector<const Op*> sorted_ops() {
@@ -121,6 +124,38 @@ int report_problems(const std::vector<Error>& problems, const Args& args) {
   if (args.has("json")) print_json({{"valid", false}, {"problems", list}});
   const Code code = problems.front().code();
   return code == Code::kLimit ? kExitModel : exit_code(code);
+}
+
+// What training would ask for: the gradients of all floats among the weights (without any: the
+// inputs) of all outputs.
+GradientRequest training_request(const Graph& graph) {
+  GradientRequest request;
+  request.zero_unreachable = true;
+  auto is_smooth = [&](ValueId v) {
+    const Type& type = graph.value(v).type;
+    return type.is_tensor() && is_float(type.dtype);
+  };
+  for (uint32_t i = 0; i < graph.value_count(); ++i) {
+    const ValueDef& def = graph.value(ValueId{i});
+    if (def.is_constant() && is_smooth(ValueId{i})) request.wrt.push_back(def.name);
+  }
+  for (ValueId v : graph.inputs()) {
+    if (request.wrt.empty() || graph.value(v).default_value.defined()) {
+      if (is_smooth(v)) request.wrt.push_back(graph.value(v).name);
+    }
+  }
+  for (const GraphOutput& o : graph.outputs()) {
+    if (is_smooth(o.value)) request.outputs.push_back(o.name);
+  }
+  return request;
+}
+
+int report_missing(const std::vector<std::string>& missing, const Args& args) {
+  for (const std::string& text : missing) {
+    std::fprintf(stderr, "treadle check: no gradient for %s\n", text.c_str());
+  }
+  if (args.has("json")) print_json({{"valid", true}, {"trains", false}, {"missing", missing}});
+  return kExitModel;
 }
 
 }  // namespace
@@ -191,6 +226,11 @@ int run_check(const Args& args) {
                             "' is known at run time only"));
       }
     }
+  }
+  if (args.has("train")) {
+    const auto missing = missing_gradients(graph, training_request(graph));
+    if (!missing.empty()) return report_missing(missing, args);
+    notes.emplace_back("every node on the way to an output can be differentiated");
   }
   if (args.has("json")) {
     print_json({{"valid", true}, {"nodes", graph.node_count()}, {"notes", notes}});

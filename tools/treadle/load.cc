@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/plugins/plugins.h"
+#include "training/gradient_nodes.h"
 
 namespace treadle::tool {
 namespace {
@@ -31,7 +32,11 @@ LoadOptions load_options(const Args& args) {
 
 Graph load_graph(const std::string& path, const Args& args) {
   const LoadOptions options = load_options(args);
-  return of_model([&] { return load(path, options); });
+  return of_model([&] {
+    Graph graph = load(path, options);
+    expand_gradient_nodes(graph);
+    return graph;
+  });
 }
 
 OptimizeOptions optimize_options(const Args& args) {

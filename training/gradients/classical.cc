@@ -29,6 +29,7 @@ constexpr GradientDef kRules[] = {
     {"ZipMap", nullptr, kReason, kMl},
     {"FlexAttention", nullptr, "its score and mask bodies are not differentiated",
      "ai.onnx.preview"},
+    {"Gradient", nullptr, "it is replaced when a model is loaded", "ai.onnx.preview.training"},
     {"CDist", nullptr, "distances of all pairs are not differentiated", "com.microsoft"},
     {"DynamicQuantizeLSTM", nullptr, "its weights are quantized", "com.microsoft"},
 };

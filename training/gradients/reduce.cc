@@ -45,15 +45,63 @@ void spread(Context& c, const Expr& gradient) { c.set(0, expand_like(gradient, c
 void reduce_sum(Context& c) { spread(c, kept(c, c.gy())); }
 void reduce_mean(Context& c) { spread(c, kept(c, c.gy() / group_count(c))); }
 
-// Without division by an element that is 0: where there is one, only it has a gradient.
-void reduce_prod(Context& c) {
+// For each index along the axis, whose size is known: the product of the others. No division, so
+// that it is right at zeros too, and so are its derivatives.
+Expr product_of_others(const Expr& x, int64_t axis, int64_t size) {
+  std::vector<int64_t> trailing;
+  for (int64_t d = axis + 1; d < x.rank(); ++d) trailing.push_back(d - axis + 1);
+  const Expr index = range(x.ints({size}));
+  const Expr own = unsqueeze(equal(unsqueeze(index, {1}), index), trailing);
+  const Expr kept_out = where(own, 1, unsqueeze(x, {axis}));
+  return kept_out.op("ReduceProd", {x.ints({axis + 1})}, {{"keepdims", int64_t{0}}});
+}
+
+// The reduced axes and their sizes, where they are known and small.
+std::vector<std::pair<int64_t, int64_t>> small_axes(Context& c) {
+  constexpr int64_t kSmall = 64;
+  std::vector<int64_t> axes;
+  if (has_axes(c)) {
+    if (!c.x(1).constant().defined()) return {};
+    axes = c.known_ints(1);
+  }
+  if (axes.empty() && c.attributes().i("noop_with_empty_axes", 0) != 0) return {};
+  const Shape shape = c.x().shape();
+  if (axes.empty()) {
+    for (size_t d = 0; d < shape.size(); ++d) axes.push_back(static_cast<int64_t>(d));
+  }
+  std::vector<std::pair<int64_t, int64_t>> small;
+  for (int64_t axis : axes) {
+    const int64_t at = c.axis_of(axis);
+    const Dim size = shape[static_cast<size_t>(at)];
+    if (!size.known() || size.value() > kSmall) return {};
+    small.emplace_back(at, size.value());
+  }
+  return small;
+}
+
+// Without division by an element that is 0: where there is one, only it has a gradient. (Whose own
+// gradient is wrong just there.)
+Expr product_by_division(Context& c) {
   const Expr x = c.x();
   const Expr is_zero = equal(x, 0);
   const Expr others = reduce_kept(c, "ReduceProd", where(is_zero, 1, x));
   const Expr zeros = reduce_kept(c, "ReduceSum", cast(is_zero, x.dtype()));
   const Expr at_zero = where(equal(zeros, 1), others, 0);
   const Expr elsewhere = where(equal(zeros, 0), others, 0) / where(is_zero, 1, x);
-  c.set(0, kept(c, c.gy()) * where(is_zero, at_zero, elsewhere));
+  return where(is_zero, at_zero, elsewhere);
+}
+
+// Axis by axis: the others along it, of the products over the axes before it.
+void reduce_prod(Context& c) {
+  const auto axes = small_axes(c);
+  if (axes.empty()) return c.set(0, kept(c, c.gy()) * product_by_division(c));
+  Expr products = c.x();
+  Expr gradient = kept(c, c.gy());
+  for (const auto& [axis, size] : axes) {
+    gradient = gradient * product_of_others(products, axis, size);
+    products = products.op("ReduceProd", {c.ints({axis})}, {{"keepdims", int64_t{1}}});
+  }
+  c.set(0, gradient);
 }
 
 // Equal ones share.

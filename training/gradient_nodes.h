@@ -1,0 +1,12 @@
+// ai.onnx.preview.training.Gradient: a node that names the values of its own graph.
+#pragma once
+
+#include "graph/graph.h"
+
+namespace treadle {
+
+// Replaces each such node of the graph by the gradient that it stands for; to be called on a graph
+// as loaded, since it goes by names. Errors: those of autodiff, with the node.
+void expand_gradient_nodes(Graph& graph);
+
+}  // namespace treadle
