@@ -24,11 +24,7 @@ int64_t pad_end(const PoolParams& p, size_t axis) {
   return std::max(p.pads_end[axis], p.reach_end(axis));
 }
 
-Support supports_pool(const NodeSpec& spec) {
-  if (Support s = supports_f32(spec); !s.ok) return s;
-  const size_t rank = spec.inputs[0].dims.size();
-  if (rank < 3 || rank > 5) return Support::no(cat("rank ", rank));
-  const PoolParams p = params_of(spec);
+Support supports_average(const PoolParams& p) {
   if (!windows_meet_input(p)) return Support::no("window within the padding");
   for (size_t i = 0; i < p.rank(); ++i) {
     if (p.count_include_pad && p.reach_end(i) > p.pads_end[i])
@@ -38,17 +34,34 @@ Support supports_pool(const NodeSpec& spec) {
   return {};
 }
 
-dnnl::pooling_forward::primitive_desc describe_pool(const NodeSpec& spec, const PoolParams& p,
-                                                    Layout layout) {
-  const auto kind = p.count_include_pad ? algorithm::pooling_avg_include_padding
-                                        : algorithm::pooling_avg_exclude_padding;
-  const Dims dilations(p.rank(), 0);
+Support supports_pool(const NodeSpec& spec) {
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  const size_t rank = spec.inputs[0].dims.size();
+  if (rank < 3 || rank > 5) return Support::no(cat("rank ", rank));
+  return supports_average(params_of(spec));
+}
+
+algorithm average_kind(const PoolParams& p) {
+  return p.count_include_pad ? algorithm::pooling_avg_include_padding
+                             : algorithm::pooling_avg_exclude_padding;
+}
+
+Dims pad_ends(const PoolParams& p) {
   Dims ends = p.pads_end;
   for (size_t i = 0; i < p.rank(); ++i) ends[i] = pad_end(p, i);
-  const auto in = [&](const TensorSpec& t) { return describe({t.dtype, t.dims, layout}); };
-  return dnnl::pooling_forward::primitive_desc(engine(), kInference, kind, in(spec.inputs[0]),
-                                               in(spec.outputs[0]), p.strides, p.kernel, dilations,
-                                               p.pads_begin, ends, user_scratch_attributes(), true);
+  return ends;
+}
+
+DnnlDesc in_layout(DType dtype, const Dims& dims, Layout layout) {
+  return describe({dtype, dims, layout});
+}
+
+dnnl::pooling_forward::primitive_desc describe_pool(dnnl::prop_kind prop, const Dims& x,
+                                                    const PoolParams& p, Layout layout) {
+  return dnnl::pooling_forward::primitive_desc(
+      engine(), prop, average_kind(p), in_layout(DType::kFloat, x, layout),
+      in_layout(DType::kFloat, p.output_dims(), layout), p.strides, p.kernel, Dims(p.rank(), 0),
+      p.pads_begin, pad_ends(p), user_scratch_attributes(), true);
 }
 
 // Keeps the layout that comes in; leaves it only where oneDNN has nothing but loops for it.
@@ -58,10 +71,10 @@ Compiled compile_pool(const NodeSpec& spec, const CompileContext& context) {
   const TensorSpec& x = spec.inputs[0];
   return dnnl_guard("pooling", [&] {
     Layout layout = x.layout;
-    dnnl::pooling_forward::primitive_desc pd = describe_pool(spec, p, layout);
+    dnnl::pooling_forward::primitive_desc pd = describe_pool(kInference, x.dims, p, layout);
     if (!pd || is_slow(pd.impl_info_str())) {
       for (const Layout other : {conv_layout(), kPlain}) {
-        const dnnl::pooling_forward::primitive_desc better = describe_pool(spec, p, other);
+        const auto better = describe_pool(kInference, x.dims, p, other);
         if (!better || (pd && is_slow(better.impl_info_str()))) continue;
         layout = other;
         pd = better;
@@ -77,6 +90,48 @@ Compiled compile_pool(const NodeSpec& spec, const CompileContext& context) {
     compiled.input_layouts = {accept(x, layout)};
     compiled.output_layouts = {canonical(spec.outputs[0].dims, layout)};
     return compiled;
+  });
+}
+
+// ---- AveragePoolGrad: of DY and X, of which only the sizes count
+
+Support supports_pool_grad(const NodeSpec& spec) {
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  const size_t rank = spec.inputs[1].dims.size();
+  if (rank < 3 || rank > 5) return Support::no(cat("rank ", rank));
+  return supports_average(pool_params(spec.node->attributes, spec.inputs[1].dims));
+}
+
+dnnl::pooling_backward::primitive_desc describe_pool_grad(const Dims& x, const PoolParams& p,
+                                                          Layout layout) {
+  const auto forward = describe_pool(dnnl::prop_kind::forward_training, x, p, layout);
+  if (!forward) return {};
+  return dnnl::pooling_backward::primitive_desc(
+      engine(), average_kind(p), in_layout(DType::kFloat, x, layout),
+      in_layout(DType::kFloat, p.output_dims(), layout), p.strides, p.kernel, Dims(p.rank(), 0),
+      p.pads_begin, pad_ends(p), forward, user_scratch_attributes(), true);
+}
+
+Compiled compile_pool_grad(const NodeSpec& spec, const CompileContext& context) {
+  const ThreadScope threads(context.threads);
+  const TensorSpec& dy = spec.inputs[0];
+  const Dims& x = spec.inputs[1].dims;
+  const PoolParams p = pool_params(spec.node->attributes, x);
+  return dnnl_guard("gradient of pooling", [&] {
+    for (const Layout layout : {dy.layout, conv_layout(), kChannelsLast, kPlain}) {
+      const auto pd = describe_pool_grad(x, p, layout);
+      if (!pd || (is_slow(pd.impl_info_str()) && layout != kPlain)) continue;
+      KernelBuilder builder;
+      builder.add(dnnl::pooling_backward(pd), pd,
+                  {{DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), Operand::input(0)},
+                   {DNNL_ARG_DIFF_SRC, pd.diff_src_desc(), Operand::output(0)}});
+      Compiled compiled = builder.finish(pd.impl_info_str());
+      compiled.input_layouts = {accept(dy, layout), spec.inputs[1].layout};
+      compiled.output_layouts = {canonical(x, layout)};
+      compiled.reads = {true, false};
+      return compiled;
+    }
+    fail(Code::kUnsupported, "oneDNN has no gradient of pooling for ", shape_text(x));
   });
 }
 
@@ -152,6 +207,7 @@ bool windows_meet_input(const PoolParams& p) {
 }
 
 const Family kOnednnPool = {"onednn pool", supports_pool, compile_pool};
+const Family kOnednnPoolGrad = {"onednn pool grad", supports_pool_grad, compile_pool_grad};
 const Family kOnednnLrn = {"onednn lrn", supports_lrn, compile_lrn};
 const Family kOnednnSoftmax = {"onednn softmax", supports_softmax, compile_softmax};
 

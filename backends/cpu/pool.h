@@ -1,4 +1,4 @@
-// Average pooling, local response normalization and softmax through oneDNN.
+// Average pooling and its gradient, local response normalization and softmax through oneDNN.
 #pragma once
 
 #include "backends/cpu/family.h"
@@ -13,6 +13,7 @@ namespace treadle::cpu {
 bool windows_meet_input(const PoolParams& p);
 
 extern const Family kOnednnPool;
+extern const Family kOnednnPoolGrad;
 extern const Family kOnednnLrn;
 extern const Family kOnednnSoftmax;
 

@@ -62,6 +62,7 @@ constexpr Candidate kCandidates[] = {
     {"FusedMatMul", "treadle", &kOnednnMatMul},
     {"GemmUpdate", "treadle", &kNativeGemmUpdate},
     {"FusedElementwise", "treadle", &kNativeElementwise},
+    {"AveragePoolGrad", "treadle", &kOnednnPoolGrad},
     {"BatchStatistics", "treadle", &kNativeBatchStatistics},
     {"BatchSums", "treadle", &kNativeBatchSums},
     {"ConvGradInput", "treadle", &kNativeConvGradInput},
