@@ -30,6 +30,13 @@ struct F2 {
     y[0] = hn::Add(hn::Add(x[0], x[1]), x[2]);
     y[1] = hn::Sub(hn::Sub(x[1], x[2]), x[3]);
   }
+  static HWY_INLINE void window(const V* x, V* y) {
+    const V ends = times(0.5F, hn::Add(x[0], x[2]));
+    y[0] = x[0];
+    y[1] = add_times(ends, 0.5F, x[1]);
+    y[2] = add_times(ends, -0.5F, x[1]);
+    y[3] = x[2];
+  }
 };
 
 struct F4 {
@@ -55,6 +62,16 @@ struct F4 {
     y[1] = add_times(difference, 2, difference2);
     y[2] = add_times(sum, 4, sum2);
     y[3] = hn::Add(add_times(difference, 8, difference2), x[5]);
+  }
+  static HWY_INLINE void window(const V* x, V* y) {
+    const V ends = times(-1.0F / 6, hn::Add(x[0], x[2]));
+    const V far = add_times(times(1.0F / 24, x[0]), 1.0F / 6, x[2]);
+    y[0] = times(0.25F, x[0]);
+    y[1] = add_times(ends, -1.0F / 6, x[1]);
+    y[2] = add_times(ends, 1.0F / 6, x[1]);
+    y[3] = add_times(far, 1.0F / 12, x[1]);
+    y[4] = add_times(far, -1.0F / 12, x[1]);
+    y[5] = x[2];
   }
 };
 
@@ -125,9 +142,34 @@ void output_tile(const WinogradOutput& t) {
   for (size_t c = 0; c < t.channels; c += hn::Lanes(d)) output_vector<F>(t, c);
 }
 
+template <class F>
+void window_vector(const WinogradWindows& t) {
+  constexpr size_t n = F::kIn;
+  HWY_ALIGN float cells[9][hn::MaxLanes(d)];
+  for (size_t i = 0; i < hn::Lanes(d); ++i) {
+    for (size_t k = 0; k < 9; ++k) cells[k][i] = t.w[i * t.step + (t.turned ? 8 - k : k)];
+  }
+  V columns[3][n];
+  for (size_t j = 0; j < 3; ++j) {
+    V x[3];
+    for (size_t i = 0; i < 3; ++i) x[i] = hn::Load(d, cells[i * 3 + j]);
+    F::window(x, columns[j]);
+  }
+#pragma GCC unroll 6
+  for (size_t i = 0; i < n; ++i) {
+    V x[3], y[n];
+    for (size_t j = 0; j < 3; ++j) x[j] = columns[j][i];
+    F::window(x, y);
+#pragma GCC unroll 6
+    for (size_t j = 0; j < n; ++j) hn::StoreU(y[j], d, t.out + (i * n + j) * t.stride);
+  }
+}
+
 const WinogradFunctions* winograd_table(int m) {
-  static const WinogradFunctions two{input_tile<F2>, output_tile<F2>};
-  static const WinogradFunctions four{input_tile<F4>, output_tile<F4>};
+  static const WinogradFunctions two{input_tile<F2>, output_tile<F2>, window_vector<F2>,
+                                     hn::Lanes(d)};
+  static const WinogradFunctions four{input_tile<F4>, output_tile<F4>, window_vector<F4>,
+                                      hn::Lanes(d)};
   return m == 2 ? &two : &four;
 }
 

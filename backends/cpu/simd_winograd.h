@@ -29,9 +29,20 @@ struct WinogradOutput {
   float high;
 };
 
+// As many windows of 3 x 3 as a vector has lanes become (m+2)² elements, each a vector.
+struct WinogradWindows {
+  const float* w;  // window i begins at w + i * step
+  size_t step;
+  bool turned;  // by 180 degrees
+  float* out;   // element e lies at out + e * stride
+  size_t stride;
+};
+
 struct WinogradFunctions {
   void (*input)(const WinogradInput& tile);
   void (*output)(const WinogradOutput& tile);
+  void (*windows)(const WinogradWindows& windows);
+  size_t lanes;
 };
 // `m` is 2 or 4.
 const WinogradFunctions& winograd_functions(int m);

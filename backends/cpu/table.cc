@@ -65,6 +65,7 @@ constexpr Candidate kCandidates[] = {
     {"AveragePoolGrad", "treadle", &kOnednnPoolGrad},
     {"BatchStatistics", "treadle", &kNativeBatchStatistics},
     {"BatchSums", "treadle", &kNativeBatchSums},
+    {"ConvGradInput", "treadle", &kWinogradGradInput},
     {"ConvGradInput", "treadle", &kNativeConvGradInput},
     {"ConvGradInput", "treadle", &kOnednnConvGradInput},
     {"ConvGradWeights", "treadle", &kNativeConvGradWeights},

@@ -12,6 +12,7 @@
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/simd_gemm.h"
 #include "backends/cpu/simd_winograd.h"
+#include "backends/cpu/winograd_pack.h"
 #include "graph/ops/conv_params.h"
 
 namespace treadle::cpu {
@@ -42,11 +43,12 @@ Tiling tiling_of(const ConvParams& p, int64_t out) {
   return t;
 }
 
-// Products and the reading of packed weights, in multiply-adds.
-double cost(const ConvParams& p, const Tiling& t) {
+// Products and the reading of packed weights, in multiply-adds; packing takes as long as reading.
+double cost(const ConvParams& p, const Tiling& t, bool packs) {
   constexpr double kReadWeight = 12;
   const double matrix = static_cast<double>(p.in_channels) * static_cast<double>(p.out_channels);
-  return static_cast<double>(t.elements()) * matrix * (static_cast<double>(t.count) + kReadWeight);
+  return static_cast<double>(t.elements()) * matrix *
+         (static_cast<double>(t.count) + (packs ? 2 : 1) * kReadWeight);
 }
 
 double direct_cost(const ConvParams& p) {
@@ -54,9 +56,9 @@ double direct_cost(const ConvParams& p) {
          static_cast<double>(p.batch * p.output[0] * p.output[1]);
 }
 
-Tiling choose_tiling(const ConvParams& p) {
+Tiling choose_tiling(const ConvParams& p, bool packs) {
   const Tiling two = tiling_of(p, 2), four = tiling_of(p, 4);
-  return cost(p, four) < 0.8 * cost(p, two) ? four : two;
+  return cost(p, four, packs) < 0.8 * cost(p, two, packs) ? four : two;
 }
 
 struct Bounds {
@@ -77,7 +79,8 @@ class WinogradKernel : public Kernel {
   struct Parts {
     ConvParams conv;
     Tiling tiling;
-    std::shared_ptr<Buffer> panels;  // of each element
+    std::shared_ptr<Buffer> panels;  // of each element; null: packed in the run
+    bool turned = false;             // the weights are of the Conv whose gradient this is
     std::shared_ptr<Buffer> zeros;   // as many as channels go in or out
     Bounds bounds;
     Tape activation;  // of y; no code: none
@@ -96,17 +99,25 @@ class WinogradKernel : public Kernel {
     const auto tile_bytes = p_.tiling.elements() * channels * static_cast<int64_t>(sizeof(float));
     block_ = std::max(kRowsAtOnce, kBlockBytes / tile_bytes / kRowsAtOnce * kRowsAtOnce);
     // Reading all weights again for each block would cost more than writing the elements out.
-    if (static_cast<int64_t>(p_.panels->size()) > most * tile_bytes) block_ = most;
+    const int64_t panel_bytes = panel_floats() * static_cast<int64_t>(sizeof(float));
+    if (panel_bytes > most * tile_bytes) block_ = most;
     block_ = std::min(block_, most);
   }
 
   size_t scratch_bytes() const {
     const int64_t channels = p_.conv.in_channels + p_.conv.out_channels;
+    const int64_t tiles = checked_mul(slots_ * block_ * p_.tiling.elements(), channels);
     return static_cast<size_t>(
-        byte_size(DType::kFloat, checked_mul(slots_ * block_ * p_.tiling.elements(), channels)));
+        byte_size(DType::kFloat, tiles + (p_.panels == nullptr ? panel_floats() : 0)));
   }
 
   void run(const KernelArgs& args) const override {
+    if (p_.panels == nullptr) {
+      const int64_t panels = p_.conv.out_channels / static_cast<int64_t>(gemm_.panel);
+      parallel_for(p_.threads, panels, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t panel = begin; panel < end; ++panel) pack(args, panel);
+      });
+    }
     parallel_for(p_.threads, slots_, 1, [&](int64_t begin, int64_t end) {
       for (int64_t slot = begin; slot < end; ++slot) run_slot(args, slot);
     });
@@ -120,15 +131,46 @@ class WinogradKernel : public Kernel {
     float* out;  // the same
   };
 
+  int64_t panel_floats() const {
+    const auto panel = static_cast<int64_t>(gemm_.panel);
+    const int64_t padded = ceil_div(p_.conv.out_channels, panel) * panel;
+    return checked_mul(p_.tiling.elements(), checked_mul(padded, p_.conv.in_channels));
+  }
+  // Before the tiles.
+  float* packed(const KernelArgs& args) const { return static_cast<float*>(args.scratch); }
+
+  // A panel of every element's matrix; weights are [out, in, 3, 3], or [in, out, 3, 3] turned.
+  void pack(const KernelArgs& args, int64_t index) const {
+    const ConvParams& c = p_.conv;
+    const auto panel = static_cast<int64_t>(gemm_.panel);
+    const auto lanes = static_cast<int64_t>(transforms_.lanes);
+    const int64_t by_out = p_.turned ? 9 : c.in_channels * 9;
+    const int64_t by_in = p_.turned ? c.out_channels * 9 : 9;
+    const auto* w = static_cast<const float*>(args.inputs[kW]) + index * panel * by_out;
+    float* to = packed(args) + index * c.in_channels * panel;
+    for (int64_t i = 0; i < c.in_channels; ++i) {
+      for (int64_t v = 0; v < panel; v += lanes) {
+        transforms_.windows({.w = w + i * by_in + v * by_out,
+                             .step = static_cast<size_t>(by_out),
+                             .turned = p_.turned,
+                             .out = to + i * panel + v,
+                             .stride = static_cast<size_t>(c.out_channels * c.in_channels)});
+      }
+    }
+  }
+
   void run_slot(const KernelArgs& args, int64_t slot) const {
     const int64_t ins = p_.tiling.elements() * block_ * p_.conv.in_channels;
     const int64_t outs = p_.tiling.elements() * block_ * p_.conv.out_channels;
-    float* in = static_cast<float*>(args.scratch) + slot * (ins + outs);
+    const int64_t before = p_.panels == nullptr ? panel_floats() : 0;
+    const float* panels =
+        p_.panels == nullptr ? packed(args) : reinterpret_cast<const float*>(p_.panels->data());
+    float* in = static_cast<float*>(args.scratch) + before + slot * (ins + outs);
     const int64_t last = (slot + 1) * p_.tiling.count / slots_;
     for (int64_t t = slot * p_.tiling.count / slots_; t < last; t += block_) {
       const Work work{t, std::min(block_, last - t), in, in + ins};
       for (int64_t i = 0; i < work.count; ++i) transform_input(args, work, i);
-      multiply(work);
+      multiply(work, panels);
       for (int64_t i = 0; i < work.count; ++i) transform_output(args, work, i);
     }
   }
@@ -163,11 +205,10 @@ class WinogradKernel : public Kernel {
                        .stride = static_cast<size_t>(work.count * c.in_channels)});
   }
 
-  void multiply(const Work& work) const {
+  void multiply(const Work& work, const float* panels) const {
     const ConvParams& c = p_.conv;
     const auto panel = static_cast<int64_t>(gemm_.panel);
     const int64_t padded = ceil_div(c.out_channels, panel) * panel;
-    const auto* panels = reinterpret_cast<const float*>(p_.panels->data());
     for (int64_t e = 0; e < p_.tiling.elements(); ++e) {
       for (int64_t column = 0; column < c.out_channels; column += panel) {
         gemm_.multiply({.a = work.in + e * work.count * c.in_channels,
@@ -233,90 +274,74 @@ class WinogradKernel : public Kernel {
   int64_t block_ = 1;  // tiles at a time
 };
 
-// G g Gᵀ of the 3x3 window `g`, element by element; G is that of Lavin and Gray.
-void transform_window(int64_t out, const float* g, double* elements) {
-  static constexpr double kTwo[4][3] = {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
-  static constexpr double kFour[6][3] = {{1. / 4, 0, 0},
-                                         {-1. / 6, -1. / 6, -1. / 6},
-                                         {-1. / 6, 1. / 6, -1. / 6},
-                                         {1. / 24, 1. / 12, 1. / 6},
-                                         {1. / 24, -1. / 12, 1. / 6},
-                                         {0, 0, 1}};
-  const auto* matrix = out == 2 ? kTwo : kFour;
-  const int64_t side = out + 2;
-  for (int64_t i = 0; i < side; ++i) {
-    double row[3] = {};
-    for (int k = 0; k < 3; ++k) {
-      for (int j = 0; j < 3; ++j) row[j] += matrix[i][k] * static_cast<double>(g[k * 3 + j]);
-    }
-    for (int64_t j = 0; j < side; ++j) {
-      double sum = 0;
-      for (int k = 0; k < 3; ++k) sum += row[k] * matrix[j][k];
-      elements[i * side + j] = sum;
-    }
-  }
-}
-
-// [M, C, 3, 3] to the panels of each element's matrix [C, M].
-std::shared_ptr<Buffer> pack_windows(const Tensor& w, const ConvParams& p, int64_t out) {
-  const auto panel = static_cast<int64_t>(gemm_functions().panel);
-  const int64_t elements = (out + 2) * (out + 2);
-  const int64_t padded = ceil_div(p.out_channels, panel) * panel;
-  const int64_t matrix = checked_mul(padded, p.in_channels);
-  auto buffer = Buffer::allocate(
-      static_cast<size_t>(byte_size(DType::kFloat, checked_mul(elements, matrix))));
-  auto* to = reinterpret_cast<float*>(buffer->data());
-  std::fill_n(to, elements * matrix, 0.0f);
-  const std::byte* from = w.raw();  // at any address
-  for (int64_t m = 0; m < p.out_channels; ++m) {
-    for (int64_t c = 0; c < p.in_channels; ++c, from += 9 * sizeof(float)) {
-      float window[9];
-      double transformed[kMaxElements];
-      std::memcpy(window, from, sizeof window);
-      transform_window(out, window, transformed);
-      float* first = to + (m / panel * p.in_channels + c) * panel + m % panel;
-      for (int64_t e = 0; e < elements; ++e) first[e * matrix] = static_cast<float>(transformed[e]);
-    }
-  }
-  return buffer;
-}
-
 bool all_are(const Dims& values, int64_t x) {
   return std::ranges::all_of(values, [x](int64_t v) { return v == x; });
 }
 
-Support supports_winograd(const NodeSpec& spec) {
-  if (Support s = supports_f32(spec); !s.ok) return s;
-  if (conv_layout() != kChannelsLast) return Support::no("blocked layout");
-  if (spec.constant(kW) == nullptr) return Support::no("weights of the run");
-  if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
-  const ConvParams p =
-      conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
+Support supports_shape(const ConvParams& p, bool packs) {
   if (!all_are(p.kernel, 3) || !all_are(p.strides, 1) || !all_are(p.dilations, 1))
     return Support::no("not 3x3 with stride 1");
   if (p.group != 1) return Support::no("groups");
   const auto panel = static_cast<int64_t>(gemm_functions().panel);
   if (p.out_channels % panel != 0) return Support::no(cat("channels not a multiple of ", panel));
   if (std::min(p.in_channels, p.out_channels) < kFewChannels) return Support::no("few channels");
-  if (cost(p, choose_tiling(p)) > 0.7 * direct_cost(p)) return Support::no("few pixels");
+  if (cost(p, choose_tiling(p, packs), packs) > 0.7 * direct_cost(p))
+    return Support::no("few pixels");
+  return {};
+}
+
+Support supports_winograd(const NodeSpec& spec) {
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  if (conv_layout() != kChannelsLast) return Support::no("blocked layout");
+  if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
+  const ConvParams p =
+      conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
+  if (Support s = supports_shape(p, spec.constant(kW) == nullptr); !s.ok) return s;
   if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
     return Support::no("residual that is broadcast");
   return lower_epilogue(*spec.node, false) ? Support{} : Support::no("activation");
 }
 
-Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
+// Of a convolution of x, with everything but its weights and epilogue settled.
+WinogradKernel::Parts parts_of(const ConvParams& p, const CompileContext& context, bool packs) {
   TREADLE_CHECK(context.winograd, kUnsupported, "switched off");
   WinogradKernel::Parts parts;
-  parts.conv = conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
-  parts.tiling = choose_tiling(parts.conv);
-  const Tensor& w = *spec.constant(kW);
-  const int64_t out = parts.tiling.out;
-  const auto pack = [&] { return pack_windows(w, parts.conv, out); };
-  const std::string key = cat("winograd ", out, " in panels of ", gemm_functions().panel);
-  parts.panels = context.packs == nullptr ? pack() : context.packs->get(w, key, pack);
-  const int64_t channels = std::max(parts.conv.in_channels, parts.conv.out_channels);
+  parts.conv = p;
+  parts.tiling = choose_tiling(p, packs);
+  const int64_t channels = std::max(p.in_channels, p.out_channels);
   parts.zeros = Buffer::allocate(static_cast<size_t>(channels) * sizeof(float));
   std::memset(parts.zeros->data(), 0, parts.zeros->size());
+  parts.threads = context.threads;
+  return parts;
+}
+
+Compiled finish(const NodeSpec& spec, WinogradKernel::Parts parts) {
+  const int64_t out = parts.tiling.out;
+  const bool packs = parts.panels == nullptr;
+  auto kernel = std::make_unique<WinogradKernel>(std::move(parts));
+  Compiled compiled;
+  compiled.name = cat("native winograd ", out, "x", out);
+  compiled.scratch_bytes = kernel->scratch_bytes();
+  compiled.kernel = std::move(kernel);
+  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
+  compiled.input_layouts[kX] = accept(spec.inputs[kX], kChannelsLast);
+  compiled.output_layouts = {canonical(spec.outputs[0].dims, kChannelsLast)};
+  compiled.reads.assign(spec.inputs.size(), true);
+  compiled.reads[kW] = packs;
+  return compiled;
+}
+
+Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
+  const Tensor* w = spec.constant(kW);
+  const ConvParams p =
+      conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
+  WinogradKernel::Parts parts = parts_of(p, context, w == nullptr);
+  const int64_t out = parts.tiling.out;
+  if (w != nullptr) {
+    const auto pack = [&] { return pack_windows(*w, p, out); };
+    const std::string key = cat("winograd ", out, " in panels of ", gemm_functions().panel);
+    parts.panels = context.packs == nullptr ? pack() : context.packs->get(*w, key, pack);
+  }
   const std::optional<Bounds> bounds = bounds_of(epilogue_of(*spec.node));
   if (bounds) {
     parts.bounds = *bounds;
@@ -325,27 +350,49 @@ Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
   }
   parts.has_bias = spec.has(kB);
   parts.has_residual = spec.has(kZ);
-  parts.threads = context.threads;
-  auto kernel = std::make_unique<WinogradKernel>(std::move(parts));
-  Compiled compiled;
-  compiled.name = cat("native winograd ", out, "x", out);
-  compiled.scratch_bytes = kernel->scratch_bytes();
-  compiled.kernel = std::move(kernel);
-  const Layout layout = canonical(spec.outputs[0].dims, kChannelsLast);
-  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
-  compiled.input_layouts[kX] = accept(spec.inputs[kX], kChannelsLast);
-  compiled.output_layouts = {layout};
-  compiled.reads.assign(spec.inputs.size(), true);
-  compiled.reads[kW] = false;
+  Compiled compiled = finish(spec, std::move(parts));
   if (spec.has(kZ)) {
-    compiled.input_layouts[kZ] = accept(spec.inputs[kZ], layout);
+    compiled.input_layouts[kZ] = accept(spec.inputs[kZ], compiled.output_layouts[0]);
     compiled.in_place = {{kZ}};
   }
+  return compiled;
+}
+
+// ---- ConvGradInput: a convolution of DY by the windows turned, from out to in
+
+ConvParams turned(const NodeSpec& spec) {
+  ConvParams p = conv_params(spec.node->attributes, spec.outputs[0].dims, spec.inputs[kW].dims);
+  std::swap(p.input, p.output);
+  std::swap(p.in_channels, p.out_channels);
+  for (size_t i = 0; i < p.rank(); ++i) p.pads_begin[i] = p.extent(i) - 1 - p.pads_begin[i];
+  return p;
+}
+
+Support supports_grad_input(const NodeSpec& spec) {
+  for (const TensorSpec* t : {&spec.inputs[kX], &spec.inputs[kW], &spec.outputs[0]}) {
+    if (t->dtype != DType::kFloat) return Support::no("not float");
+    if (element_count(t->dims) == 0) return Support::no("nothing to compute");
+  }
+  if (conv_layout() != kChannelsLast) return Support::no("blocked layout");
+  if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
+  const ConvParams p = turned(spec);
+  if (std::ranges::any_of(p.pads_begin, [](int64_t pad) { return pad < 0; }))
+    return Support::no("pads of whole windows");
+  return supports_shape(p, true);
+}
+
+Compiled compile_grad_input(const NodeSpec& spec, const CompileContext& context) {
+  WinogradKernel::Parts parts = parts_of(turned(spec), context, true);
+  parts.turned = true;
+  Compiled compiled = finish(spec, std::move(parts));
+  compiled.reads[2] = false;  // the shape
   return compiled;
 }
 
 }  // namespace
 
 const Family kWinograd = {"native winograd", supports_winograd, compile_winograd};
+const Family kWinogradGradInput = {"native winograd grad input", supports_grad_input,
+                                   compile_grad_input};
 
 }  // namespace treadle::cpu

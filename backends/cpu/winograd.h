@@ -9,5 +9,6 @@
 namespace treadle::cpu {
 
 extern const Family kWinograd;
+extern const Family kWinogradGradInput;  // treadle.ConvGradInput
 
 }  // namespace treadle::cpu
