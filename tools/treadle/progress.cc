@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "tools/treadle/training_run.h"
@@ -11,6 +12,17 @@ namespace {
 
 constexpr std::chrono::milliseconds kEvery(100);
 constexpr int kBar = 24;
+
+// What a line has no room for; epochs.jsonl has all.
+bool is_detail(const std::string& name) {
+  constexpr const char* kDetails[] = {"precision", "recall", "_f1", "waited_seconds"};
+  return std::ranges::any_of(kDetails, [&](const char* end) { return name.ends_with(end); });
+}
+
+NamedNumbers main_numbers(NamedNumbers numbers) {
+  std::erase_if(numbers, [](const auto& n) { return is_detail(n.first); });
+  return numbers;
+}
 
 }  // namespace
 
@@ -37,7 +49,7 @@ void ProgressLines::told(const Event& e) {
   clear();
   if (e.kind == Event::Kind::kEpochCompleted) {
     std::fprintf(stderr, "epoch %lld  step %lld  %s\n", static_cast<long long>(e.epoch),
-                 static_cast<long long>(e.step), numbers_text(e.numbers).c_str());
+                 static_cast<long long>(e.step), numbers_text(main_numbers(e.numbers)).c_str());
   } else if (e.kind == Event::Kind::kStarted && !e.text.empty()) {
     std::fprintf(stderr, "treadle train: %s%s", e.text.c_str(), e.text.ends_with('\n') ? "" : "\n");
   }
