@@ -66,6 +66,7 @@ void fold_pad(Pass&);
 void fuse_update(Pass&);
 void fuse_attention(Pass&);
 void fuse_epilogue(Pass&);
+void recompute(Pass&);
 void fuse_elementwise(Pass&);
 void dead_code(Pass&);
 

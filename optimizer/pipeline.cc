@@ -32,6 +32,7 @@ constexpr Entry kPasses[] = {
     {"fuse_update", fuse_update},            // steps of training by a product
     {"fuse_attention", fuse_attention},      // before MatMuls are taken
     {"fuse_epilogue", fuse_epilogue},        // products with bias, residual, activation
+    {"recompute", recompute},                // in training: what is cheap to make again
     {"fuse_elementwise", fuse_elementwise},  // what elementwise nodes are left
     {"dead_code", dead_code},                // what no output needs
 };

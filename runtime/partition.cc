@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/schedule.h"
+
 namespace treadle {
 namespace {
 
@@ -32,7 +34,7 @@ class Partitioner {
 
   Partition run() {
     std::vector<NodeId> fixed;
-    for (NodeId id : graph_.topological_order()) {
+    for (NodeId id : run_order(graph_)) {
       switch (place(id)) {
         case Role::kFixed: fixed.push_back(id); break;
         case Role::kDynamic: parts_.dynamic.push_back(id); break;

@@ -2,9 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "graph/ops/op.h"
 #include "graph/text.h"
 #include "optimizer/optimizer.h"
+#include "tests/support/tensors.h"
 
 namespace treadle {
 namespace {
@@ -92,6 +95,31 @@ TEST(Pipeline, OptimizesBodies) {
   const Node& node = g.node(g.topological_order()[0]);
   EXPECT_EQ(node.subgraphs[0].graph->node_count(), 1u);
   EXPECT_EQ(node.subgraphs[1].graph->node_count(), 0u);
+}
+
+// A training step: what the backward pass reads of the centred input is made again from x.
+TEST(Pipeline, MakesAgainWhatTheBackwardPassReads) {
+  Graph g = parse(R"(g (float[8, 4, 8] x, float[1, 4, 1] mean, float[4] w)
+      => (float[8, 4, 8] y, float[4] next) {
+    centred = Sub (x, mean)
+    y = Relu (centred)
+    p = Softmax (y)
+    part = Mul (centred, p)
+    rest = Mul (x, part)
+    sum = ReduceSum <keepdims = 0> (rest)
+    next = Sub (w, sum)
+  })");
+  g.states = {{"w", "next"}};
+  Graph optimized = g.clone();
+  const OptimizeReport report = optimize(optimized);
+  const auto pass = std::ranges::find(report.passes, std::string("recompute"), &PassReport::pass);
+  EXPECT_EQ(pass->fired, 1);
+  EXPECT_FALSE(optimized.find_value("centred").valid()) << "it is kept";
+  const std::vector<Value> inputs = {test::random_tensor(DType::kFloat, {8, 4, 8}, 1),
+                                     test::random_tensor(DType::kFloat, {1, 4, 1}, 2),
+                                     test::random_tensor(DType::kFloat, {4}, 3)};
+  const std::vector<Value> want = evaluate(g, inputs), got = evaluate(optimized, inputs);
+  for (size_t i = 0; i < want.size(); ++i) EXPECT_EQ(test::difference(got[i], want[i]), "");
 }
 
 }  // namespace

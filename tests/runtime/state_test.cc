@@ -72,7 +72,7 @@ TEST(State, IsWrittenInPlace) {
 }
 
 // Softmax's kernel and the one of CumSum are steps of their own, whatever the optimizer fuses.
-TEST(State, KeepsItsOldValueForLaterReaders) {
+TEST(State, IsReadBeforeItIsOverwritten) {
   expect_fed_back_both(R"(g (float[4] w) => (float[4] next, float[4] y)
     <int64 axis = {0}>
   {
@@ -80,6 +80,16 @@ TEST(State, KeepsItsOldValueForLaterReaders) {
     twice = Softmax (next)
     sum = CumSum (w, axis)
     y = Add (sum, twice)
+  })",
+                       {{"w", "next"}}, 0);
+}
+
+// The last reader needs the new value too.
+TEST(State, KeepsItsOldValueForLaterReaders) {
+  expect_fed_back_both(R"(g (float[4] w) => (float[4] next, float y) {
+    next = Softmax (w)
+    twice = Softmax (next)
+    y = MatMul (twice, w)
   })",
                        {{"w", "next"}}, 1);
 }
