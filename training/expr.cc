@@ -195,8 +195,9 @@ Expr both(const Expr& a, const Expr& b) { return a.op("And", {b}); }
 Expr scalar(const Expr& x) { return reshape(x, x.ints({})); }
 
 Expr range(const Expr& count) {
+  constexpr int64_t kMost = 1 << 20;  // longer ones are made by the run
   const Tensor known = count.constant();
-  if (known.defined()) {
+  if (known.defined() && known.to_ints().at(0) <= kMost) {
     std::vector<int64_t> all(static_cast<size_t>(known.to_ints().at(0)));
     std::iota(all.begin(), all.end(), 0);
     return count.ints(all);

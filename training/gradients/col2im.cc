@@ -1,4 +1,5 @@
 // Col2Im for differentiation: a scatter of the columns' cells.
+#include "graph/base/checked.h"
 #include "graph/ops/conv_params.h"
 #include "graph/ops/move.h"
 #include "training/gradients/families.h"
@@ -38,7 +39,12 @@ std::vector<Expr> col2im(Context& c) {
   Dims kernel = {1, 1};
   whole.insert(whole.end(), image.begin(), image.end());
   kernel.insert(kernel.end(), block.begin(), block.end());
-  const std::vector<int64_t> cells = image_cells(conv_params(c.attributes(), whole, kernel));
+  constexpr int64_t kMost = 1 << 24;
+  const ConvParams window = conv_params(c.attributes(), whole, kernel);
+  if (checked_mul(element_count(window.kernel), element_count(window.output)) > kMost) {
+    Context::refuse(cat("its columns have more than ", kMost, " cells"));
+  }
+  const std::vector<int64_t> cells = image_cells(window);
   const Dim rows = x.shape()[1];
   const int64_t in_block = element_count(block);
   const Expr channels =

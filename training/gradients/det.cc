@@ -23,6 +23,11 @@ Expr signs(const Expr& n, DType dtype) {
 void det(Context& c) {
   const Expr x = c.x();
   const int64_t rank = x.rank();
+  constexpr int64_t kMost = 256;  // the minors are n^4 numbers
+  const Dim size = x.shape().back();
+  if (size.known() && size.value() > kMost) {
+    Context::refuse(cat("its matrices have ", size.value(), " rows, at most ", kMost));
+  }
   const Expr n = size_of(x, rank - 1);
   const Expr index = others(n);
   // [..., i, row, j, column]

@@ -101,8 +101,10 @@ std::vector<Expr> linear_attention(Context& c) {
 
 std::vector<Expr> causal_conv(Context& c) {
   const Expr x = c.x(0);
-  const Expr w = c.x(1);  // [channels, 1, taps]
+  const Expr w = c.x(1);           // [channels, 1, taps]
+  constexpr int64_t kMost = 4096;  // each is a node
   const int64_t taps = known_size(w, 2, "the number of its taps");
+  if (taps > kMost) Context::refuse(cat("it has ", taps, " taps, at most ", kMost));
   const Expr before = concat({size_of(x, 0), size_of(x, 1), c.ints({taps - 1})}, 0);
   const Expr past = c.has(3) ? c.x(3) : x.number(0).op("Expand", {before});
   const Expr line = concat({past, x}, 2);
