@@ -2,14 +2,20 @@
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 
-.PHONY: build demo test conformance convergence test-asan bench install format tidy clean
+.PHONY: configure build demo test conformance convergence test-asan bench install format tidy clean
 
-build:
+.NOTPARALLEL:  # each step builds with all processors, in the same folder
+
+configure:
 	scripts/setup.sh
 	cmake --preset release
+
+build: configure
 	cmake --build --preset release -j $(JOBS)
 
-demo: build
+# The command alone: tests take longer to build than all else.
+demo: configure
+	cmake --build --preset release -j $(JOBS) --target treadle_tool
 	scripts/demo.sh build/release/bin/treadle
 
 test: build
