@@ -15,6 +15,20 @@
 namespace treadle::onnx {
 namespace {
 
+// Gives the dimensions that the options size their values.
+void fix_dims(pb::ValueInfoProto& input, const LoadOptions& load) {
+  if (!input.type().tensor_type().has_shape()) return;
+  for (auto& d : *input.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim()) {
+    const auto named = load.dims.find(d.dim_param());
+    const auto denoted = load.denoted_dims.find(d.denotation());
+    if (named != load.dims.end()) {
+      d.set_dim_value(named->second);
+    } else if (denoted != load.denoted_dims.end() && !d.has_dim_value()) {
+      d.set_dim_value(denoted->second);
+    }
+  }
+}
+
 class Reader {
  public:
   Reader(const pb::ModelProto& model, TensorReader& tensors, const ReadOptions& options)
@@ -88,14 +102,6 @@ class Reader {
     input.default_value = std::move(tensor);
   }
 
-  static bool accepts(const Type& declared, const Type& given) {
-    if (!declared.is_tensor() || declared.dtype != given.dtype) return false;
-    if (!declared.shape) return true;
-    return std::ranges::equal(*declared.shape, *given.shape, [](const Dim& want, const Dim& got) {
-      return !want.known() || want == got;
-    });
-  }
-
   std::set<std::string> overridable_inputs(const std::set<std::string>& initialized) const {
     std::set<std::string> inputs;
     for (const auto& i : model_.graph().input()) inputs.insert(i.name());
@@ -121,24 +127,10 @@ class Reader {
     for (const auto& i : proto.input()) {
       if (initialized.contains(i.name()) && !overridable.contains(i.name())) continue;
       pb::ValueInfoProto input = i;
-      fix_dims(input);
+      fix_dims(input, options_.load);
       attempt([&] { read_input(input, scope); });
     }
     read_initializers(proto, scope, overridable);
-  }
-
-  void fix_dims(pb::ValueInfoProto& input) const {
-    if (!input.type().tensor_type().has_shape()) return;
-    const LoadOptions& load = options_.load;
-    for (auto& d : *input.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim()) {
-      const auto named = load.dims.find(d.dim_param());
-      const auto denoted = load.denoted_dims.find(d.denotation());
-      if (named != load.dims.end()) {
-        d.set_dim_value(named->second);
-      } else if (denoted != load.denoted_dims.end() && !d.has_dim_value()) {
-        d.set_dim_value(denoted->second);
-      }
-    }
   }
 
   void read_input(const pb::ValueInfoProto& input, Scope& scope) {

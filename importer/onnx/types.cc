@@ -1,5 +1,7 @@
 #include "importer/onnx/types.h"
 
+#include <algorithm>
+
 #include "importer/onnx/tensors.h"
 
 namespace treadle::onnx {
@@ -48,6 +50,14 @@ Type type_of(const pb::TypeProto& proto, std::string_view owner) {
     case pb::TypeProto::VALUE_NOT_SET: return {};
   }
   return {};
+}
+
+bool accepts(const Type& declared, const Type& given) {
+  if (!declared.is_tensor() || declared.dtype != given.dtype) return false;
+  if (!declared.shape) return true;
+  return std::ranges::equal(*declared.shape, *given.shape, [](const Dim& want, const Dim& got) {
+    return !want.known() || want == got;
+  });
 }
 
 void write_type(const Type& type, pb::TypeProto& proto) {

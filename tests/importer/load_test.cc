@@ -1,4 +1,4 @@
-// What a good file becomes: storage forms, constants, functions, names, external data, mapping.
+// What a good file becomes: storage forms, constants, functions, names.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -342,48 +342,6 @@ TEST(Load, FunctionsAreInlined) {
   const Graph graph = load_model(m);
   EXPECT_EQ(graph.node_count(), 2u);
   EXPECT_EQ(run(graph).to_doubles()[0], 110);
-}
-
-pb::ModelProto external_model(const Folder& folder, const std::string& location) {
-  pb::ModelProto m = add_model();
-  auto& w = add_initializer(m, "w", Proto::FLOAT, {2, 3});
-  add_external(w, "location", location);
-  add_external(w, "offset", "4");
-  const std::vector<float> data = {9, 1, 2, 3, 4, 5, 6};
-  write_file(folder / "w.data", std::string(reinterpret_cast<const char*>(data.data()), 28));
-  return m;
-}
-
-TEST(Load, ExternalData) {
-  for (bool mmap : {false, true}) {
-    const Folder folder;
-    const pb::ModelProto m = external_model(folder, "w.data");
-    write_file(folder / "m.onnx", m.SerializeAsString());
-    LoadOptions options;
-    options.mmap = mmap;
-    EXPECT_EQ(run(load(folder / "m.onnx", options)).to_doubles(),
-              (std::vector<double>{1, 3, 5, 7, 9, 11}));
-    EXPECT_NO_THROW(load_model(m, {}, folder.path()));
-    EXPECT_THROW(load_model(m), Error);
-  }
-}
-
-// Hugging Face's cache: links into a folder of blobs, for the model and for its data.
-TEST(Load, LinkedCache) {
-  const Folder folder;
-  fs::create_directories(folder / "blobs");
-  fs::create_directories(folder / "snapshots/1");
-  const pb::ModelProto m = external_model(folder, "w.data");
-  write_file(folder / "blobs/aaaa", m.SerializeAsString());
-  fs::rename(folder / "w.data", folder / "blobs/bbbb");
-  fs::create_symlink("../../blobs/aaaa", folder / "snapshots/1/m.onnx");
-  fs::create_symlink("../../blobs/bbbb", folder / "snapshots/1/w.data");
-  EXPECT_EQ(run(load(folder / "snapshots/1/m.onnx")).to_doubles()[0], 1);
-
-  fs::remove(folder / "snapshots/1/w.data");
-  fs::rename(folder / "blobs/bbbb", folder / "elsewhere");
-  fs::create_symlink("../../elsewhere", folder / "snapshots/1/w.data");
-  EXPECT_THROW(load(folder / "snapshots/1/m.onnx"), Error);
 }
 
 TEST(Load, LongChain) {
