@@ -263,7 +263,12 @@ void annotate(Graph& graph) {
   std::vector<Known> known = infer(graph);
   for (NodeId id : graph.topological_order()) {
     for (ValueId v : graph.node(id).outputs) {
-      if (v.valid()) graph.value(v).type = std::move(known[v.index].type);
+      if (!v.valid()) continue;
+      Type& type = graph.value(v).type;
+      Type& inferred = known[v.index].type;
+      if (inferred.is_tensor() && !inferred.shape && type.is_tensor() && type.shape)
+        inferred.shape.emplace(type.shape->size(), Dim::unknown());
+      type = std::move(inferred);
     }
   }
 }

@@ -159,7 +159,7 @@ std::vector<Known> infer(const Graph& graph);
 // captures.
 std::vector<Known> infer_node(const Node& node, const std::vector<const Known*>& inputs,
                               const std::vector<std::vector<Known>>& captures = {});
-// Writes the inferred types into the graph's values.
+// Writes the inferred types into the values; a declared rank counts where inference has none.
 void annotate(Graph& graph);
 
 // Common rules.

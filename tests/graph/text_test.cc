@@ -130,6 +130,15 @@ t (float x) => (float y)
       options);
 }
 
+TEST(Text, DeclaredRankCountsWhereInferenceHasNone) {
+  Graph g = parse(R"(g (float[N] x, int64[K] shape) => (float[?, ?] y, float[?] z) {
+  y = Reshape (x, shape)
+  z = Relu (x)
+})");
+  annotate(g);
+  EXPECT_THAT(print(g), HasSubstr("(float[?, ?] y, float[N] z)"));
+}
+
 TEST(Text, OutputThatIsAnInputOrSharedBecomesIdentity) {
   Graph g;
   const ValueId x = g.add_input("x", Type::tensor(DType::kFloat, Shape{2}));
