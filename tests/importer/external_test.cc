@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "graph/builder.h"
 #include "importer/importer.h"
 #include "tests/importer/models.h"
 
@@ -19,7 +20,7 @@ std::vector<double> run(const Graph& graph) {
 
 pb::ModelProto external_model(const Folder& folder, const std::string& location) {
   pb::ModelProto m = add_model();
-  auto& w = add_initializer(m, "w", Proto::FLOAT, {2, 3});
+  auto& w = add_initializer(m, "w", pb::TensorProto::FLOAT, {2, 3});
   add_external(w, "location", location);
   add_external(w, "offset", "4");
   const std::vector<float> data = {9, 1, 2, 3, 4, 5, 6};
