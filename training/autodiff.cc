@@ -107,6 +107,7 @@ class Sweep {
   void visit(NodeId id);
   void differentiate(GradientContext& context);
   ValueId total(ValueId value);
+  void tap(ValueId value, bool summed);
   void report() const;
   ValueId result(ValueId wanted);
   std::string cut(ValueId wanted) const;
@@ -115,6 +116,7 @@ class Sweep {
   GradientTargets targets_;
   Route route_;
   std::vector<std::vector<ValueId>> parts_;  // of the gradient of each value
+  std::set<uint32_t> tapped_;                // values
   std::map<uint32_t, std::string> failed_expansions_;
   std::vector<std::string> failures_;
 };
@@ -189,9 +191,18 @@ void Sweep::start() {
   }
 }
 
+void Sweep::tap(ValueId value, bool summed) {
+  for (const GradientTap& t : targets_.taps) {
+    if (t.summed != summed || targets_.wrt[t.wrt] != value) continue;
+    for (ValueId& part : parts_[value.index]) part = t.put(graph_, part);
+  }
+}
+
 // The sum of the parts; invalid where there are none.
 ValueId Sweep::total(ValueId value) {
   std::vector<ValueId>& parts = parts_[value.index];
+  const bool first = !parts.empty() && tapped_.insert(value.index).second;
+  if (first) tap(value, false);
   if (parts.size() > 1) {
     Builder builder(graph_, "grad/" + graph_.value(value).name + "/");
     std::vector<Expr> terms;
@@ -201,6 +212,7 @@ ValueId Sweep::total(ValueId value) {
     if (type.kind == graph_.value(value).type.kind) type = graph_.value(value).type;
     parts = {all};
   }
+  if (first) tap(value, true);
   return parts.empty() ? ValueId{} : parts[0];
 }
 
@@ -337,10 +349,6 @@ void clear_outputs(Graph& graph) {
 
 std::vector<ValueId> add_gradients(Graph& graph, const GradientTargets& targets) {
   return Sweep(graph, targets).run();
-}
-
-std::string_view gradient_text(const Op& op) {
-  return gradient_kind_name(gradient_support(op).kind);
 }
 
 namespace {

@@ -7,6 +7,7 @@
 // inputs: start from the graph as imported, since the optimizer folds constants.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,14 @@ std::vector<std::string> missing_gradients(const Graph& graph, const GradientReq
 // "differentiated", "decomposed" (into operators that are), "zero", "refused" or "missing".
 std::string_view gradient_text(const Op& op);
 
+// What is put upon the gradient of a `wrt`: `put` adds nodes, and returns the value that counts
+// instead.
+struct GradientTap {
+  size_t wrt;
+  bool summed;  // upon the sum; otherwise upon each part of it
+  std::function<ValueId(Graph&, ValueId gradient)> put;
+};
+
 struct GradientTargets {
   std::vector<ValueId> outputs;
   std::vector<ValueId> seeds;  // as many, invalid ids: ones
@@ -53,6 +62,7 @@ struct GradientTargets {
   // The gradient of a `wrt` that none reaches is an invalid id instead.
   bool skip_unreachable = false;
   std::vector<ValueId> held = {};  // what they are computed from does not count
+  std::vector<GradientTap> taps = {};
 };
 
 // Adds the gradients to the graph itself, whose types must be inferred; the values of the gradients

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "training/autodiff.h"
 #include "training/gradients/families.h"
 
 namespace treadle {
@@ -153,5 +154,9 @@ int64_t GradientContext::axis_of(int64_t axis, size_t input) {
 }
 
 void GradientContext::refuse(const std::string& reason) { fail(Code::kUnsupported, reason); }
+
+std::string_view gradient_text(const Op& op) {
+  return gradient_kind_name(gradient_support(op).kind);
+}
 
 }  // namespace treadle

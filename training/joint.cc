@@ -28,10 +28,6 @@ std::vector<bool> ancestors(const Graph& graph, ValueId of) {
   return found;
 }
 
-void clear_outputs(Graph& graph) {
-  while (!graph.outputs().empty()) graph.remove_output(graph.outputs().size() - 1);
-}
-
 std::string list_text(const std::vector<std::string>& names) {
   constexpr size_t kShown = 8;
   std::string text;
@@ -74,7 +70,7 @@ class JointBuilder {
   JointBuilder(const Graph& model, const JointOptions& options)
       : model_(model), options_(options), graph_(model.clone()), builder_(graph_, "train/") {
     options_.update = checked(options.update);
-    TREADLE_CHECK(options.accumulate >= 1, kInvalidArgument, "gradients of ", options.accumulate,
+    TREADLE_CHECK(options.accumulate >= 0, kInvalidArgument, "gradients of ", options.accumulate,
                   " runs cannot be accumulated");
     TREADLE_CHECK(options.average >= 0 && options.average < 1, kInvalidArgument,
                   "the parameters' average decays by ", options.average, ", expected 0 to below 1");
@@ -93,6 +89,7 @@ class JointBuilder {
   void bound();
   void update(size_t i);
   Graph accumulation();
+  void start_application();
   void keep_eval();
 
   Expr named(const std::string& name) { return {builder_, graph_.find_value(name)}; }
@@ -173,7 +170,7 @@ void JointBuilder::warn_unused() {
 
 void JointBuilder::build_backward() {
   const ValueId loss = graph_.outputs().back().value;
-  clear_outputs(graph_);
+  while (!graph_.outputs().empty()) graph_.remove_output(graph_.outputs().size() - 1);
   graph_.add_output(kLossOutput, loss);
   for (const auto& [name, next] : statistics_) graph_.add_output("next/" + name, next);
   GradientTargets targets;
@@ -193,7 +190,9 @@ void JointBuilder::build_backward() {
       graph_.add_output(fetched_output(name), v);
     }
   }
+  begin_hooks(graph_, options_.hooks, targets);
   std::vector<ValueId> gradients = add_gradients(graph_, targets);
+  finish_hooks(graph_, options_.hooks, gradients);
   for (size_t i = 0; i < wanted.size(); ++i) {
     const ValueId v = gradients[parameters_.size() + i];
     TREADLE_CHECK(v.valid(), kInvalidArgument, "no gradient reaches '", wanted[i], "'");
@@ -248,7 +247,7 @@ void JointBuilder::bound() {
   }
   if (options_.guard) ok_ = finite();
   if (options_.accumulate == 1) return;
-  const double part = 1 / static_cast<double>(options_.accumulate);
+  const double part = 1 / static_cast<double>(std::max<int64_t>(options_.accumulate, 1));
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& initial = initial_.at(parameters_[i]);
     const Expr sum = variable(Role::kSum, "sum/" + parameters_[i], parameters_[i],
@@ -272,19 +271,6 @@ void JointBuilder::set_next(const std::string& name, const Expr& next) {
   graph_.states.push_back({name, "next/" + name});
 }
 
-Tensor filled(DType dtype, const Dims& dims, double value) {
-  Tensor t = Tensor::zeros(dtype, dims);
-  if (value == 0) return t;
-  dispatch(dtype, FloatTypes{}, [&]<class T>() {
-    if constexpr (is_reduced_float<T>) {
-      std::ranges::fill(t.data<T>(), T(static_cast<float>(value)));
-    } else {
-      std::ranges::fill(t.data<T>(), static_cast<T>(value));
-    }
-  });
-  return t;
-}
-
 void JointBuilder::update(size_t i) {
   const std::string& name = parameters_[i];
   const ParameterGroup* group = group_of(options_.groups, name);
@@ -303,7 +289,7 @@ void JointBuilder::update(size_t i) {
   const Updated updated = add_update(options_.update, in);
   set_next(name, updated.parameter);
   for (size_t k = 0; k < slots.size(); ++k) set_next(slots[k], updated.slots[k]);
-  if (options_.accumulate > 1) {
+  if (options_.accumulate != 1) {
     graph_.add_output("next/sum/" + name, zeros_like(in.parameter).id());
     graph_.states.push_back({"sum/" + name, "next/sum/" + name});
   }
@@ -328,6 +314,26 @@ Graph JointBuilder::accumulation() {
   }
   part.remove_dead();
   return part;
+}
+
+// The update without the model, of what the sums are.
+void JointBuilder::start_application() {
+  graph_ = Graph();
+  ok_ = norm_ = Expr();
+  rate_ = scalar_input(kRateInput, DType::kFloat);
+  step_ = scalar_input(kStepInput, DType::kInt64);
+  const Expr share = scalar_input(kShareInput, DType::kFloat);
+  gradients_.clear();
+  for (const std::string& name : parameters_) {
+    const Tensor& initial = initial_.at(name);
+    const Type type = Type::tensor(initial.dtype(), symbolic(initial.dims()));
+    graph_.add_input(name, type);
+    const Expr sum(builder_, graph_.add_input("sum/" + name, type));
+    gradients_.push_back(cast(share, initial.dtype()) * sum);
+  }
+  if (!options_.gradient_norm) return;
+  norm_ = total_norm();
+  graph_.add_output(kNormOutput, norm_.id());
 }
 
 // The statistics' next values are outputs since the forward pass, so that they follow what the
@@ -372,7 +378,8 @@ Joint JointBuilder::run() {
   }
   bound();
   guard_statistics(graph_, builder_, ok_);
-  if (options_.accumulate > 1) joint_.accumulate = accumulation();
+  if (options_.accumulate != 1) joint_.accumulate = accumulation();
+  if (options_.accumulate == 0) start_application();
   gradients_ = clip_gradients(options_.update, std::move(gradients_));
   for (size_t i = 0; i < parameters_.size(); ++i) update(i);
   graph_.remove_dead();

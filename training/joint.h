@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "training/hooks.h"
 #include "training/losses.h"
 #include "training/updates.h"
 
@@ -27,13 +28,16 @@ struct JointOptions {
   // A run whose loss (or norm of gradients, where that is computed) is not finite changes no
   // variable.
   bool guard = true;
-  int64_t accumulate = 1;      // runs whose gradients are averaged for one update
+  // Runs whose gradients are averaged for one update. 0: they are summed until Joint::update, which
+  // then runs no model, is asked to use the sums.
+  int64_t accumulate = 1;
   double average = 0;          // above 0: keeps a·average + (1-a)·parameter of each parameter
   bool scaled = false;         // the loss's gradient begins at an input, not at 1 (16-bit floats)
   bool gradient_norm = false;  // of all gradients together, before they are bounded
   uint64_t seed = 0;           // of what the model draws
   // Values of the model, or "grad:NAME" of one (where it has a gradient), that a run yields too.
   std::vector<std::string> fetch;
+  std::vector<Hook> hooks;
 };
 
 // Names of the joint graph's own inputs and outputs.
@@ -41,6 +45,7 @@ inline constexpr const char* kRateInput = "treadle.rate";    // float scalar
 inline constexpr const char* kStepInput = "treadle.step";    // int64 scalar: this update, from 1
 inline constexpr const char* kDrawInput = "treadle.draw";    // int64 scalar: this run, for Dropout
 inline constexpr const char* kScaleInput = "treadle.scale";  // float scalar
+inline constexpr const char* kShareInput = "treadle.share";  // float scalar: times the sums
 inline constexpr const char* kLossOutput = "treadle.loss";   // scalar
 inline constexpr const char* kNormOutput = "treadle.norm";   // scalar
 std::string fetched_output(const std::string& name);         // of JointOptions::fetch
@@ -55,7 +60,7 @@ struct Variable {
 
 struct Joint {
   Graph update;
-  std::optional<Graph> accumulate;  // the runs before, where several make one update
+  std::optional<Graph> accumulate;  // the runs before, unless each makes an update
   Graph eval;                       // inference form: the model's outputs, then the loss
   std::vector<Variable> variables;  // parameters in the order of `parameter_names` first
   std::string target;               // the added input; "" where the loss needs none

@@ -11,16 +11,21 @@ ValueId Layers::parameter(const std::string& name, const Dims& dims, const char*
                           double value) {
   InitializerOptions options;
   options.kind = initializer;
+  if (!initializer_.empty() && options.kind != "constant") options.kind = initializer_;
   options.value = value;
   options.deviation = value;
   options.in_first = true;  // of matrices; filters are [out, in, window…]
   if (dims.size() > 2) options.in_first = false;
+  constexpr int64_t kMost = int64_t{1} << 31;
+  TREADLE_CHECK(element_count(dims) <= kMost, kLimit, "parameter '", name, "' of shape ",
+                shape_text(dims), ": at most ", kMost, " numbers");
   return builder_.graph().add_constant(name,
                                        initial_values(options, DType::kFloat, dims, seed_, name));
 }
 
 ValueId Layers::conv(const std::string& name, ValueId x, const ConvLayer& layer) {
-  const int64_t in = size(x, 1), pad = layer.kernel / 2;
+  const int64_t in = size(x, 1), reach = layer.dilation * (layer.kernel - 1);
+  const int64_t pad = layer.pad < 0 ? reach / 2 : layer.pad;
   std::vector<ValueId> inputs = {
       x, parameter(name + ".weight", {layer.filters, in / layer.groups, layer.kernel, layer.kernel},
                    "he")};
@@ -29,6 +34,7 @@ ValueId Layers::conv(const std::string& name, ValueId x, const ConvLayer& layer)
             {{"kernel_shape", std::vector<int64_t>{layer.kernel, layer.kernel}},
              {"strides", std::vector<int64_t>{layer.stride, layer.stride}},
              {"pads", std::vector<int64_t>{pad, pad, pad, pad}},
+             {"dilations", std::vector<int64_t>{layer.dilation, layer.dilation}},
              {"group", layer.groups}});
 }
 

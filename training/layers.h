@@ -12,6 +12,8 @@ struct ConvLayer {
   int64_t kernel = 3;
   int64_t stride = 1;
   int64_t groups = 1;
+  int64_t dilation = 1;
+  int64_t pad = -1;  // on each side; -1: as much as keeps the size at stride 1, of odd kernels
   bool bias = true;  // not where a normalization follows
 };
 
@@ -21,7 +23,9 @@ class Layers {
  public:
   Layers(Graph& graph, uint64_t seed) : builder_(graph), seed_(seed) {}
 
-  // "same" padding at stride 1: kernels are odd.
+  // Of the weights from now on: this instead of the layer's usual one; "": the usual ones again.
+  void set_initializer(std::string kind) { initializer_ = std::move(kind); }
+
   ValueId conv(const std::string& name, ValueId x, const ConvLayer& layer);
   // Twice the size (of `like`, which may be one more where its size is odd).
   ValueId upsample(const std::string& name, ValueId x, int64_t filters, ValueId like);
@@ -55,6 +59,7 @@ class Layers {
  private:
   Builder builder_;
   uint64_t seed_;
+  std::string initializer_;
 };
 
 }  // namespace treadle

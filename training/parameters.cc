@@ -84,4 +84,17 @@ std::vector<std::string> parameter_names(const Graph& model,
   return names;
 }
 
+Tensor filled(DType dtype, const Dims& dims, double value) {
+  Tensor t = Tensor::zeros(dtype, dims);
+  if (value == 0) return t;
+  dispatch(dtype, FloatTypes{}, [&]<class T>() {
+    if constexpr (is_reduced_float<T>) {
+      std::ranges::fill(t.data<T>(), T(static_cast<float>(value)));
+    } else {
+      std::ranges::fill(t.data<T>(), static_cast<T>(value));
+    }
+  });
+  return t;
+}
+
 }  // namespace treadle

@@ -21,4 +21,7 @@ std::vector<ValueId> find_parameters(const Graph& graph, const std::vector<Param
 ValueId make_input(Graph& graph, ValueId constant);
 void make_constant(Graph& graph, ValueId input, const Tensor& tensor);
 
+// Floats of one number.
+Tensor filled(DType dtype, const Dims& dims, double value);
+
 }  // namespace treadle

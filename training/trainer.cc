@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <unordered_map>
 
-#include "graph/ops/cast.h"
 #include "graph/ops/op.h"
-#include "optimizer/optimizer.h"
 #include "training/diagnose.h"
 #include "training/forms.h"
 
@@ -77,28 +76,38 @@ class Trainer::Impl {
   Impl(Graph given_model, const TrainerOptions& trainer_options);
 
   std::unique_ptr<Runner> make_runner(const Graph& graph);
+  // The graph of a step but the last one that makes an update.
+  Runner& accumulator();
+  Runner& of_batches() { return on_request ? accumulator() : *update; }
+  StepResult run(bool updates, std::span<const NamedValue> batch);
   void give(Runner& runner, std::span<const NamedValue> batch);
   bool shapes_changed(std::span<const NamedValue> batch);
-  void put_scalars(double current_rate);
+  void check_on_request() const;
+  double current_rate() const;
+  void put_scalars(double rate_now);
   bool rescale(bool finite);
   [[noreturn]] void report(Runner& runner, const Graph& graph, double loss) const;
   size_t find(const std::string& name) const;
   Tensor& live(size_t i) { return std::get<Tensor>(values[i]); }
 
   TrainerOptions options;
+  const bool on_request;  // updates are made so
   Graph model;
   Joint joint;
   std::vector<Input> inputs;  // of a batch
   std::vector<Value> values;  // of the variables
   std::unordered_map<std::string, size_t> index;
   Progress progress;
-  Value rate, step, draw, scale;  // the scalars that a run reads
+  Value rate, step, draw, scale, share;  // the scalars that a run reads
   std::unique_ptr<Runner> update, accumulate, eval;
+  Runner* last = nullptr;    // that a batch went through
   std::vector<Dims> shapes;  // of the last batch
 };
 
 Trainer::Impl::Impl(Graph given_model, const TrainerOptions& trainer_options)
-    : options(trainer_options), model(std::move(given_model)) {
+    : options(trainer_options),
+      on_request(options.joint.accumulate == 0),
+      model(std::move(given_model)) {
   check_schedule(options.schedule);
   const ScalingOptions& scaling = options.scaling;
   TREADLE_CHECK(std::isfinite(scaling.initial) && scaling.initial >= 0 && scaling.interval >= 0,
@@ -121,13 +130,21 @@ Trainer::Impl::Impl(Graph given_model, const TrainerOptions& trainer_options)
   step = Tensor::scalar<int64_t>(0);
   draw = Tensor::scalar<int64_t>(0);
   scale = Tensor::scalar<float>(1);
-  for (ValueId v : joint.update.inputs()) {
-    const ValueDef& def = joint.update.value(v);
+  share = Tensor::scalar<float>(1);
+  const Graph& of_batch = on_request ? *joint.accumulate : joint.update;
+  for (ValueId v : of_batch.inputs()) {
+    const ValueDef& def = of_batch.value(v);
     const bool own = index.contains(def.name) || def.name.starts_with("treadle.");
     if (!own) inputs.push_back({def.name, def.type});
   }
   shapes.resize(inputs.size());
   update = make_runner(joint.update);
+  last = &of_batches();
+}
+
+Runner& Trainer::Impl::accumulator() {
+  if (accumulate == nullptr) accumulate = make_runner(*joint.accumulate);
+  return *accumulate;
 }
 
 std::unique_ptr<Runner> Trainer::Impl::make_runner(const Graph& graph) {
@@ -137,6 +154,7 @@ std::unique_ptr<Runner> Trainer::Impl::make_runner(const Graph& graph) {
   runner->bind(kStepInput, step);
   runner->bind(kDrawInput, draw);
   runner->bind(kScaleInput, scale);
+  runner->bind(kShareInput, share);
   return runner;
 }
 
@@ -171,8 +189,8 @@ bool Trainer::Impl::shapes_changed(std::span<const NamedValue> batch) {
   return changed;
 }
 
-void Trainer::Impl::put_scalars(double current_rate) {
-  put(rate, static_cast<float>(current_rate));
+void Trainer::Impl::put_scalars(double rate_now) {
+  put(rate, static_cast<float>(rate_now));
   put(step, progress.steps + 1);
   put(draw, progress.runs + 1);
   put(scale, static_cast<float>(progress.scale));
@@ -205,6 +223,43 @@ void Trainer::Impl::report(Runner& runner, const Graph& graph, double loss) cons
        options.joint.guard ? "; the parameters are as before the step" : "");
 }
 
+StepResult Trainer::Impl::run(bool updates, std::span<const NamedValue> batch) {
+  Runner& runner = updates ? *update : accumulator();
+  give(runner, batch);
+  if (shapes_changed(batch)) {
+    for (Runner* r : {update.get(), accumulate.get()}) {
+      if (r != nullptr) std::ranges::fill(r->results, Value());
+    }
+  }
+  StepResult result;
+  result.rate = current_rate();
+  put_scalars(result.rate);
+  runner.run();
+  last = &runner;
+  result.loss = number_of(*runner.result(kLossOutput));
+  const Value* norm = runner.result(kNormOutput);
+  if (norm != nullptr) result.norm = number_of(*norm);
+  const bool finite = std::isfinite(result.loss) && std::isfinite(result.norm);
+  if (options.joint.scaled ? !rescale(finite) : !finite) {
+    report(runner, updates ? joint.update : *joint.accumulate, result.loss);
+  }
+  result.updated = updates && finite;
+  ++progress.runs;
+  if (result.updated) ++progress.steps;
+  return result;
+}
+
+void Trainer::Impl::check_on_request() const {
+  TREADLE_CHECK(on_request, kInvalidArgument, "updates are made every ", options.joint.accumulate,
+                " batches: the option accumulate must be 0 to make them on request");
+}
+
+double Trainer::Impl::current_rate() const {
+  const double base = progress.rate.value_or(scheduled_rate(options.schedule, progress.steps));
+  if (progress.plateau.reductions == 0) return base;
+  return base * std::pow(options.schedule.gamma, static_cast<double>(progress.plateau.reductions));
+}
+
 size_t Trainer::Impl::find(const std::string& name) const {
   const auto it = index.find(name);
   if (it != index.end()) return it->second;
@@ -235,34 +290,50 @@ std::vector<std::string> Trainer::output_names() const {
 
 StepResult Trainer::step(std::span<const NamedValue> batch) {
   Impl& t = *impl_;
-  Progress& progress = t.progress;
-  const bool last = (progress.runs + 1) % t.options.joint.accumulate == 0;
-  const Graph& graph = last ? t.joint.update : *t.joint.accumulate;
-  if (!last && t.accumulate == nullptr) t.accumulate = t.make_runner(graph);
-  Runner& runner = last ? *t.update : *t.accumulate;
-  t.give(runner, batch);
-  if (t.shapes_changed(batch)) {
-    for (Runner* r : {t.update.get(), t.accumulate.get()}) {
-      if (r != nullptr) std::ranges::fill(r->results, Value());
-    }
+  if (!t.on_request) {
+    const bool updates = (t.progress.runs + 1) % t.options.joint.accumulate == 0;
+    return t.run(updates, batch);
   }
-  StepResult result;
-  result.rate = rate();
-  t.put_scalars(result.rate);
-  runner.run();
-  result.loss = number_of(*runner.result(kLossOutput));
-  const Value* norm = runner.result(kNormOutput);
-  if (norm != nullptr) result.norm = number_of(*norm);
-  const bool finite = std::isfinite(result.loss) && std::isfinite(result.norm);
-  if (t.options.joint.scaled ? !t.rescale(finite) : !finite) t.report(runner, graph, result.loss);
-  result.updated = last && finite;
-  ++progress.runs;
-  if (result.updated) ++progress.steps;
+  StepResult result = t.run(false, batch);
+  if (!std::isfinite(result.loss) || !std::isfinite(result.norm)) return result;
+  const StepResult applied = apply();
+  result.updated = applied.updated;
+  if (t.options.joint.gradient_norm) result.norm = applied.norm;
   return result;
 }
 
+StepResult Trainer::accumulate(std::span<const NamedValue> batch) {
+  impl_->check_on_request();
+  return impl_->run(false, batch);
+}
+
+StepResult Trainer::apply(double factor) {
+  Impl& t = *impl_;
+  t.check_on_request();
+  TREADLE_CHECK(std::isfinite(factor), kInvalidArgument, "an update by ", factor,
+                " times the gradients");
+  StepResult result;
+  result.rate = rate();
+  t.put_scalars(result.rate);
+  put(t.share, static_cast<float>(factor));
+  t.update->run();
+  const Value* norm = t.update->result(kNormOutput);
+  if (norm != nullptr) result.norm = number_of(*norm);
+  ++t.progress.steps;
+  return result;
+}
+
+void Trainer::zero() {
+  impl_->check_on_request();
+  for (size_t i = 0; i < variables().size(); ++i) {
+    if (variables()[i].role != Role::kSum) continue;
+    Tensor& sum = impl_->live(i);
+    std::memset(sum.raw(), 0, sum.bytes());
+  }
+}
+
 const Value& Trainer::fetched(const std::string& name) const {
-  const Value* value = impl_->update->result(fetched_output(name));
+  const Value* value = impl_->last->result(fetched_output(name));
   TREADLE_CHECK(value != nullptr, kInvalidArgument, "'", name,
                 "' is not fetched: JointOptions::fetch must name it");
   return *value;
@@ -288,14 +359,7 @@ Trainer::EvalResult Trainer::eval(std::span<const NamedValue> batch, bool averag
   return result;
 }
 
-double Trainer::rate() const {
-  const Impl& t = *impl_;
-  const double base =
-      t.progress.rate.value_or(scheduled_rate(t.options.schedule, t.progress.steps));
-  if (t.progress.plateau.reductions == 0) return base;
-  return base *
-         std::pow(t.options.schedule.gamma, static_cast<double>(t.progress.plateau.reductions));
-}
+double Trainer::rate() const { return impl_->current_rate(); }
 
 void Trainer::set_rate(std::optional<double> rate) {
   TREADLE_CHECK(!rate || (std::isfinite(*rate) && *rate >= 0), kInvalidArgument,
@@ -324,72 +388,7 @@ void Trainer::set_variable(const std::string& name, const Tensor& value) {
   copy_elements(value, own);
 }
 
-int64_t Trainer::parameter_count() const {
-  int64_t count = 0;
-  for (const Variable& v : variables()) {
-    if (v.role == Role::kParameter) count += v.initial.count();
-  }
-  return count;
-}
-
-namespace {
-
-void check_size(size_t given, int64_t expected) {
-  TREADLE_CHECK(given == static_cast<size_t>(expected), kInvalidArgument, "a buffer of ", given,
-                " numbers for ", expected, " parameters");
-}
-
-}  // namespace
-
-void Trainer::get_parameters(std::span<float> to) const {
-  check_size(to.size(), parameter_count());
-  for (const Variable& v : variables()) {
-    if (v.role != Role::kParameter) continue;
-    const auto size = static_cast<size_t>(v.initial.count());
-    const Tensor as_floats = cast_tensor(v.initial, DType::kFloat);
-    std::ranges::copy(as_floats.data<float>(), to.begin());
-    to = to.subspan(size);
-  }
-}
-
-void Trainer::set_parameters(std::span<const float> from) {
-  check_size(from.size(), parameter_count());
-  for (size_t i = 0; i < variables().size(); ++i) {
-    if (variables()[i].role != Role::kParameter) continue;
-    Tensor& own = impl_->live(i);
-    const auto size = static_cast<size_t>(own.count());
-    Tensor part(DType::kFloat, own.dims());
-    std::ranges::copy(from.first(size), part.data<float>().begin());
-    copy_elements(cast_tensor(part, own.dtype()), own);
-    from = from.subspan(size);
-  }
-}
-
-Graph Trainer::exported(const ExportOptions& options) const {
-  TREADLE_CHECK(!options.averaged || impl_->options.joint.average > 0, kInvalidArgument,
-                "no average of the parameters is kept");
-  Graph graph = impl_->model.clone();
-  for (const Variable& v : variables()) {
-    if (v.role != Role::kParameter && v.role != Role::kStatistic) continue;
-    const bool average = options.averaged && v.role == Role::kParameter;
-    graph.set_constant(graph.find_value(v.name),
-                       variable(average ? "average/" + v.name : v.name).clone());
-  }
-  put_in_inference_form(graph);
-  annotate(graph);
-  if (options.fold_batchnorm) {
-    OptimizeOptions only;
-    for (const std::string& pass : pass_names()) {
-      if (pass != "fold_batchnorm" && pass != "dead_code") only.skip.insert(pass);
-    }
-    optimize(graph, only);
-  }
-  graph.remove_dead();
-  verify(graph);
-  return graph;
-}
-
-Session& Trainer::session() { return impl_->update->session; }
-MemoryInfo Trainer::memory() const { return impl_->update->session.memory(); }
+Session& Trainer::session() { return impl_->of_batches().session; }
+MemoryInfo Trainer::memory() const { return impl_->of_batches().session.memory(); }
 
 }  // namespace treadle

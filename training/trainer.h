@@ -85,7 +85,14 @@ class Trainer {
   // the first node whose result is not; nothing has changed then, unless `guard` is off. Under loss
   // scaling such a run is skipped.
   StepResult step(std::span<const NamedValue> batch);
-  // What the last step yielded of JointOptions::fetch; the next step overwrites it.
+  // With JointOptions::accumulate of 0: forward and back; gradients are added to their sums. The
+  // result is of the batch, and `updated` false. A step is this, and an update by the sums.
+  StepResult accumulate(std::span<const NamedValue> batch);
+  // An update by `factor` times the sums (1/n: the mean of n batches'), which are then zero. The
+  // result's loss is 0.
+  StepResult apply(double factor = 1);
+  void zero();  // the sums
+  // What the last batch yielded of JointOptions::fetch; the next one overwrites it.
   const Value& fetched(const std::string& name) const;
 
   struct EvalResult {

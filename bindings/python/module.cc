@@ -4,22 +4,15 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
-#include <pthread.h>
-#include <signal.h>
 
-#include <treadle/treadle.hpp>
+#include "native.h"
 
 namespace nb = nanobind;
 using treadle::Exception;
 using treadle::detail::check;
+using namespace treadle::python;
 
 namespace {
-
-// A value and the Python object whose bytes it borrows.
-struct Held {
-  treadle::Value value;
-  nb::object owner;
-};
 
 treadle::Options options_of(const nb::dict& settings) {
   treadle::Options options;
@@ -27,51 +20,6 @@ treadle::Options options_of(const nb::dict& settings) {
     options.set(nb::cast<std::string>(key).c_str(), nb::cast<std::string>(value).c_str());
   return options;
 }
-
-// ---- Interrupts: Ctrl-C during a run on the main thread ends the run, and then Python's own
-// handler raises KeyboardInterrupt.
-
-pthread_t main_thread;
-treadle_cancel* running = nullptr;
-struct sigaction python_action;
-
-void interrupt(int signal) {
-  treadle_cancel_signal(running);
-  if ((python_action.sa_flags & SA_SIGINFO) == 0 && python_action.sa_handler != SIG_DFL &&
-      python_action.sa_handler != SIG_IGN)
-    python_action.sa_handler(signal);
-}
-
-class InterruptScope {
- public:
-  // `given` may be null: then the scope makes a token of its own where it needs one.
-  explicit InterruptScope(treadle_cancel* given) : cancel_(given) {
-    if (!pthread_equal(pthread_self(), main_thread) || running != nullptr) return;
-    if (cancel_ == nullptr) {
-      check(treadle_cancel_create(&own_));
-      cancel_ = own_;
-    }
-    running = cancel_;
-    struct sigaction action = {};
-    action.sa_handler = interrupt;
-    sigaction(SIGINT, &action, &python_action);
-    listening_ = true;
-  }
-  ~InterruptScope() {
-    if (!listening_) return;
-    sigaction(SIGINT, &python_action, nullptr);
-    running = nullptr;
-    treadle_cancel_release(own_);
-  }
-  InterruptScope(const InterruptScope&) = delete;
-  InterruptScope& operator=(const InterruptScope&) = delete;
-  treadle_cancel* cancel() const { return cancel_; }
-
- private:
-  treadle_cancel* cancel_;
-  treadle_cancel* own_ = nullptr;
-  bool listening_ = false;
-};
 
 // A token that ends the runs that were given it.
 class Cancel {
@@ -104,12 +52,6 @@ Held* make_strings(const std::vector<nb::bytes>& elements, const std::vector<int
   std::vector<std::string> texts;
   for (const nb::bytes& e : elements) texts.emplace_back(e.c_str(), e.size());
   return new Held{treadle::Value::strings(texts, dims), nb::none()};
-}
-
-std::vector<const treadle_value*> handles(const std::vector<const Held*>& values) {
-  std::vector<const treadle_value*> out;
-  for (const Held* v : values) out.push_back(v->value.handle());
-  return out;
 }
 
 Held* make_sequence(const std::vector<const Held*>& elements) {
@@ -319,7 +261,7 @@ void translate(const std::exception_ptr& p, void*) {
 }  // namespace
 
 NB_MODULE(_native, m) {
-  main_thread = pthread_self();
+  this_is_the_main_thread();
   nb::register_exception_translator(translate);
   m.def("version", &treadle_version);
 
@@ -369,4 +311,6 @@ NB_MODULE(_native, m) {
           nb::arg("what"))
       .def("profile", &treadle::Session::profile, nb::arg("on"))
       .def("trim", &treadle::Session::trim);
+  bind_training(m);
+  bind_networks(m);
 }

@@ -53,6 +53,14 @@ void require(const void* pointer, const char* parameter);
 // Adds the operators of a plugin for the models that are loaded from now on.
 void add_plugin(treadle_options& options, const std::string& path);
 
+// "tensor(float)", "seq(tensor(int64))".
+std::string type_text(const Type& type);
+// `text` is lent to the caller.
+void fill_type(const Type& from, const std::string& text, treadle_type* to);
+
+// A copy for treadle_string_free, ended by 0.
+char* copy_text(const std::string& text);
+
 // The JSON text of treadle_session_report.
 std::string report_json(treadle_session& session, const std::string& what);
 

@@ -9,6 +9,7 @@ using treadle::Code;
 using treadle::Type;
 using treadle::c_api::guarded;
 using treadle::c_api::require;
+using treadle::c_api::type_text;
 
 namespace {
 
@@ -97,22 +98,6 @@ std::vector<std::string> dim_texts(const Type& type) {
   return texts;
 }
 
-// As onnxruntime spells it: "tensor(float16)", "seq(tensor(string))", "map(int64,tensor(float))".
-std::string type_text(const Type& type) {
-  std::string close;
-  std::string text;
-  const Type* t = &type;
-  for (; t->kind == Type::Kind::kSequence || t->kind == Type::Kind::kOptional;
-       t = t->element.get()) {
-    text += t->kind == Type::Kind::kSequence ? "seq(" : "optional(";
-    close += ')';
-    if (t->element == nullptr) return text + close;
-  }
-  const std::string tensor = treadle::cat("tensor(", treadle::dtype_name(t->dtype), ")");
-  if (t->kind == Type::Kind::kTensor) return text + tensor + close;
-  return treadle::cat(text, "map(", treadle::dtype_name(t->key), ",", tensor, ")", close);
-}
-
 std::vector<std::pair<std::string, std::string>> metadata_of(const treadle::Graph& graph) {
   std::map<std::string, std::string> metadata = graph.metadata;
   if (!graph.name.empty()) metadata["graph_name"] = graph.name;
@@ -136,25 +121,6 @@ treadle_model* wrap(treadle::Graph graph, const treadle_options* options) {
   }
   handle->metadata = metadata_of(model.graph());
   return handle.release();
-}
-
-void fill(const Type& from, const std::string& text, treadle_type* to) {
-  require(to, "type");
-  treadle_type made = {};
-  constexpr treadle_kind kKinds[] = {TREADLE_TENSOR, TREADLE_SEQUENCE, TREADLE_OPTIONAL,
-                                     TREADLE_MAP};
-  made.kind = kKinds[static_cast<size_t>(from.kind)];
-  made.text = text.c_str();
-  made.dtype = from.is_tensor() ? static_cast<treadle_dtype>(from.dtype) : TREADLE_UNDEFINED;
-  made.rank = -1;
-  if (from.is_tensor() && from.shape) {
-    TREADLE_CHECK(from.shape->size() <= TREADLE_MAX_RANK, kUnsupported, "rank ",
-                  from.shape->size());
-    made.rank = static_cast<int32_t>(from.shape->size());
-    for (size_t i = 0; i < from.shape->size(); ++i)
-      made.dims[i] = (*from.shape)[i].maybe().value_or(-1);
-  }
-  treadle::write_struct(made, sizeof(treadle_type), "treadle_type", to);
 }
 
 const char* dim_text(const std::vector<std::vector<std::string>>& dims, size_t index, size_t axis) {
@@ -263,7 +229,7 @@ treadle_status treadle_model_input_type(const treadle_model* model, size_t index
     require(model, "model");
     TREADLE_CHECK(index < model->model->input_count(), kInvalidArgument, "input ", index, " of ",
                   model->model->input_count());
-    fill(model->model->input(index).type, model->input_types[index], type);
+    treadle::c_api::fill_type(model->model->input(index).type, model->input_types[index], type);
   });
 }
 treadle_status treadle_model_output_type(const treadle_model* model, size_t index,
@@ -272,7 +238,7 @@ treadle_status treadle_model_output_type(const treadle_model* model, size_t inde
     require(model, "model");
     TREADLE_CHECK(index < model->model->output_count(), kInvalidArgument, "output ", index, " of ",
                   model->model->output_count());
-    fill(model->model->output_type(index), model->output_types[index], type);
+    treadle::c_api::fill_type(model->model->output_type(index), model->output_types[index], type);
   });
 }
 

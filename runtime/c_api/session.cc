@@ -120,10 +120,7 @@ treadle_status treadle_session_report(treadle_session* session, const char* what
     require(what, "what");
     require(json, "json");
     const std::string text = treadle::c_api::report_json(*session, what);
-    auto* copy = static_cast<char*>(std::malloc(text.size() + 1));
-    if (copy == nullptr) throw std::bad_alloc();
-    std::memcpy(copy, text.c_str(), text.size() + 1);
-    *json = copy;
+    *json = treadle::c_api::copy_text(text);
   });
 }
 

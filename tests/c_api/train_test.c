@@ -1,35 +1,8 @@
-/* The C API of training from C11: options, steps, evaluation, parameters, checkpoints, export,
- * errors. */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+/* The C API of training from C11: options, steps, accumulation, evaluation, parameters, hooks,
+ * checkpoints, export, errors. */
 #include <string.h>
-#include <treadle/train.h>
 
-#include "check.h"
-
-#define ROWS 4
-
-static treadle_value* tensor(const float* data, int64_t columns) {
-  const int64_t dims[2] = {ROWS, columns};
-  treadle_value* value = NULL;
-  if (treadle_tensor_create(TREADLE_FLOAT, dims, 2, &value) != TREADLE_OK) exit(1);
-  memcpy(treadle_tensor_data(value), data, treadle_tensor_size(value));
-  return value;
-}
-
-static const char* const kNames[2] = {"x", "target"};
-static const treadle_value* batch[2];
-
-static treadle_train_options* options_of(const char* rate) {
-  treadle_train_options* options = NULL;
-  CHECK(treadle_train_options_create(&options) == TREADLE_OK);
-  CHECK(treadle_train_options_set(options, "optimizer", "momentum") == TREADLE_OK);
-  CHECK(treadle_train_options_set(options, "rate", rate) == TREADLE_OK);
-  CHECK(treadle_train_options_set(options, "gradient_norm", "1") == TREADLE_OK);
-  CHECK(treadle_train_options_set(options, "fetch", "product") == TREADLE_OK);
-  return options;
-}
+#include "train_line.h"
 
 static void test_options(void) {
   treadle_train_options* options = NULL;
@@ -43,16 +16,6 @@ static void test_options(void) {
   CHECK(treadle_train_options_set(options, "guard", "yes") == TREADLE_INVALID_ARGUMENT);
   treadle_train_options_release(options);
   treadle_train_options_release(NULL);
-}
-
-static double step(treadle_trainer* trainer) {
-  treadle_step_result result;
-  memset(&result, 0, sizeof result);
-  result.struct_size = sizeof result;
-  CHECK(treadle_trainer_step(trainer, kNames, batch, 2, &result) == TREADLE_OK);
-  CHECK(result.updated == 1);
-  CHECK(result.norm > 0);
-  return result.loss;
 }
 
 static void test_training(const char* model, const char* folder) {
@@ -140,6 +103,104 @@ static void test_training(const char* model, const char* folder) {
   treadle_train_options_release(options);
 }
 
+/* Two batches summed and applied together are one step by their mean. */
+static void test_accumulation(const char* model) {
+  treadle_train_options *options = NULL, *on_request = NULL;
+  treadle_trainer *whole = NULL, *halves = NULL;
+  treadle_value* product = NULL;
+  treadle_step_result result;
+  float want[3], got[3];
+  int i;
+  result.struct_size = sizeof result;
+  options = options_of("0.05");
+  on_request = options_of("0.05");
+  CHECK(treadle_train_options_set(on_request, "accumulate", "0") == TREADLE_OK);
+  CHECK(treadle_trainer_create(model, options, &whole) == TREADLE_OK);
+  CHECK(treadle_trainer_create(model, on_request, &halves) == TREADLE_OK);
+  CHECK(treadle_trainer_accumulate(whole, kNames, batch, 2, NULL) == TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), "accumulate must be 0") != NULL);
+  for (i = 0; i < 3; ++i) {
+    const double loss = step(whole);
+    CHECK(treadle_trainer_accumulate(halves, kNames, batch, 2, &result) == TREADLE_OK);
+    CHECK(result.updated == 0 && fabs(result.loss - loss) < 1e-6);
+    CHECK(treadle_trainer_zero(halves) == TREADLE_OK);
+    CHECK(treadle_trainer_accumulate(halves, kNames, batch, 2, NULL) == TREADLE_OK);
+    CHECK(treadle_trainer_accumulate(halves, kNames, batch, 2, NULL) == TREADLE_OK);
+    CHECK(treadle_trainer_steps(halves) == i);
+    CHECK(treadle_trainer_apply(halves, 0.5, &result) == TREADLE_OK);
+    CHECK(result.updated == 1 && result.norm > 0 && result.rate == 0.05);
+    CHECK(treadle_trainer_steps(halves) == i + 1);
+    CHECK(treadle_trainer_get_parameters(whole, want, 3) == TREADLE_OK);
+    CHECK(treadle_trainer_get_parameters(halves, got, 3) == TREADLE_OK);
+    CHECK(fabsf(want[0] - got[0]) < 1e-6f && fabsf(want[2] - got[2]) < 1e-6f);
+  }
+  CHECK(treadle_trainer_fetched(halves, "product", &product) == TREADLE_OK);
+  treadle_value_release(product);
+  CHECK(fabs(step(whole) - step(halves)) < 1e-6); /* a step is both */
+  CHECK(treadle_trainer_steps(halves) == 4);
+  CHECK(treadle_trainer_apply(halves, NAN, NULL) == TREADLE_INVALID_ARGUMENT);
+  treadle_trainer_release(whole);
+  treadle_trainer_release(halves);
+  treadle_train_options_release(options);
+  treadle_train_options_release(on_request);
+}
+
+typedef struct seen {
+  int calls;
+  size_t count; /* of the last value */
+  float first;
+  float factor; /* it is multiplied by */
+  int32_t answer;
+} seen;
+
+static int32_t look(void* user, const char* name, treadle_value* value) {
+  seen* s = user;
+  float* data = treadle_tensor_data(value);
+  size_t i;
+  CHECK(strchr(name, 'w') != NULL || strcmp(name, "product") == 0 || strchr(name, 'y') != NULL);
+  ++s->calls;
+  s->count = treadle_tensor_count(value);
+  s->first = data[0];
+  for (i = 0; i < s->count; ++i) data[i] *= s->factor;
+  return s->answer;
+}
+
+static void test_hooks(const char* model) {
+  seen product = {0, 0, 0, 1, 0}, part = product, sum = product;
+  treadle_train_options* options = NULL;
+  treadle_trainer *plain = NULL, *hooked = NULL;
+  float before[3], want[3], got[3];
+  CHECK(treadle_train_options_create(&options) == TREADLE_OK);
+  CHECK(treadle_trainer_create(model, options, &plain) == TREADLE_OK);
+  sum.factor = 2;
+  CHECK(treadle_train_options_add_hook(options, "product", look, &product) == TREADLE_OK);
+  CHECK(treadle_train_options_add_hook(options, "part:w", look, &part) == TREADLE_OK);
+  CHECK(treadle_train_options_add_hook(options, "grad:w", look, &sum) == TREADLE_OK);
+  CHECK(treadle_train_options_add_hook(options, "w", NULL, NULL) == TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_trainer_create(model, options, &hooked) == TREADLE_OK);
+  CHECK(treadle_trainer_get_parameters(plain, before, 3) == TREADLE_OK);
+  CHECK(treadle_trainer_step(plain, kNames, batch, 2, NULL) == TREADLE_OK);
+  CHECK(treadle_trainer_step(hooked, kNames, batch, 2, NULL) == TREADLE_OK);
+  CHECK(product.calls == 1 && product.count == ROWS && part.calls == 1 && sum.calls == 1);
+  CHECK(product.first == 1 * 0.5f + 2 * -1.0f && sum.count == 2 && sum.first == part.first);
+  /* The doubled gradient moved w twice as far, and b as before. */
+  CHECK(treadle_trainer_get_parameters(plain, want, 3) == TREADLE_OK);
+  CHECK(treadle_trainer_get_parameters(hooked, got, 3) == TREADLE_OK);
+  CHECK(want[0] != before[0]);
+  CHECK(fabsf((got[0] - before[0]) - 2 * (want[0] - before[0])) < 1e-6f);
+  CHECK(got[2] == want[2]);
+  product.answer = 1;
+  CHECK(treadle_trainer_step(hooked, kNames, batch, 2, NULL) == TREADLE_CANCELLED);
+  CHECK(strstr(treadle_last_error(), "the hook on 'product'") != NULL);
+  treadle_trainer_release(hooked);
+  treadle_trainer_release(plain);
+  hooked = NULL;
+  CHECK(treadle_train_options_add_hook(options, "grad:nothing", look, &sum) == TREADLE_OK);
+  CHECK(treadle_trainer_create(model, options, &hooked) == TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), "'nothing' for a hook") != NULL);
+  treadle_train_options_release(options);
+}
+
 static void test_errors(const char* model) {
   treadle_trainer* trainer = NULL;
   treadle_train_options* options = NULL;
@@ -175,19 +236,14 @@ static void test_errors(const char* model) {
 }
 
 int main(int argc, char** argv) {
-  const float x[2 * ROWS] = {1, 2, -1, 0.5f, 0.25f, -2, 0.5f, 1};
-  const float t[ROWS] = {1, 0, -1, 0.5f};
-  treadle_value* held[2];
   if (argc < 3) return 2;
-  held[0] = tensor(x, 2);
-  held[1] = tensor(t, 1);
-  batch[0] = held[0];
-  batch[1] = held[1];
+  make_batch();
   test_options();
   test_training(argv[1], argv[2]);
+  test_accumulation(argv[1]);
+  test_hooks(argv[1]);
   test_errors(argv[1]);
-  treadle_value_release(held[0]);
-  treadle_value_release(held[1]);
+  release_batch();
   if (failures == 0) printf("training: all passed\n");
   return failures == 0 ? 0 : 1;
 }

@@ -46,7 +46,7 @@ MAY = {
                "training/data/", "training/run/", "tools/", "treadle/", "importer/file_writer.h"] + DOORS,
               ["CLI/", "nlohmann/", "toml++/"]),
     "examples": (["treadle/"], []),
-    "bindings": (["treadle/"], ["nanobind/"]),
+    "bindings": (["treadle/", "bindings/"], ["nanobind/"]),
 }
 OURS = ("treadle/", "graph/", "files/", "importer/", "optimizer/", "backends/", "runtime/", "training/",
         "tools/", "tests/", "bindings/")

@@ -66,10 +66,12 @@ double number(const NamedNumbers& numbers, const std::string& name) {
 TEST(Fit, LearnsAndTells) {
   FitOptions o = options(12);
   std::vector<Event::Kind> kinds;
-  int steps = 0;
+  int started = 0, steps = 0;
   o.on_event = [&](const Event& e) {
-    if (e.kind == Event::Kind::kStepCompleted) {
-      ++steps;
+    if (e.kind == Event::Kind::kStepStarted) {
+      EXPECT_EQ(started++, steps);
+    } else if (e.kind == Event::Kind::kStepCompleted) {
+      EXPECT_EQ(++steps, started);
     } else {
       kinds.push_back(e.kind);
     }

@@ -46,6 +46,7 @@ void ProgressLines::bar(const Event& e) {
 
 void ProgressLines::told(const Event& e) {
   if (e.kind == Event::Kind::kStepCompleted) return bar(e);
+  if (e.kind == Event::Kind::kStepStarted) return;
   clear();
   if (e.kind == Event::Kind::kEpochCompleted) {
     std::fprintf(stderr, "epoch %lld  step %lld  %s\n", static_cast<long long>(e.epoch),

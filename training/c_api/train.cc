@@ -5,10 +5,9 @@
 #include <string>
 
 #include "importer/importer.h"
-#include "runtime/c_api/handles.h"
+#include "training/c_api/handles.h"
 #include "training/checkpoint.h"
 #include "training/settings.h"
-#include "training/trainer.h"
 
 using treadle::NamedValue;
 using treadle::Trainer;
@@ -16,17 +15,13 @@ using treadle::Variable;
 using treadle::c_api::guarded;
 using treadle::c_api::require;
 
-struct treadle_train_options {
-  treadle::TrainerOptions options;
-};
-
-struct treadle_trainer {
-  treadle_trainer(treadle::Graph model, const treadle_train_options* options)
-      : trainer(std::move(model),
-                options != nullptr ? options->options : treadle::TrainerOptions{}) {}
-  Trainer trainer;
-  std::vector<NamedValue> batch;  // of the last call, so that the next one allocates nothing
-};
+treadle_trainer::treadle_trainer(treadle::Graph model, const treadle_train_options* options)
+    : trainer(std::move(model), options != nullptr ? options->options : treadle::TrainerOptions{}),
+      output_names(trainer.output_names()) {
+  for (const Trainer::Input& input : trainer.inputs()) {
+    input_types.push_back(treadle::c_api::type_text(input.type));
+  }
+}
 
 namespace {
 
@@ -61,6 +56,18 @@ treadle_status create(treadle_trainer** trainer, const treadle_train_options* op
   });
 }
 
+std::function<void(const std::string&, treadle::Tensor&)> hook_of(treadle_hook hook, void* user) {
+  return [hook, user](const std::string& name, treadle::Tensor& tensor) {
+    treadle_value value{tensor};
+    TREADLE_CHECK(hook(user, name.c_str(), &value) == 0, kCancelled, "the hook on '", name,
+                  "' ended the step");
+  };
+}
+
+const char* text_at(const std::vector<std::string>& texts, size_t index) {
+  return index < texts.size() ? texts[index].c_str() : nullptr;
+}
+
 }  // namespace
 
 extern "C" {
@@ -79,6 +86,16 @@ treadle_status treadle_train_options_set(treadle_train_options* options, const c
     require(key, "key");
     require(value, "value");
     set_train_setting(options->options, key, value);
+  });
+}
+
+treadle_status treadle_train_options_add_hook(treadle_train_options* options, const char* name,
+                                              treadle_hook hook, void* user) {
+  return guarded([&] {
+    require(options, "options");
+    require(name, "name");
+    require(reinterpret_cast<const void*>(hook), "hook");
+    options->options.joint.hooks.push_back({name, hook_of(hook, user)});
   });
 }
 
@@ -104,6 +121,23 @@ const char* treadle_trainer_warning(const treadle_trainer* trainer, size_t index
   return trainer->trainer.warnings()[index].c_str();
 }
 
+const char* treadle_trainer_input_name(const treadle_trainer* trainer, size_t index) {
+  if (trainer == nullptr || index >= trainer->trainer.inputs().size()) return nullptr;
+  return trainer->trainer.inputs()[index].name.c_str();
+}
+treadle_status treadle_trainer_input_type(const treadle_trainer* trainer, size_t index,
+                                          treadle_type* type) {
+  return guarded([&] {
+    require(trainer, "trainer");
+    const auto& inputs = trainer->trainer.inputs();
+    TREADLE_CHECK(index < inputs.size(), kInvalidArgument, "input ", index, " of ", inputs.size());
+    treadle::c_api::fill_type(inputs[index].type, trainer->input_types[index], type);
+  });
+}
+const char* treadle_trainer_output_name(const treadle_trainer* trainer, size_t index) {
+  return trainer == nullptr ? nullptr : text_at(trainer->output_names, index);
+}
+
 treadle_status treadle_trainer_step(treadle_trainer* trainer, const char* const* names,
                                     const treadle_value* const* values, size_t count,
                                     treadle_step_result* result) {
@@ -111,6 +145,30 @@ treadle_status treadle_trainer_step(treadle_trainer* trainer, const char* const*
     require(trainer, "trainer");
     if (result != nullptr) put_result(result, {});
     put_result(result, trainer->trainer.step(batch_of(*trainer, names, values, count)));
+  });
+}
+
+treadle_status treadle_trainer_accumulate(treadle_trainer* trainer, const char* const* names,
+                                          const treadle_value* const* values, size_t count,
+                                          treadle_step_result* result) {
+  return guarded([&] {
+    require(trainer, "trainer");
+    if (result != nullptr) put_result(result, {});
+    put_result(result, trainer->trainer.accumulate(batch_of(*trainer, names, values, count)));
+  });
+}
+treadle_status treadle_trainer_apply(treadle_trainer* trainer, double factor,
+                                     treadle_step_result* result) {
+  return guarded([&] {
+    require(trainer, "trainer");
+    if (result != nullptr) put_result(result, {});
+    put_result(result, trainer->trainer.apply(factor));
+  });
+}
+treadle_status treadle_trainer_zero(treadle_trainer* trainer) {
+  return guarded([&] {
+    require(trainer, "trainer");
+    trainer->trainer.zero();
   });
 }
 

@@ -148,6 +148,7 @@ void Loop::step() {
     broken_.push_back(line);
     tell(Event::Kind::kStarted, {}, "left out: " + line);
   }
+  tell(Event::Kind::kStepStarted);
   const StepResult r = trainer_.step(named_batch(trainer_, train_, batch));
   const auto samples = static_cast<int64_t>(batch.samples.size());
   state_.loss_sum += r.loss * static_cast<double>(samples);

@@ -18,6 +18,7 @@ struct Event {
   enum class Kind : uint8_t {
     kStarted,  // text: warnings, a line each
     kEpochStarted,
+    kStepStarted,     // of a batch
     kStepCompleted,   // numbers: loss, rate, …
     kEpochCompleted,  // numbers: train_loss, val_loss, metrics of val, seconds, waited
     kException,       // text: what went wrong; it is then thrown

@@ -1,4 +1,4 @@
-"""Treadle: load, optimize and run ONNX models.
+"""Treadle: load, optimize, run and train ONNX models.
 
     model = treadle.load("model.onnx")
     logits = model(pixels)
@@ -24,7 +24,7 @@ from ._ort import (InferenceSession, IOBinding, NodeArg, disable_telemetry_event
                    get_build_info, get_device, get_version_string, set_default_logger_severity,
                    set_default_logger_verbosity)
 from ._ort_values import OrtAllocatorType, OrtDevice, OrtMemoryInfo, OrtMemType, OrtValue
-from . import capi
+from . import capi, train
 
 __version__ = _native.version()
 
@@ -36,5 +36,5 @@ __all__ = [
     "Port", "RunOptions", "SessionOptions", "Timeout", "Unsupported", "capi",
     "disable_telemetry_events", "enable_telemetry_events", "get_all_providers",
     "get_available_providers", "get_build_info", "get_device", "get_version_string", "load",
-    "set_default_logger_severity", "set_default_logger_verbosity",
+    "set_default_logger_severity", "set_default_logger_verbosity", "train",
 ]

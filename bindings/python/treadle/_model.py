@@ -57,7 +57,7 @@ class Model:
     def __init__(self, source: Source, *, threads: int = 0, device: str = "cpu",
                  **settings: Any) -> None:
         self._source = _source(source)
-        self._settings = {"device": device, **{k: _text(v) for k, v in settings.items()}}
+        self._settings = {"device": device, **{k: setting_text(v) for k, v in settings.items()}}
         self._threads = int(threads)
         self._open()
 
@@ -180,13 +180,14 @@ class Model:
         return f"<treadle.Model {self.inputs} -> {self.outputs}>"
 
 
-def _text(value: Any) -> str:
+def setting_text(value: Any) -> str:
+    """An option's value as the C API takes it."""
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, Mapping):
         return ",".join(f"{k}={v}" for k, v in value.items())
     if isinstance(value, (list, tuple, set)):
-        return ",".join(value)
+        return ",".join(map(str, value))
     return str(value)
 
 

@@ -1,0 +1,45 @@
+// What the parts of treadle._native share.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <treadle/treadle.hpp>
+#include <vector>
+
+namespace treadle::python {
+
+// A value and the Python object whose bytes it borrows.
+struct Held {
+  treadle::Value value;
+  nanobind::object owner;
+};
+
+inline std::vector<const treadle_value*> handles(const std::vector<const Held*>& values) {
+  std::vector<const treadle_value*> out;
+  for (const Held* v : values) out.push_back(v->value.handle());
+  return out;
+}
+
+void this_is_the_main_thread();
+
+// While it lives on the main thread, Ctrl-C signals its token, and then Python's own handler raises
+// KeyboardInterrupt.
+class InterruptScope {
+ public:
+  // `given` may be null: then the scope makes a token of its own where it needs one.
+  explicit InterruptScope(treadle_cancel* given);
+  ~InterruptScope();
+  InterruptScope(const InterruptScope&) = delete;
+  InterruptScope& operator=(const InterruptScope&) = delete;
+  treadle_cancel* cancel() const { return cancel_; }
+
+ private:
+  treadle_cancel* cancel_;
+  treadle_cancel* own_ = nullptr;
+  bool listening_ = false;
+};
+
+void bind_training(nanobind::module_& m);
+void bind_networks(nanobind::module_& m);
+
+}  // namespace treadle::python

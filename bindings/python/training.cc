@@ -1,0 +1,399 @@
+// Trainers of the C API of training as Python objects; treadle/train/trainer.py is what users see.
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+#include <treadle/train.h>
+
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <tuple>
+
+#include "native.h"
+
+namespace nb = nanobind;
+using treadle::Exception;
+using treadle::detail::check;
+
+namespace treadle::python {
+namespace {
+
+using Names = std::vector<std::string>;
+using Values = std::vector<const Held*>;
+using Floats = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Numbers = std::tuple<double, double, double, bool>;  // loss, rate, norm, updated
+
+std::vector<const char*> texts(const Names& names) {
+  std::vector<const char*> out;
+  for (const std::string& n : names) out.push_back(n.c_str());
+  return out;
+}
+
+// What a Python function raised in a call from the library: it is raised again when the library has
+// returned.
+class Raised {
+ public:
+  // 0, or 1 where it raised.
+  template <class Body>
+  int32_t guard(Body&& body) {
+    try {
+      return body();
+    } catch (nb::python_error& e) {
+      error_ = std::make_unique<nb::python_error>(std::move(e));
+    } catch (const std::exception& e) {
+      PyErr_SetString(PyExc_TypeError, e.what());
+      error_ = std::make_unique<nb::python_error>();
+    }
+    return 1;
+  }
+  void check(treadle_status status) {
+    if (const auto error = std::move(error_)) throw std::move(*error);
+    if (status != TREADLE_OK) throw Exception(status);
+  }
+
+ private:
+  std::unique_ptr<nb::python_error> error_;
+};
+
+struct PythonHook {
+  Raised* raised;
+  nb::object function;  // (name, Value) -> Value | None
+};
+
+// The library's tensor lives for the call only: Python gets a copy.
+Held* copy_of(const treadle_value* value) {
+  treadle_value* made = nullptr;
+  treadle::detail::check(treadle_tensor_create(
+      treadle_tensor_dtype(value), treadle_tensor_dims(value), treadle_tensor_rank(value), &made));
+  std::memcpy(treadle_tensor_data(made), treadle_tensor_const_data(value),
+              treadle_tensor_size(value));
+  return new Held{treadle::Value(made), nb::none()};
+}
+
+int32_t call_hook(void* user, const char* name, treadle_value* value) {
+  const nb::gil_scoped_acquire locked;
+  const auto& hook = *static_cast<PythonHook*>(user);
+  return hook.raised->guard([&] {
+    const nb::object given = nb::cast(copy_of(value), nb::rv_policy::take_ownership);
+    const nb::object left = hook.function(name, given);
+    if (left.is_none()) return 0;
+    const treadle_value* from = nb::cast<const Held&>(left).value.handle();
+    if (treadle_tensor_dtype(from) != treadle_tensor_dtype(value) ||
+        treadle_tensor_size(from) != treadle_tensor_size(value)) {
+      PyErr_Format(PyExc_ValueError, "the hook on '%s' returned an array of another shape or dtype",
+                   name);
+      throw nb::python_error();
+    }
+    std::memcpy(treadle_tensor_data(value), treadle_tensor_const_data(from),
+                treadle_tensor_size(value));
+    return 0;
+  });
+}
+
+struct Listener {
+  Raised raised;
+  nb::object function;  // (kind, epoch, step, batch, batches, numbers, text) -> stop
+};
+
+int32_t call_listener(void* user, const treadle_event* event) {
+  const nb::gil_scoped_acquire locked;
+  auto& listener = *static_cast<Listener*>(user);
+  return listener.raised.guard([&] {
+    nb::dict numbers;
+    for (size_t i = 0; i < event->number_count; ++i) numbers[event->names[i]] = event->numbers[i];
+    const nb::object stop = listener.function(event->kind, event->epoch, event->step, event->batch,
+                                              event->batches, numbers, event->text);
+    return nb::cast<bool>(nb::bool_(stop)) ? 1 : 0;
+  });
+}
+
+using Options = std::unique_ptr<treadle_train_options, void (*)(treadle_train_options*)>;
+
+class Trainer {
+ public:
+  Trainer(const nb::object& source, const nb::dict& settings, const nb::list& hooks);
+  ~Trainer() { treadle_trainer_release(handle_); }
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+  treadle_trainer* handle() const { return handle_; }
+
+  // Without Python's lock; what a hook raised comes before the library's own error.
+  template <class Body>
+  void call(Body&& body) {
+    treadle_status status = TREADLE_OK;
+    {
+      const nb::gil_scoped_release released;
+      status = body();
+    }
+    raised_.check(status);
+  }
+  using BatchFn = treadle_status (*)(treadle_trainer*, const char* const*,
+                                     const treadle_value* const*, size_t, treadle_step_result*);
+  Numbers batch(BatchFn function, const Names& names, const Values& values);
+  Raised& raised() { return raised_; }
+
+ private:
+  treadle_trainer* handle_ = nullptr;
+  Raised raised_;
+  std::vector<std::unique_ptr<PythonHook>> hooks_;
+};
+
+Options options_of(const nb::dict& settings) {
+  treadle_train_options* made = nullptr;
+  check(treadle_train_options_create(&made));
+  Options options(made, treadle_train_options_release);
+  for (const auto& [key, value] : settings)
+    check(treadle_train_options_set(made, nb::cast<std::string>(key).c_str(),
+                                    nb::cast<std::string>(value).c_str()));
+  return options;
+}
+
+Trainer::Trainer(const nb::object& source, const nb::dict& settings, const nb::list& hooks) {
+  const Options options = options_of(settings);
+  for (const nb::handle pair : hooks) {
+    hooks_.push_back(std::make_unique<PythonHook>(
+        PythonHook{&raised_, nb::borrow<nb::object>(nb::cast<nb::tuple>(pair)[1])}));
+    const auto name = nb::cast<std::string>(nb::cast<nb::tuple>(pair)[0]);
+    check(treadle_train_options_add_hook(options.get(), name.c_str(), call_hook,
+                                         hooks_.back().get()));
+  }
+  if (nb::isinstance<nb::bytes>(source)) {
+    const auto bytes = nb::cast<nb::bytes>(source);
+    call([&] {
+      return treadle_trainer_create_memory(bytes.data(), bytes.size(), options.get(), &handle_);
+    });
+  } else {
+    const auto path = nb::cast<std::string>(source);
+    call([&] { return treadle_trainer_create(path.c_str(), options.get(), &handle_); });
+  }
+}
+
+Numbers numbers_of(const treadle_step_result& r) {
+  return {r.loss, r.rate, r.norm, r.updated != 0};
+}
+
+Numbers Trainer::batch(BatchFn function, const Names& names, const Values& values) {
+  treadle_step_result result = {};
+  result.struct_size = sizeof result;
+  const auto given_names = texts(names);
+  const auto given = handles(values);
+  call([&] { return function(handle_, given_names.data(), given.data(), given.size(), &result); });
+  return numbers_of(result);
+}
+
+Numbers apply(Trainer& t, double factor) {
+  treadle_step_result result = {};
+  result.struct_size = sizeof result;
+  t.call([&] { return treadle_trainer_apply(t.handle(), factor, &result); });
+  return numbers_of(result);
+}
+
+std::pair<double, std::vector<Held>> evaluate(Trainer& t, const Names& names,
+                                              const Values& values) {
+  const auto given_names = texts(names);
+  const auto given = handles(values);
+  size_t count = 0;
+  while (treadle_trainer_output_name(t.handle(), count) != nullptr) ++count;
+  std::vector<treadle_value*> made(count, nullptr);
+  double loss = 0;
+  t.call([&] {
+    return treadle_trainer_eval(t.handle(), given_names.data(), given.data(), given.size(), &loss,
+                                made.data(), count);
+  });
+  std::vector<Held> outputs;
+  for (treadle_value* v : made) outputs.push_back(Held{treadle::Value(v), nb::none()});
+  return {loss, std::move(outputs)};
+}
+
+struct FitSamples {
+  FitSamples(const Names& names_given, const Values& values_given)
+      : names(texts(names_given)), values(handles(values_given)) {
+    samples = {names.data(), values.data(), values.size()};
+  }
+  std::vector<const char*> names;
+  std::vector<const treadle_value*> values;
+  treadle_samples samples;
+};
+
+using Part = std::pair<Names, Values>;
+
+// `options`: the fields of treadle_fit_options by name, all numbers but monitor and out.
+treadle_fit_options fit_options(const nb::dict& options) {
+  treadle_fit_options o = {};
+  o.struct_size = sizeof o;
+  const auto integer = [&](const char* key, auto& to) {
+    if (options.contains(key)) to = nb::cast<std::decay_t<decltype(to)>>(options[key]);
+  };
+  integer("epochs", o.epochs);
+  integer("steps", o.steps);
+  integer("batch", o.batch);
+  integer("seed", o.seed);
+  integer("in_order", o.in_order);
+  integer("drop_last", o.drop_last);
+  integer("threads", o.threads);
+  integer("patience", o.patience);
+  integer("resume", o.resume);
+  integer("checkpoint_steps", o.checkpoint_steps);
+  return o;
+}
+
+// (steps, epochs, best, stopped early, cancelled)
+std::tuple<int64_t, int64_t, double, bool, bool> fit(
+    Trainer& t, const Names& names, const Values& values, const std::optional<Part>& val,
+    const nb::dict& options, const std::string& monitor, const std::optional<std::string>& out,
+    const nb::object& on_event) {
+  treadle_fit_options o = fit_options(options);
+  const FitSamples train(names, values);
+  std::optional<FitSamples> validation;
+  if (val) validation.emplace(val->first, val->second);
+  o.monitor = monitor.c_str();
+  o.out = out ? out->c_str() : nullptr;
+  Listener listener{{}, on_event};
+  if (!on_event.is_none()) {
+    o.on_event = call_listener;
+    o.user = &listener;
+  }
+  treadle_fit_result result = {};
+  result.struct_size = sizeof result;
+  treadle_status status = TREADLE_OK;
+  {
+    const InterruptScope interrupts(nullptr);
+    o.cancel = interrupts.cancel();
+    const nb::gil_scoped_release released;
+    status = treadle_trainer_fit(t.handle(), &train.samples,
+                                 validation ? &validation->samples : nullptr, &o, &result);
+  }
+  listener.raised.check(TREADLE_OK);
+  t.raised().check(status);
+  if (PyErr_CheckSignals() != 0) throw nb::python_error();
+  return {result.steps, result.epochs, result.best, result.stopped_early != 0,
+          result.cancelled != 0};
+}
+
+nb::typed<nb::list, nb::tuple> inputs_of(const Trainer& t) {
+  nb::list out;
+  for (size_t i = 0; treadle_trainer_input_name(t.handle(), i) != nullptr; ++i) {
+    treadle_type type = {};
+    type.struct_size = sizeof type;
+    check(treadle_trainer_input_type(t.handle(), i, &type));
+    out.append(nb::make_tuple(treadle_trainer_input_name(t.handle(), i), type.text, type.dtype));
+  }
+  return out;
+}
+
+Names names_by(const char* (*at)(const treadle_trainer*, size_t), const Trainer& t) {
+  Names out;
+  for (size_t i = 0; at(t.handle(), i) != nullptr; ++i) out.emplace_back(at(t.handle(), i));
+  return out;
+}
+
+Held* get(const Trainer& t, const std::string& name) {
+  treadle_value* made = nullptr;
+  check(treadle_trainer_get(t.handle(), name.c_str(), &made));
+  return new Held{treadle::Value(made), nb::none()};
+}
+
+Held* fetched(const Trainer& t, const std::string& name) {
+  treadle_value* made = nullptr;
+  check(treadle_trainer_fetched(t.handle(), name.c_str(), &made));
+  return new Held{treadle::Value(made), nb::none()};
+}
+
+void bind_parameters(nb::class_<Trainer>& c) {
+  c.def_prop_ro("parameters",
+                [](const Trainer& t) { return names_by(treadle_trainer_parameter_name, t); })
+      .def_prop_ro("parameter_count",
+                   [](const Trainer& t) { return treadle_trainer_parameter_count(t.handle()); })
+      .def("get", &get, nb::arg("name"))
+      .def(
+          "set",
+          [](Trainer& t, const std::string& name, const Held& value) {
+            check(treadle_trainer_set(t.handle(), name.c_str(), value.value.handle()));
+          },
+          nb::arg("name"), nb::arg("value"))
+      .def(
+          "get_parameters",
+          [](const Trainer& t, const Floats& to) {
+            check(treadle_trainer_get_parameters(t.handle(), to.data(), to.size()));
+          },
+          nb::arg("to"))
+      .def(
+          "set_parameters",
+          [](Trainer& t, const Floats& from) {
+            check(treadle_trainer_set_parameters(t.handle(), from.data(), from.size()));
+          },
+          nb::arg("values"));
+}
+
+void bind_files(nb::class_<Trainer>& c) {
+  c.def(
+       "save",
+       [](Trainer& t, const std::string& path) {
+         t.call([&] { return treadle_trainer_save(t.handle(), path.c_str()); });
+       },
+       nb::arg("path"))
+      .def(
+          "load",
+          [](Trainer& t, const std::string& path) {
+            t.call([&] { return treadle_trainer_load(t.handle(), path.c_str()); });
+          },
+          nb::arg("path"))
+      .def(
+          "export",
+          [](Trainer& t, const std::string& path, bool fold_batchnorm) {
+            t.call([&] {
+              return treadle_trainer_export(t.handle(), path.c_str(), fold_batchnorm ? 1 : 0);
+            });
+          },
+          nb::arg("path"), nb::arg("fold_batchnorm"));
+}
+
+}  // namespace
+
+void bind_training(nb::module_& m) {
+  nb::class_<Trainer> c(m, "Trainer");
+  c.def(nb::init<const nb::object&, const nb::dict&, const nb::list&>(), nb::arg("source"),
+        nb::arg("settings"), nb::arg("hooks"))
+      .def_prop_ro("inputs", &inputs_of)
+      .def_prop_ro("outputs",
+                   [](const Trainer& t) { return names_by(treadle_trainer_output_name, t); })
+      .def_prop_ro("warnings",
+                   [](const Trainer& t) { return names_by(treadle_trainer_warning, t); })
+      .def(
+          "step",
+          [](Trainer& t, const Names& names, const Values& values) {
+            return t.batch(treadle_trainer_step, names, values);
+          },
+          nb::arg("names"), nb::arg("values"))
+      .def(
+          "accumulate",
+          [](Trainer& t, const Names& names, const Values& values) {
+            return t.batch(treadle_trainer_accumulate, names, values);
+          },
+          nb::arg("names"), nb::arg("values"))
+      .def("apply", &apply, nb::arg("factor"))
+      .def("zero", [](Trainer& t) { check(treadle_trainer_zero(t.handle())); })
+      .def("eval", &evaluate, nb::arg("names"), nb::arg("values"))
+      .def("fetched", &fetched, nb::arg("name"))
+      .def("fit", &fit, nb::arg("names"), nb::arg("values"), nb::arg("val").none(),
+           nb::arg("options"), nb::arg("monitor"), nb::arg("out").none(),
+           nb::arg("on_event").none())
+      .def_prop_ro("steps", [](const Trainer& t) { return treadle_trainer_steps(t.handle()); })
+      .def_prop_ro("rate", [](const Trainer& t) { return treadle_trainer_rate(t.handle()); })
+      .def(
+          "set_rate",
+          [](Trainer& t, double rate) { check(treadle_trainer_set_rate(t.handle(), rate)); },
+          nb::arg("rate"))
+      .def(
+          "measured",
+          [](Trainer& t, double value) { check(treadle_trainer_measured(t.handle(), value)); },
+          nb::arg("value"));
+  bind_parameters(c);
+  bind_files(c);
+}
+
+}  // namespace treadle::python

@@ -1,0 +1,375 @@
+#!/usr/bin/env python3
+"""treadle.train: trainers, layers, fits, and onnxruntime-training's names."""
+import gzip
+import inspect
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+import numpy as np
+import onnx
+
+from common import MODULE, model_of, treadle
+
+from treadle import train
+from treadle.train import artifacts
+
+SHARED = pathlib.Path(os.environ.get("TREADLE_SHARED") or "/nowhere") / "data/training"
+SOURCE = pathlib.Path(os.environ["TREADLE_SOURCE"])
+DIGITS = SOURCE / ".deps/digits.csv.gz"
+EXAMPLE = SOURCE / "examples/python/train_digits.py"
+
+LINE = model_of("""line (float[N, 2] x) => (float[N, 1] y)
+    <float[2, 1] w = {0.5, -1.0}, float[1] b = {0.25}> {
+  product = MatMul(x, w)
+  y = Add(product, b)
+}""")
+X = np.array([[1, 2], [-1, 0.5], [0.25, -2], [0.5, 1]], np.float32)
+T = np.array([[1], [0], [-1], [0.5]], np.float32)
+
+
+def line(**settings):
+    return train.Trainer(LINE, rate=0.05, **settings)
+
+
+class Steps(unittest.TestCase):
+    def test_by_hand(self):
+        trainer = line(gradient_norm=True)
+        w, b = np.array([[0.5], [-1.0]]), 0.25
+        self.assertEqual(trainer.inputs, ["x", "target"])
+        self.assertEqual((trainer.outputs, trainer.warnings), (["y"], []))
+        for i in range(5):
+            d = X @ w + b - T
+            result = trainer.step(X, T) if i % 2 else trainer.step({"target": T, "x": X})
+            self.assertAlmostEqual(result.loss, float((d**2).mean()), 5)
+            gradient = [X.T @ d * 2 / 4, 2 * d.mean()]
+            self.assertAlmostEqual(
+                result.norm, float(np.sqrt((gradient[0]**2).sum() + gradient[1]**2)), 5)
+            self.assertTrue(result.updated)
+            w, b = w - 0.05 * gradient[0], b - 0.05 * gradient[1]
+        np.testing.assert_allclose(trainer["w"], w, rtol=1e-5)
+        loss, outputs = trainer.eval(x=X, target=T)
+        np.testing.assert_allclose(outputs["y"], X @ w + b, rtol=1e-4)
+        self.assertAlmostEqual(loss, float(((X @ w + b - T)**2).mean()), 5)
+        self.assertEqual(trainer.steps, 5)
+
+    def test_dtypes_are_brought_to_the_models(self):
+        self.assertEqual(line().step(X.astype(np.float64), T.tolist()).loss, line().step(X, T).loss)
+
+    def test_accumulation(self):
+        whole, halves = line(optimizer="adam"), line(optimizer="adam", accumulate=0)
+        for _ in range(3):
+            whole.step(X, T)
+            halves.accumulate(X[:1], T[:1])
+            halves.zero()
+            self.assertFalse(halves.accumulate(X[:2], T[:2]).updated)
+            halves.accumulate(X[2:], T[2:])
+            self.assertTrue(halves.apply(1 / 2).updated)
+        np.testing.assert_allclose(whole.get_parameters(), halves.get_parameters(), rtol=1e-4)
+        with self.assertRaisesRegex(treadle.InvalidArgument, "accumulate must be 0"):
+            whole.apply()
+
+    def test_parameters(self):
+        trainer = line(optimizer="momentum")
+        self.assertEqual(trainer.parameters, ["w", "b"])
+        np.testing.assert_array_equal(trainer.get_parameters(), np.float32([0.5, -1, 0.25]))
+        trainer.set_parameters([1, 2, 3])
+        np.testing.assert_array_equal(trainer["w"], [[1], [2]])
+        trainer["w"] = np.array([[3], [4]])
+        np.testing.assert_array_equal(trainer.get_parameters(), [3, 4, 3])
+        trainer.step(X, T)
+        self.assertEqual(trainer["velocity/w"].shape, (2, 1))
+
+    def test_rates(self):
+        trainer = line(schedule="step", period=1, gamma=0.5)
+        trainer.step(X, T)
+        self.assertEqual(trainer.rate, 0.025)
+        trainer.rate = 0.3
+        self.assertEqual(trainer.step(X, T).rate, 0.3)
+        trainer.rate = None
+        self.assertEqual(trainer.rate, 0.0125)
+
+    def test_fetched_and_hooks(self):
+        seen = []
+        trainer = line(fetch=["product", "grad:w"], hooks={"product": seen.append,
+                                                           "grad:b": lambda g: 0 * g})
+        trainer.step(X, T)
+        np.testing.assert_array_equal(seen[0], X @ np.float32([[0.5], [-1]]))
+        np.testing.assert_array_equal(trainer.fetched("product"), seen[0])
+        self.assertEqual(trainer.fetched("grad:w").shape, (2, 1))
+        self.assertEqual(trainer["b"], np.float32(0.25))
+        self.assertNotEqual(trainer["w"][0, 0], np.float32(0.5))
+
+    def test_hooks_that_fail(self):
+        def divide(_):
+            return 1 / 0
+
+        with self.assertRaises(ZeroDivisionError):
+            line(hooks={"product": divide}).step(X, T)
+        with self.assertRaisesRegex(treadle.InvalidArgument, "'grad:w'.*expected .2, 1."):
+            line(hooks={"grad:w": lambda g: g[0]}).step(X, T)
+
+    def test_checkpoints(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "c.ckpt"
+            one, two = line(optimizer="adam"), line(optimizer="adam")
+            one.step(X, T)
+            one.save(path)
+            two.load(path)
+            self.assertEqual(one.step(X, T), two.step(X, T))
+            np.testing.assert_array_equal(one.get_parameters(), two.get_parameters())
+            with self.assertRaises(treadle.InvalidArgument):
+                line().load(path)
+
+    def test_threads(self):
+        losses = {}
+
+        def work(i):
+            trainer = line()
+            losses[i] = [trainer.step(X, T).loss for _ in range(50)]
+
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len({tuple(v) for v in losses.values()}), 1)
+
+    def test_errors(self):
+        trainer = line()
+        for call, text in (
+                (lambda: trainer.step(X), "lacks 'target'"),
+                (lambda: trainer.step(X, T, T), "holds .'x', 'target'., got 3"),
+                (lambda: trainer.step(X, x=X), "by position and by name"),
+                (lambda: trainer.step(X, targt=T), "mean 'target'|lacks 'target'"),
+                (lambda: trainer.step(X, [["a"]]), "'target'.*expected tensor.float"),
+                (lambda: trainer.step(np.array(["a"]), T), "'x'.*expected tensor.float"),
+                (lambda: trainer["W"], "mean 'w'"),
+                (lambda: trainer.__setitem__("w", X), r"'w' is of shape \[2, 1\]"),
+                (lambda: trainer.set_parameters([1, 2]), "2 numbers for 3"),
+                (lambda: trainer.fetched("y"), "'y' is not fetched"),
+                (lambda: setattr(trainer, "rate", -1), "at least 0"),
+                (lambda: line(momentm=1), "mean 'momentum'"),
+                (lambda: line(loss="msee"), "mean 'mse'"),
+                (lambda: line(hooks={"grad:nothing": print}), "'nothing' for a hook"),
+                (lambda: train.Trainer(3), "a model is a path"),
+                (lambda: trainer.fit(X, T), "either epochs or steps"),
+                (lambda: trainer.fit(X, T[:3], epochs=1), "samples of the target"),
+                (lambda: trainer.fit([(X, T)], epochs=1, out="x"), "as arrays, not batches"),
+                (lambda: trainer.fit(iter(()), epochs=1), "yield no batch")):
+            with self.assertRaisesRegex(treadle.InvalidArgument, text):
+                call()
+        with self.assertRaisesRegex(treadle.InvalidData, "'x' holds nan"):
+            trainer.step(X * np.float32(np.nan), T)
+        with self.assertRaises(treadle.FileError):
+            train.Trainer("/nowhere.onnx")
+        self.assertEqual(trainer.steps, 0)
+
+
+class Fits(unittest.TestCase):
+    def test_events(self):
+        class Batches:
+            def __len__(self):
+                return 2
+
+            def __iter__(self):
+                return iter([(X[:2], T[:2]), {"x": X[2:], "target": T[2:]}])
+
+        for data in ((X, T), (Batches(),)):
+            events = []
+            done = line().fit(*data, epochs=3, batch=2, val=(X, T), on_event=events.append)
+            kinds = [e.kind for e in events]
+            step = ["step_started", "step_completed"]
+            self.assertEqual(kinds, ["started",
+                                     *(["epoch_started", *step, *step, "epoch_completed"] * 3),
+                                     "completed"])
+            self.assertEqual((done.steps, done.epochs, done.cancelled), (6, 3, False))
+            self.assertEqual([e.step for e in events if e.kind == "step_completed"],
+                             list(range(1, 7)))
+            self.assertEqual({e.batches for e in events}, {2})
+            self.assertLess(done.history[-1]["val_loss"], done.history[0]["val_loss"])
+            self.assertLessEqual({"train_loss", "val_loss"}, done.history[0].keys())
+
+    def test_the_same_by_arrays_and_by_batches(self):
+        a, b = line(), line()
+        a.fit(X, T, steps=5, batch=4, shuffle=False)
+        b.fit([(X, T)], steps=5)
+        np.testing.assert_array_equal(a.get_parameters(), b.get_parameters())
+
+    def test_on_event_ends(self):
+        for data in ((X, T), ([(X, T)],)):
+            done = line().fit(*data, epochs=100, on_event=lambda e: e.step == 3)
+            self.assertEqual((done.steps, done.cancelled), (3, True))
+
+    def test_on_event_fails(self):
+        def fail(event):
+            if event.step == 2:
+                raise KeyError("mine")
+
+        for data in ((X, T), ([(X, T)],)):
+            trainer = line()
+            with self.assertRaisesRegex(KeyError, "mine"):
+                trainer.fit(*data, epochs=100, on_event=fail)
+            self.assertEqual(trainer.steps, 2)
+
+    def test_exception_is_told(self):
+        told = []
+        for data in ((X * np.float32(np.inf), T), ([(X * np.float32(np.inf), T)],)):
+            with self.assertRaises(treadle.InvalidData):
+                line().fit(*data, epochs=1, on_event=told.append)
+        self.assertEqual([e.kind for e in told if e.text], ["exception", "exception"])
+
+    def test_interrupt(self):
+        for data in ((X, T), ([(X, T)],)):
+            trainer = line()
+            timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+            timer.start()
+            with self.assertRaises(KeyboardInterrupt):
+                trainer.fit(*data, epochs=10**9)
+            self.assertGreater(trainer.steps, 0)
+            trainer.step(X, T)
+
+    def test_run_folder(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "run"
+            whole = line(optimizer="adam")
+            whole.fit(X, T, epochs=6, batch=2, val=(X, T), seed=3)
+            line(optimizer="adam").fit(X, T, epochs=4, batch=2, val=(X, T), seed=3, out=out)
+            parts = line(optimizer="adam")
+            parts.fit(X, T, epochs=6, batch=2, val=(X, T), seed=3, out=out, resume=True)
+            np.testing.assert_array_equal(whole.get_parameters(), parts.get_parameters())
+            lines = (out / "metrics.jsonl").read_text().splitlines()
+            self.assertEqual([json.loads(text)["step"] for text in lines], list(range(1, 13)))
+            np.testing.assert_allclose(treadle.load(out / "model.onnx")(X),
+                                       parts.eval(X, T)[1]["y"], rtol=1e-5)
+
+
+def digits():
+    """Pictures [N, 1, 8, 8] in 0..1 and classes, to train on and held out."""
+    rows = np.loadtxt(gzip.open(DIGITS, "rt"), delimiter=",", dtype=np.float32)
+    order = np.random.default_rng(0).permutation(len(rows))
+    x = (rows[order, :-1] / 16).reshape(-1, 1, 8, 8)
+    y = rows[order, -1].astype(np.int64)
+    held = len(rows) // 5
+    return (x[held:], y[held:]), (x[:held], y[:held])
+
+
+class Networks(unittest.TestCase):
+    @unittest.skipUnless(DIGITS.exists(), f"{DIGITS} is not there")
+    def test_digits(self):
+        m = train
+        network = m.Sequential(m.Conv2d(16), m.BatchNorm(), m.ReLU(), m.MaxPool(), m.Conv2d(32),
+                               m.BatchNorm(), m.ReLU(), m.MaxPool(), m.Flatten(), m.Dropout(0.2),
+                               m.Linear(10)).build((1, 8, 8))
+        data, val = digits()
+        trainer = m.Trainer(network, "cross_entropy", "adam", 0.003, schedule="one_cycle",
+                            steps=15 * 45)
+        done = trainer.fit(*data, epochs=15, val=val, batch=32)
+        self.assertGreaterEqual(done.history[-1]["val_accuracy"], 0.97)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "digits.onnx"
+            trainer.export(path, fold_batchnorm=True)
+            onnx.checker.check_model(str(path), full_check=True)
+            scores = treadle.load(path)(val[0])
+            self.assertEqual((scores.argmax(1) == val[1]).mean(), done.history[-1]["val_accuracy"])
+            np.testing.assert_allclose(scores, trainer.eval(*val)[1]["y"], rtol=1e-3, atol=1e-3)
+            try:
+                import onnxruntime
+            except ImportError:
+                self.skipTest("onnxruntime is not installed")
+            theirs = onnxruntime.InferenceSession(path).run(None, {"x": val[0]})[0]
+            np.testing.assert_allclose(scores, theirs, rtol=1e-4, atol=1e-4)
+
+    @unittest.skipUnless(DIGITS.exists(), f"{DIGITS} is not there")
+    def test_example(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "digits.onnx"
+            done = subprocess.run([sys.executable, EXAMPLE, DIGITS, out], capture_output=True,
+                                  text=True, timeout=600, env={**os.environ, "PYTHONPATH": MODULE})
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertGreater(float(done.stdout.split()[-1]), 0.96)
+            self.assertEqual(treadle.load(out).outputs[0].shape[1], 10)
+
+    @unittest.skipUnless(SHARED.exists(), "no folder of recorded training runs (TREADLE_SHARED)")
+    def test_losses_of_pytorch(self):
+        for name, loss in (("mlp", "mse"), ("lenet", "cross_entropy")):
+            want = json.loads((SHARED / name / "losses.json").read_text())["losses"]
+            batch = dict(np.load(SHARED / name / "batch.npz"))
+            trainer = train.Trainer(SHARED / name / f"{name}.onnx", loss, rate=0.01)
+            got = [trainer.step(batch).loss for _ in want]
+            np.testing.assert_allclose(got, want, rtol=1e-4)
+
+
+class Artifacts(unittest.TestCase):
+    def test_a_script_of_onnxruntime_training(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name) / "artifacts"
+            artifacts.generate_artifacts(LINE, requires_grad=["w"], loss=artifacts.LossType.MSELoss,
+                                         optimizer=artifacts.OptimType.SGD,
+                                         artifact_directory=folder)
+            state = artifacts.CheckpointState.load_checkpoint(folder / "checkpoint")
+            module = artifacts.Module(folder / "training_model.onnx", state,
+                                      folder / "eval_model.onnx")
+            optimizer = artifacts.Optimizer(folder / "optimizer_model.onnx", module)
+            optimizer.set_learning_rate(0.05)
+            plain = line(freeze=["b"])
+            module.train()
+            for _ in range(4):
+                loss = module(X, T)
+                optimizer.step()
+                module.lazy_reset_grad()
+                self.assertAlmostEqual(float(loss), plain.step(X, T).loss, 5)
+            self.assertEqual(optimizer.get_learning_rate(), 0.05)
+            module.eval()
+            self.assertEqual(float(module(X, T)), float(module(X, T)))
+            np.testing.assert_allclose(state.parameters["w"].data, plain["w"], rtol=1e-5)
+            self.assertEqual(list(state.parameters), ["w"])
+            artifacts.CheckpointState.save_checkpoint(state, folder / "later")
+            later = artifacts.CheckpointState.load_checkpoint(folder / "later")
+            with self.assertRaisesRegex(treadle.InvalidArgument, "belongs to no Module"):
+                later.parameters
+            again = artifacts.Module(folder / "training_model.onnx", later)
+            np.testing.assert_array_equal(again.get_contiguous_parameters(),
+                                          module.get_contiguous_parameters())
+            self.assertEqual(module.input_names(), ["x", "target"])
+            module.export_model_for_inferencing(folder / "out.onnx", module.output_names())
+            np.testing.assert_allclose(treadle.load(folder / "out.onnx")(X),
+                                       plain.eval(X, T)[1]["y"], rtol=1e-5)
+
+    def test_errors(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for call, text in (
+                    (lambda: artifacts.generate_artifacts(LINE, requires_grad=["v"],
+                                                          artifact_directory=folder), "'v'"),
+                    (lambda: artifacts.CheckpointState.load_checkpoint(folder + "/x"), "no checkpoint"),
+                    (lambda: artifacts.Module(folder + "/a.onnx",
+                                              artifacts.CheckpointState("x")), "no artifact")):
+                with self.assertRaisesRegex(treadle.InvalidArgument, text):
+                    call()
+
+
+class Types(unittest.TestCase):
+    def test_documented_and_annotated(self):
+        things = [train, artifacts, *(getattr(train, name) for name in train.__all__)]
+        things += [thing for thing in vars(artifacts).values()
+                   if getattr(thing, "__module__", "").startswith("treadle.train")]
+        for thing in things:
+            self.assertTrue(inspect.getdoc(thing), thing)
+            for member in vars(thing).values() if inspect.isclass(thing) else [thing]:
+                function = inspect.unwrap(getattr(member, "__func__", member))
+                if not (inspect.isfunction(function)
+                        and function.__module__.startswith("treadle.train")):
+                    continue
+                self.assertIn("return", function.__annotations__, function)
+                if not function.__name__.startswith("_"):
+                    self.assertTrue(inspect.getdoc(function), function)
+
+
+if __name__ == "__main__":
+    unittest.main()

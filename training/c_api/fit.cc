@@ -1,0 +1,151 @@
+// Fitting by the C API of training: the loop of run/fit.h over samples in memory.
+#include <algorithm>
+
+#include "training/c_api/handles.h"
+#include "training/data/formats.h"
+#include "training/run/fit.h"
+
+using treadle::Event;
+using treadle::FitOptions;
+using treadle::Source;
+using treadle::Tensor;
+using treadle::Trainer;
+using treadle::c_api::guarded;
+using treadle::c_api::require;
+
+namespace {
+
+static_assert(TREADLE_STARTED == static_cast<int>(Event::Kind::kStarted));
+static_assert(TREADLE_STEP_STARTED == static_cast<int>(Event::Kind::kStepStarted));
+static_assert(TREADLE_COMPLETED == static_cast<int>(Event::Kind::kCompleted));
+
+Tensor tensor_named(const treadle_samples& samples, const std::string& name) {
+  for (size_t i = 0; i < samples.count; ++i) {
+    require(samples.names[i], "names[i]");
+    require(samples.values[i], "values[i]");
+    if (samples.names[i] != name) continue;
+    TREADLE_CHECK(samples.values[i]->value.is_tensor(), kInvalidArgument, "the samples of '", name,
+                  "' are no tensor");
+    return samples.values[i]->value.tensor();
+  }
+  treadle::fail(treadle::Code::kInvalidArgument, "the samples lack '", name, "'");
+}
+
+void check_names(const Trainer& trainer, const treadle_samples& samples) {
+  std::vector<std::string> names;
+  for (const Trainer::Input& input : trainer.inputs()) names.push_back(input.name);
+  for (size_t i = 0; i < samples.count; ++i) {
+    if (std::ranges::find(names, samples.names[i]) != names.end()) continue;
+    const std::string near = treadle::close_match(samples.names[i], names);
+    treadle::fail(treadle::Code::kInvalidArgument, "the samples hold '", samples.names[i],
+                  "', which is no input",
+                  near.empty() ? "" : treadle::cat("; did you mean '", near, "'?"));
+  }
+}
+
+Source source_of(const Trainer& trainer, const treadle_samples& samples, const char* name) {
+  if (samples.count > 0) {
+    require(samples.names, "names");
+    require(samples.values, "values");
+  }
+  TREADLE_CHECK(!trainer.target().empty(), kInvalidArgument,
+                "the loss takes no target, which a fit wants: make steps instead");
+  std::vector<std::pair<std::string, Tensor>> inputs;
+  for (const Trainer::Input& input : trainer.inputs()) {
+    if (input.name != trainer.target())
+      inputs.emplace_back(input.name, tensor_named(samples, input.name));
+  }
+  const Tensor target = tensor_named(samples, trainer.target());
+  check_names(trainer, samples);
+  return treadle::from_memory(name, std::move(inputs), target);
+}
+
+// For the metrics: 0 where the target is numbers.
+int64_t classes_of(const Trainer& trainer, const treadle_samples& samples) {
+  const auto target = std::ranges::find(trainer.inputs(), trainer.target(), &Trainer::Input::name);
+  if (!treadle::is_integer(target->type.dtype)) return 0;
+  const Tensor labels = tensor_named(samples, trainer.target());
+  int64_t most = 1;
+  for (const int64_t label : labels.to_ints()) most = std::max(most, label);
+  return most + 1;
+}
+
+// What becomes of an event in the caller's hands; false where it ends the fit.
+bool tell(const Event& event, const treadle_fit_options& options) {
+  if (options.on_event == nullptr) return true;
+  std::vector<const char*> names;
+  std::vector<double> numbers;
+  for (const auto& [name, number] : event.numbers) {
+    names.push_back(name.c_str());
+    numbers.push_back(number);
+  }
+  const treadle_event told = {.struct_size = sizeof told,
+                              .kind = static_cast<int32_t>(event.kind),
+                              .epoch = event.epoch,
+                              .step = event.step,
+                              .batch = event.batch,
+                              .batches = event.batches,
+                              .number_count = numbers.size(),
+                              .names = names.data(),
+                              .numbers = numbers.data(),
+                              .text = event.text.c_str()};
+  return options.on_event(options.user, &told) == 0;
+}
+
+FitOptions options_of(const treadle_fit_options& given) {
+  FitOptions o;
+  o.epochs = given.epochs;
+  o.steps = given.steps;
+  if (given.batch != 0) o.loader.batch = given.batch;
+  o.loader.seed = given.seed;
+  o.loader.shuffle = given.in_order == 0;
+  o.loader.drop_last = given.drop_last != 0;
+  o.loader.threads = given.threads;
+  o.patience = given.patience;
+  if (given.monitor != nullptr) o.monitor = given.monitor;
+  if (given.out != nullptr) o.out = given.out;
+  o.resume = given.resume != 0;
+  o.checkpoint_steps = given.checkpoint_steps;
+  return o;
+}
+
+}  // namespace
+
+extern "C" treadle_status treadle_trainer_fit(treadle_trainer* trainer,
+                                              const treadle_samples* train,
+                                              const treadle_samples* val,
+                                              const treadle_fit_options* options,
+                                              treadle_fit_result* result) {
+  return guarded([&] {
+    require(trainer, "trainer");
+    require(train, "train");
+    require(options, "options");
+    const auto given =
+        treadle::read_struct(*options, sizeof(size_t) + 2 * sizeof(int64_t), "treadle_fit_options");
+    const size_t first = sizeof(treadle_fit_result);
+    if (result != nullptr) {
+      treadle::write_struct(treadle_fit_result{}, first, "treadle_fit_result", result);
+    }
+    Trainer& of = trainer->trainer;
+    treadle::DataSet data{source_of(of, *train, "train"), {}};
+    if (val != nullptr) data.val = source_of(of, *val, "val");
+    FitOptions o = options_of(given);
+    o.classes = classes_of(of, *train);
+    treadle::CancelToken token;
+    o.cancel = &token;
+    o.on_event = [&](const Event& event) {
+      const bool go_on = tell(event, given);
+      if (!go_on || (given.cancel != nullptr && given.cancel->token.cancelled())) token.cancel();
+    };
+    const treadle::FitResult fitted = fit(of, data, o);
+    const treadle_fit_result made = {.struct_size = sizeof made,
+                                     .steps = fitted.steps,
+                                     .epochs = fitted.epochs,
+                                     .best = fitted.best,
+                                     .stopped_early = fitted.stopped_early ? 1 : 0,
+                                     .cancelled = fitted.cancelled ? 1 : 0};
+    if (result != nullptr) {
+      treadle::write_struct(made, first, "treadle_fit_result", result);
+    }
+  });
+}
