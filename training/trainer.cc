@@ -1,54 +1,19 @@
 #include "training/trainer.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <unordered_map>
 
 #include "graph/ops/op.h"
 #include "training/diagnose.h"
-#include "training/forms.h"
+#include "training/runner.h"
 
 namespace treadle {
 namespace {
 
 using Role = Variable::Role;
-
-// A model with its session and the values it is run with, by position.
-struct Runner {
-  Runner(Graph graph, const TrainerOptions& options)
-      : session(model_of(std::move(graph), options), {options.threads}),
-        inputs(session.model().input_count()),
-        results(session.model().output_count()) {
-    for (Value& v : results) outputs.push_back(&v);
-  }
-
-  static std::shared_ptr<const Model> model_of(Graph graph, const TrainerOptions& options) {
-    ModelOptions o;
-    o.device = options.device;
-    o.optimize = options.optimize;
-    return Model::create(std::move(graph), o);
-  }
-  const Model& model() const { return session.model(); }
-  // Null where the graph has no such output.
-  const Value* result(std::string_view name) const {
-    for (size_t i = 0; i < results.size(); ++i) {
-      if (model().output_name(i) == name) return &results[i];
-    }
-    return nullptr;
-  }
-  void bind(std::string_view name, const Value& value) {
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      if (model().input(i).name == name) inputs[i] = &value;
-    }
-  }
-  void run() { session.run_into(inputs, outputs); }
-
-  Session session;
-  std::vector<const Value*> inputs;
-  std::vector<Value> results;  // of the states: empty
-  std::vector<Value*> outputs;
-};
 
 // Of a scalar of floats; allocates nothing.
 double number_of(const Value& value) {
@@ -63,6 +28,20 @@ double number_of(const Value& value) {
   });
   return number;
 }
+
+// One call at a time.
+class Calling {
+ public:
+  explicit Calling(std::atomic<bool>& flag) : flag_(flag) {
+    TREADLE_CHECK(!flag.exchange(true), kBusy, "the trainer is in another call");
+  }
+  ~Calling() { flag_.store(false); }
+  Calling(const Calling&) = delete;
+  Calling& operator=(const Calling&) = delete;
+
+ private:
+  std::atomic<bool>& flag_;
+};
 
 template <class T>
 void put(Value& scalar, T number) {
@@ -82,6 +61,7 @@ class Trainer::Impl {
   StepResult run(bool updates, std::span<const NamedValue> batch);
   void give(Runner& runner, std::span<const NamedValue> batch);
   bool shapes_changed(std::span<const NamedValue> batch);
+  StepResult apply(double factor);
   void check_on_request() const;
   double current_rate() const;
   void put_scalars(double rate_now);
@@ -92,6 +72,7 @@ class Trainer::Impl {
 
   TrainerOptions options;
   const bool on_request;  // updates are made so
+  mutable std::atomic<bool> calling = false;
   Graph model;
   Joint joint;
   std::vector<Input> inputs;  // of a batch
@@ -148,7 +129,10 @@ Runner& Trainer::Impl::accumulator() {
 }
 
 std::unique_ptr<Runner> Trainer::Impl::make_runner(const Graph& graph) {
-  auto runner = std::make_unique<Runner>(graph.clone(), options);
+  ModelOptions model_options;
+  model_options.device = options.device;
+  model_options.optimize = options.optimize;
+  auto runner = std::make_unique<Runner>(graph.clone(), model_options, options.threads);
   for (const auto& [name, i] : index) runner->bind(name, values[i]);
   runner->bind(kRateInput, rate);
   runner->bind(kStepInput, step);
@@ -249,6 +233,18 @@ StepResult Trainer::Impl::run(bool updates, std::span<const NamedValue> batch) {
   return result;
 }
 
+StepResult Trainer::Impl::apply(double factor) {
+  StepResult result;
+  result.rate = current_rate();
+  put_scalars(result.rate);
+  put(share, static_cast<float>(factor));
+  update->run();
+  const Value* norm = update->result(kNormOutput);
+  if (norm != nullptr) result.norm = number_of(*norm);
+  ++progress.steps;
+  return result;
+}
+
 void Trainer::Impl::check_on_request() const {
   TREADLE_CHECK(on_request, kInvalidArgument, "updates are made every ", options.joint.accumulate,
                 " batches: the option accumulate must be 0 to make them on request");
@@ -290,13 +286,14 @@ std::vector<std::string> Trainer::output_names() const {
 
 StepResult Trainer::step(std::span<const NamedValue> batch) {
   Impl& t = *impl_;
+  const Calling call(t.calling);
   if (!t.on_request) {
     const bool updates = (t.progress.runs + 1) % t.options.joint.accumulate == 0;
     return t.run(updates, batch);
   }
   StepResult result = t.run(false, batch);
   if (!std::isfinite(result.loss) || !std::isfinite(result.norm)) return result;
-  const StepResult applied = apply();
+  const StepResult applied = t.apply(1);
   result.updated = applied.updated;
   if (t.options.joint.gradient_norm) result.norm = applied.norm;
   return result;
@@ -304,27 +301,21 @@ StepResult Trainer::step(std::span<const NamedValue> batch) {
 
 StepResult Trainer::accumulate(std::span<const NamedValue> batch) {
   impl_->check_on_request();
+  const Calling call(impl_->calling);
   return impl_->run(false, batch);
 }
 
 StepResult Trainer::apply(double factor) {
-  Impl& t = *impl_;
-  t.check_on_request();
+  impl_->check_on_request();
   TREADLE_CHECK(std::isfinite(factor), kInvalidArgument, "an update by ", factor,
                 " times the gradients");
-  StepResult result;
-  result.rate = rate();
-  t.put_scalars(result.rate);
-  put(t.share, static_cast<float>(factor));
-  t.update->run();
-  const Value* norm = t.update->result(kNormOutput);
-  if (norm != nullptr) result.norm = number_of(*norm);
-  ++t.progress.steps;
-  return result;
+  const Calling call(impl_->calling);
+  return impl_->apply(factor);
 }
 
 void Trainer::zero() {
   impl_->check_on_request();
+  const Calling call(impl_->calling);
   for (size_t i = 0; i < variables().size(); ++i) {
     if (variables()[i].role != Role::kSum) continue;
     Tensor& sum = impl_->live(i);
@@ -333,6 +324,7 @@ void Trainer::zero() {
 }
 
 const Value& Trainer::fetched(const std::string& name) const {
+  const Calling call(impl_->calling);
   const Value* value = impl_->last->result(fetched_output(name));
   TREADLE_CHECK(value != nullptr, kInvalidArgument, "'", name,
                 "' is not fetched: JointOptions::fetch must name it");
@@ -341,6 +333,7 @@ const Value& Trainer::fetched(const std::string& name) const {
 
 Trainer::EvalResult Trainer::eval(std::span<const NamedValue> batch, bool averaged) {
   Impl& t = *impl_;
+  const Calling call(t.calling);
   if (t.eval == nullptr) t.eval = t.make_runner(t.joint.eval);
   TREADLE_CHECK(!averaged || t.options.joint.average > 0, kInvalidArgument,
                 "no average of the parameters is kept");

@@ -54,7 +54,8 @@ struct ExportOptions {
   bool averaged = false;        // the average of the parameters (JointOptions::average)
 };
 
-// One call at a time. Values given and taken share bytes with nobody unless said so.
+// One call of step, accumulate, apply, zero, fetched and eval at a time: a second one is kBusy.
+// Values given and taken share bytes with nobody unless said so.
 class Trainer {
  public:
   // The model as the importer gives it. Its constants that train are copied; the others are shared.

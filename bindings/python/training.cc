@@ -7,13 +7,11 @@
 #include <nanobind/stl/vector.h>
 #include <treadle/train.h>
 
-#include <cstring>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <tuple>
 
-#include "native.h"
+#include "callbacks.h"
 
 namespace nb = nanobind;
 using treadle::Exception;
@@ -31,84 +29,6 @@ std::vector<const char*> texts(const Names& names) {
   std::vector<const char*> out;
   for (const std::string& n : names) out.push_back(n.c_str());
   return out;
-}
-
-// What a Python function raised in a call from the library: it is raised again when the library has
-// returned.
-class Raised {
- public:
-  // 0, or 1 where it raised.
-  template <class Body>
-  int32_t guard(Body&& body) {
-    try {
-      return body();
-    } catch (nb::python_error& e) {
-      error_ = std::make_unique<nb::python_error>(std::move(e));
-    } catch (const std::exception& e) {
-      PyErr_SetString(PyExc_TypeError, e.what());
-      error_ = std::make_unique<nb::python_error>();
-    }
-    return 1;
-  }
-  void check(treadle_status status) {
-    if (const auto error = std::move(error_)) throw std::move(*error);
-    if (status != TREADLE_OK) throw Exception(status);
-  }
-
- private:
-  std::unique_ptr<nb::python_error> error_;
-};
-
-struct PythonHook {
-  Raised* raised;
-  nb::object function;  // (name, Value) -> Value | None
-};
-
-// The library's tensor lives for the call only: Python gets a copy.
-Held* copy_of(const treadle_value* value) {
-  treadle_value* made = nullptr;
-  treadle::detail::check(treadle_tensor_create(
-      treadle_tensor_dtype(value), treadle_tensor_dims(value), treadle_tensor_rank(value), &made));
-  std::memcpy(treadle_tensor_data(made), treadle_tensor_const_data(value),
-              treadle_tensor_size(value));
-  return new Held{treadle::Value(made), nb::none()};
-}
-
-int32_t call_hook(void* user, const char* name, treadle_value* value) {
-  const nb::gil_scoped_acquire locked;
-  const auto& hook = *static_cast<PythonHook*>(user);
-  return hook.raised->guard([&] {
-    const nb::object given = nb::cast(copy_of(value), nb::rv_policy::take_ownership);
-    const nb::object left = hook.function(name, given);
-    if (left.is_none()) return 0;
-    const treadle_value* from = nb::cast<const Held&>(left).value.handle();
-    if (treadle_tensor_dtype(from) != treadle_tensor_dtype(value) ||
-        treadle_tensor_size(from) != treadle_tensor_size(value)) {
-      PyErr_Format(PyExc_ValueError, "the hook on '%s' returned an array of another shape or dtype",
-                   name);
-      throw nb::python_error();
-    }
-    std::memcpy(treadle_tensor_data(value), treadle_tensor_const_data(from),
-                treadle_tensor_size(value));
-    return 0;
-  });
-}
-
-struct Listener {
-  Raised raised;
-  nb::object function;  // (kind, epoch, step, batch, batches, numbers, text) -> stop
-};
-
-int32_t call_listener(void* user, const treadle_event* event) {
-  const nb::gil_scoped_acquire locked;
-  auto& listener = *static_cast<Listener*>(user);
-  return listener.raised.guard([&] {
-    nb::dict numbers;
-    for (size_t i = 0; i < event->number_count; ++i) numbers[event->names[i]] = event->numbers[i];
-    const nb::object stop = listener.function(event->kind, event->epoch, event->step, event->batch,
-                                              event->batches, numbers, event->text);
-    return nb::cast<bool>(nb::bool_(stop)) ? 1 : 0;
-  });
 }
 
 using Options = std::unique_ptr<treadle_train_options, void (*)(treadle_train_options*)>;
@@ -135,12 +55,28 @@ class Trainer {
                                      const treadle_value* const*, size_t, treadle_step_result*);
   Numbers batch(BatchFn function, const Names& names, const Values& values);
   Raised& raised() { return raised_; }
+  const std::vector<std::unique_ptr<PythonHook>>& hooks() const { return hooks_; }
 
  private:
   treadle_trainer* handle_ = nullptr;
   Raised raised_;
   std::vector<std::unique_ptr<PythonHook>> hooks_;
 };
+
+// For Python's collector: a hook may hold on to what holds the trainer.
+int visit_hooks(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  if (!nb::inst_ready(self)) return 0;
+  for (const auto& hook : nb::inst_ptr<Trainer>(self)->hooks()) Py_VISIT(hook->function.ptr());
+  return 0;
+}
+int clear_hooks(PyObject* self) {
+  for (const auto& hook : nb::inst_ptr<Trainer>(self)->hooks()) hook->function = nb::none();
+  return 0;
+}
+PyType_Slot kSlots[] = {{Py_tp_traverse, reinterpret_cast<void*>(visit_hooks)},
+                        {Py_tp_clear, reinterpret_cast<void*>(clear_hooks)},
+                        {0, nullptr}};
 
 Options options_of(const nb::dict& settings) {
   treadle_train_options* made = nullptr;
@@ -355,7 +291,7 @@ void bind_files(nb::class_<Trainer>& c) {
 }  // namespace
 
 void bind_training(nb::module_& m) {
-  nb::class_<Trainer> c(m, "Trainer");
+  nb::class_<Trainer> c(m, "Trainer", nb::type_slots(kSlots));
   c.def(nb::init<const nb::object&, const nb::dict&, const nb::list&>(), nb::arg("source"),
         nb::arg("settings"), nb::arg("hooks"))
       .def_prop_ro("inputs", &inputs_of)

@@ -1,5 +1,6 @@
 /* Treadle: train ONNX models. The C API of training; C99, and usable from C++. The conventions of
- * treadle.h hold; a treadle_trainer runs one call at a time. */
+ * treadle.h hold; a treadle_trainer runs one call at a time (a second step or evaluation meanwhile
+ * is TREADLE_BUSY). */
 #ifndef TREADLE_TRAIN_H
 #define TREADLE_TRAIN_H
 

@@ -3,6 +3,7 @@ import os
 import pathlib
 import sys
 
+import numpy as np
 from onnx import helper, parser
 
 MODULE = pathlib.Path(os.environ["TREADLE_BUILD"]) / "python"
@@ -34,3 +35,11 @@ SLOW = model_of("""slow (int64 n, float[400, 400] x) => (float[400, 400] y) {
     b = Clip(p)
   }>
 }""")
+# What the tests of training train: a line over two inputs, and a batch for it.
+LINE = model_of("""line (float[N, 2] x) => (float[N, 1] y)
+    <float[2, 1] w = {0.5, -1.0}, float[1] b = {0.25}> {
+  product = MatMul(x, w)
+  y = Add(product, b)
+}""")
+LINE_X = np.array([[1, 2], [-1, 0.5], [0.25, -2], [0.5, 1]], np.float32)
+LINE_T = np.array([[1], [0], [-1], [0.5]], np.float32)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """treadle.train: trainers, layers, fits, and onnxruntime-training's names."""
+import gc
 import gzip
 import inspect
 import json
@@ -11,11 +12,12 @@ import sys
 import tempfile
 import threading
 import unittest
+import weakref
 
 import numpy as np
 import onnx
 
-from common import MODULE, model_of, treadle
+from common import LINE, MODULE, LINE_T as T, LINE_X as X, treadle
 
 from treadle import train
 from treadle.train import artifacts
@@ -23,16 +25,8 @@ from treadle.train import artifacts
 SHARED = pathlib.Path(os.environ.get("TREADLE_SHARED") or "/nowhere") / "data/training"
 SOURCE = pathlib.Path(os.environ["TREADLE_SOURCE"])
 DIGITS = SOURCE / ".deps/digits.csv.gz"
+TOOL = pathlib.Path(os.environ["TREADLE_TOOL"])
 EXAMPLE = SOURCE / "examples/python/train_digits.py"
-
-LINE = model_of("""line (float[N, 2] x) => (float[N, 1] y)
-    <float[2, 1] w = {0.5, -1.0}, float[1] b = {0.25}> {
-  product = MatMul(x, w)
-  y = Add(product, b)
-}""")
-X = np.array([[1, 2], [-1, 0.5], [0.25, -2], [0.5, 1]], np.float32)
-T = np.array([[1], [0], [-1], [0.5]], np.float32)
-
 
 def line(**settings):
     return train.Trainer(LINE, rate=0.05, **settings)
@@ -140,6 +134,18 @@ class Steps(unittest.TestCase):
         for thread in threads:
             thread.join()
         self.assertEqual(len({tuple(v) for v in losses.values()}), 1)
+
+    def test_one_call_at_a_time(self):
+        def step(_):
+            trainer.step(X, T)
+
+        trainer = line(hooks={"product": step})
+        with self.assertRaises(treadle.Busy):
+            trainer.step(X, T)
+        kept = weakref.ref(trainer)
+        del trainer, step
+        gc.collect()
+        self.assertIsNone(kept())
 
     def test_errors(self):
         trainer = line()
@@ -287,6 +293,31 @@ class Networks(unittest.TestCase):
             np.testing.assert_allclose(scores, theirs, rtol=1e-4, atol=1e-4)
 
     @unittest.skipUnless(DIGITS.exists(), f"{DIGITS} is not there")
+    @unittest.skipUnless(TOOL.exists(), "this build has no command")
+    def test_the_same_as_the_command(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            data, val = digits()
+            for part, (x, y) in (("train", data), ("val", val)):
+                (folder / "data" / part).mkdir(parents=True)
+                np.save(folder / "data" / part / "x.npy", x)
+                np.save(folder / "data" / part / "target.npy", y)
+            (folder / "cnn.onnx").write_bytes(train.new("cnn", input_shape=(1, 8, 8), seed=2))
+            settings = {"loss": "cross_entropy", "optimizer": "adam", "rate": 0.003,
+                        "schedule": "one_cycle", "steps": 6 * 45}
+            line = [TOOL, "train", "cnn.onnx", "--data", "data", "--epochs", "6", "--out", "theirs",
+                    "data.normalize=none", *(f"train.{k}={v}" for k, v in settings.items())]
+            done = subprocess.run(line, capture_output=True, text=True, cwd=folder, timeout=600)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            trainer = train.Trainer(folder / "cnn.onnx", **settings)
+            fitted = trainer.fit(*data, epochs=6, val=val, out=folder / "ours")
+            self.assertEqual((folder / "ours/metrics.jsonl").read_text(),
+                             (folder / "theirs/metrics.jsonl").read_text())
+            theirs = json.loads((folder / "theirs/epochs.jsonl").read_text().splitlines()[-1])
+            self.assertEqual(fitted.history[-1]["val_accuracy"], theirs["val_accuracy"])
+            self.assertGreaterEqual(theirs["val_accuracy"], 0.98)
+
+    @unittest.skipUnless(DIGITS.exists(), f"{DIGITS} is not there")
     def test_example(self):
         with tempfile.TemporaryDirectory() as folder:
             out = pathlib.Path(folder) / "digits.onnx"
@@ -304,54 +335,6 @@ class Networks(unittest.TestCase):
             trainer = train.Trainer(SHARED / name / f"{name}.onnx", loss, rate=0.01)
             got = [trainer.step(batch).loss for _ in want]
             np.testing.assert_allclose(got, want, rtol=1e-4)
-
-
-class Artifacts(unittest.TestCase):
-    def test_a_script_of_onnxruntime_training(self):
-        with tempfile.TemporaryDirectory() as name:
-            folder = pathlib.Path(name) / "artifacts"
-            artifacts.generate_artifacts(LINE, requires_grad=["w"], loss=artifacts.LossType.MSELoss,
-                                         optimizer=artifacts.OptimType.SGD,
-                                         artifact_directory=folder)
-            state = artifacts.CheckpointState.load_checkpoint(folder / "checkpoint")
-            module = artifacts.Module(folder / "training_model.onnx", state,
-                                      folder / "eval_model.onnx")
-            optimizer = artifacts.Optimizer(folder / "optimizer_model.onnx", module)
-            optimizer.set_learning_rate(0.05)
-            plain = line(freeze=["b"])
-            module.train()
-            for _ in range(4):
-                loss = module(X, T)
-                optimizer.step()
-                module.lazy_reset_grad()
-                self.assertAlmostEqual(float(loss), plain.step(X, T).loss, 5)
-            self.assertEqual(optimizer.get_learning_rate(), 0.05)
-            module.eval()
-            self.assertEqual(float(module(X, T)), float(module(X, T)))
-            np.testing.assert_allclose(state.parameters["w"].data, plain["w"], rtol=1e-5)
-            self.assertEqual(list(state.parameters), ["w"])
-            artifacts.CheckpointState.save_checkpoint(state, folder / "later")
-            later = artifacts.CheckpointState.load_checkpoint(folder / "later")
-            with self.assertRaisesRegex(treadle.InvalidArgument, "belongs to no Module"):
-                later.parameters
-            again = artifacts.Module(folder / "training_model.onnx", later)
-            np.testing.assert_array_equal(again.get_contiguous_parameters(),
-                                          module.get_contiguous_parameters())
-            self.assertEqual(module.input_names(), ["x", "target"])
-            module.export_model_for_inferencing(folder / "out.onnx", module.output_names())
-            np.testing.assert_allclose(treadle.load(folder / "out.onnx")(X),
-                                       plain.eval(X, T)[1]["y"], rtol=1e-5)
-
-    def test_errors(self):
-        with tempfile.TemporaryDirectory() as folder:
-            for call, text in (
-                    (lambda: artifacts.generate_artifacts(LINE, requires_grad=["v"],
-                                                          artifact_directory=folder), "'v'"),
-                    (lambda: artifacts.CheckpointState.load_checkpoint(folder + "/x"), "no checkpoint"),
-                    (lambda: artifacts.Module(folder + "/a.onnx",
-                                              artifacts.CheckpointState("x")), "no artifact")):
-                with self.assertRaisesRegex(treadle.InvalidArgument, text):
-                    call()
 
 
 class Types(unittest.TestCase):

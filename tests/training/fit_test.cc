@@ -50,7 +50,6 @@ FitOptions options(int64_t epochs) {
   FitOptions o;
   o.epochs = epochs;
   o.loader.batch = 16;
-  o.classes = 2;
   return o;
 }
 

@@ -26,7 +26,6 @@ int run_eval(const Args& args) {
     apply_flags(args, job);
     training.data = job_data(job, &training.trainer->model());
     job.fit.loader.preprocess = read_metadata(training.trainer->model().metadata);
-    job.fit.classes = static_cast<int64_t>(training.data.train.classes.size());
   } else {
     job.model = given;
     job.data_options.val_split = 0;

@@ -132,7 +132,6 @@ Training prepare(Job& job, DataSet data, Graph model) {
   set_default(job, "optimizer", "adam");
   set_default(job, "rate", job.trainer.joint.update.rule.starts_with("adam") ? "0.001" : "0.01");
   set_default(job, "steps", std::to_string(planned_steps(job, data.train)));
-  job.fit.classes = static_cast<int64_t>(data.train.classes.size());
   job.fit.loader.seed = job.trainer.joint.seed;
   job.fit.loader.preprocess = preprocess_of(job, model, data.train);
   write_metadata(job.fit.loader.preprocess, data.train, model.metadata);

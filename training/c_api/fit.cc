@@ -60,16 +60,6 @@ Source source_of(const Trainer& trainer, const treadle_samples& samples, const c
   return treadle::from_memory(name, std::move(inputs), target);
 }
 
-// For the metrics: 0 where the target is numbers.
-int64_t classes_of(const Trainer& trainer, const treadle_samples& samples) {
-  const auto target = std::ranges::find(trainer.inputs(), trainer.target(), &Trainer::Input::name);
-  if (!treadle::is_integer(target->type.dtype)) return 0;
-  const Tensor labels = tensor_named(samples, trainer.target());
-  int64_t most = 1;
-  for (const int64_t label : labels.to_ints()) most = std::max(most, label);
-  return most + 1;
-}
-
 // What becomes of an event in the caller's hands; false where it ends the fit.
 bool tell(const Event& event, const treadle_fit_options& options) {
   if (options.on_event == nullptr) return true;
@@ -130,7 +120,6 @@ extern "C" treadle_status treadle_trainer_fit(treadle_trainer* trainer,
     treadle::DataSet data{source_of(of, *train, "train"), {}};
     if (val != nullptr) data.val = source_of(of, *val, "val");
     FitOptions o = options_of(given);
-    o.classes = classes_of(of, *train);
     treadle::CancelToken token;
     o.cancel = &token;
     o.on_event = [&](const Event& event) {

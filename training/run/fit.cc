@@ -4,6 +4,7 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <sstream>
 
 #include "importer/importer.h"
@@ -255,6 +256,19 @@ size_t output_of(const Trainer& trainer) {
   return found == names.end() ? 0 : static_cast<size_t>(found - names.begin());
 }
 
+// Targets are classes, and the output their scores, where the data name classes or the loss takes
+// integers.
+MetricOptions metrics_of(const Trainer& trainer, const Source& source, const Tensor& output) {
+  const auto target = std::ranges::find(trainer.inputs(), trainer.target(), &Trainer::Input::name);
+  const bool integers = target != trainer.inputs().end() && is_integer(target->type.dtype);
+  MetricOptions o;
+  if (integers || !source.classes.empty())
+    o.classes = output.rank() > 1 ? std::max<int64_t>(output.dim(1), 2) : 2;
+  o.ignore_index = trainer.options().joint.loss.ignore_index;
+  o.each_iou = source.target_is_mask;
+  return o;
+}
+
 std::vector<Tensor> copies(const Trainer& trainer) {
   std::vector<Tensor> all;
   for (const Variable& v : trainer.variables()) all.push_back(trainer.variable(v.name).clone());
@@ -281,11 +295,7 @@ NamedNumbers evaluate_source(Trainer& trainer, const Source& source, const FitOp
   plain.shuffle = plain.drop_last = false;
   plain.augmentation = {};
   Loader loader(source, plain);
-  MetricOptions metric_options;
-  metric_options.classes = options.classes;
-  metric_options.ignore_index = trainer.options().joint.loss.ignore_index;
-  metric_options.each_iou = source.target_is_mask;
-  Metrics metrics(metric_options);
+  std::optional<Metrics> metrics;
   double loss = 0, samples = 0;
   for (int64_t i = 0; i < loader.batches(); ++i) {
     const Batch batch = loader.next();
@@ -293,10 +303,14 @@ NamedNumbers evaluate_source(Trainer& trainer, const Source& source, const FitOp
     loss += r.loss * static_cast<double>(batch.samples.size());
     samples += static_cast<double>(batch.samples.size());
     const Value& output = r.outputs[output_of(trainer)];
-    if (output.is_tensor()) metrics.add(output.tensor(), batch.target);
+    if (!output.is_tensor()) continue;
+    if (!metrics) metrics.emplace(metrics_of(trainer, source, output.tensor()));
+    metrics->add(output.tensor(), batch.target);
   }
   NamedNumbers out = {{"loss", loss / samples}};
-  for (const auto& number : metrics.values()) out.push_back(number);
+  if (metrics) {
+    for (const auto& number : metrics->values()) out.push_back(number);
+  }
   return out;
 }
 

@@ -36,7 +36,6 @@ struct FitOptions {
   int64_t epochs = 0;  // either this
   int64_t steps = 0;   // or this
   LoaderOptions loader;
-  int64_t classes = 0;  // of the metrics; 0: numbers
   // The run's folder: files as RunFolder tells, start.onnx (the model before the first step),
   // checkpoints/ and at the end model.onnx (inference form). "": nothing is kept.
   std::filesystem::path out;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,8 +73,8 @@ class Trainer:
     it). A hook is called with a copy of the array as it is made; what it returns, if not None,
     takes its place for the rest of the step.
 
-    A batch is given by position (the model's inputs in order, then the target) or by name. One
-    call at a time; calls release Python's lock."""
+    A batch is given by position (the model's inputs in order, then the target) or by name. Calls
+    release Python's lock; a second one at the same time raises Busy."""
 
     def __init__(self, model: Source, loss: str = "mse", optimizer: str = "sgd",
                  rate: float = 0.01, *, fetch: Sequence[str] = (),
@@ -137,7 +137,7 @@ class Trainer:
     def _batch(self, args: Sequence[Any], named: Mapping[str, Any]
                ) -> tuple[list[str], list[_native.Value]]:
         if len(args) == 1 and isinstance(args[0], Mapping):
-            args, named = (), {**args[0], **named}
+            return self._batch((), {**args[0], **named})
         if len(args) > len(self._types):
             raise InvalidArgument(f"a batch holds {self.inputs}, got {len(args)} arrays")
         feed = dict(zip(self._types, args))
@@ -308,7 +308,7 @@ class _Loop:
         self.val = [val] if _is_batch(val) else val
         self.told = tell
         self.epoch = 0
-        self.batches = len(data) if hasattr(data, "__len__") else 0
+        self.batches = len(data) if isinstance(data, Sized) else 0
         self.batch = 0
 
     def tell(self, kind: int, numbers: dict[str, float] | None = None, text: str = "") -> bool:
@@ -347,6 +347,8 @@ class _Loop:
         numbers = {"train_loss": _mean(losses, sizes)}
         if self.val is not None:
             others = [_parts(b) for b in self.val]
+            if not others:
+                raise InvalidArgument("val yields no batch: it must be iterable once an epoch")
             measured = [self.trainer.eval(*b)[0] for b in others]
             numbers["val_loss"] = _mean(measured, [_size(b) for b in others])
             self.trainer.measured(numbers["val_loss"])

@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""onnxruntime-training's names: generate_artifacts, CheckpointState, Module, Optimizer."""
+import pathlib
+import tempfile
+import unittest
+
+import numpy as np
+
+from common import LINE, LINE_T as T, LINE_X as X, treadle
+
+from treadle import train
+from treadle.train import artifacts
+
+
+class Artifacts(unittest.TestCase):
+    def test_a_script_of_onnxruntime_training(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name) / "artifacts"
+            artifacts.generate_artifacts(LINE, requires_grad=["w"], loss=artifacts.LossType.MSELoss,
+                                         optimizer=artifacts.OptimType.SGD,
+                                         artifact_directory=folder)
+            state = artifacts.CheckpointState.load_checkpoint(folder / "checkpoint")
+            module = artifacts.Module(folder / "training_model.onnx", state,
+                                      folder / "eval_model.onnx")
+            optimizer = artifacts.Optimizer(folder / "optimizer_model.onnx", module)
+            optimizer.set_learning_rate(0.05)
+            plain = train.Trainer(LINE, rate=0.05, freeze=["b"])
+            module.train()
+            for _ in range(4):
+                loss = module(X, T)
+                optimizer.step()
+                module.lazy_reset_grad()
+                self.assertAlmostEqual(float(loss), plain.step(X, T).loss, 5)
+            self.assertEqual(optimizer.get_learning_rate(), 0.05)
+            module.eval()
+            self.assertEqual(float(module(X, T)), float(module(X, T)))
+            np.testing.assert_allclose(state.parameters["w"].data, plain["w"], rtol=1e-5)
+            self.assertEqual(list(state.parameters), ["w"])
+            artifacts.CheckpointState.save_checkpoint(state, folder / "later")
+            later = artifacts.CheckpointState.load_checkpoint(folder / "later")
+            with self.assertRaisesRegex(treadle.InvalidArgument, "belongs to no Module"):
+                later.parameters
+            again = artifacts.Module(folder / "training_model.onnx", later)
+            np.testing.assert_array_equal(again.get_contiguous_parameters(),
+                                          module.get_contiguous_parameters())
+            self.assertEqual(module.input_names(), ["x", "target"])
+            module.export_model_for_inferencing(folder / "out.onnx", module.output_names())
+            np.testing.assert_allclose(treadle.load(folder / "out.onnx")(X),
+                                       plain.eval(X, T)[1]["y"], rtol=1e-5)
+
+    def test_errors(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for call, text in (
+                    (lambda: artifacts.generate_artifacts(LINE, requires_grad=["v"],
+                                                          artifact_directory=folder), "'v'"),
+                    (lambda: artifacts.CheckpointState.load_checkpoint(folder + "/x"), "no checkpoint"),
+                    (lambda: artifacts.Module(folder + "/a.onnx",
+                                              artifacts.CheckpointState("x")), "no artifact")):
+                with self.assertRaisesRegex(treadle.InvalidArgument, text):
+                    call()
+
+
+if __name__ == "__main__":
+    unittest.main()
