@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "backends/cpu/native_attention_problem.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/simd_gemm.h"
 #include "backends/cpu/simd_rows.h"
@@ -13,56 +14,25 @@
 namespace treadle::cpu {
 namespace {
 
-constexpr size_t kQ = 0, kK = 1, kV = 2, kMask = 3;
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 
-// An operand as [batch, heads, rows, size]; a row is dense. Of rank 3 in ONNX the heads of a row
-// lie beside each other.
-struct Heads {
-  int64_t batch = 0;
-  int64_t heads = 0;
-  int64_t rows = 0;
-  int64_t size = 0;
-  int64_t row_stride = 0;
-  int64_t head_stride = 0;
-
-  int64_t at(int64_t b, int64_t h) const { return b * heads * rows * size + h * head_stride; }
+// Rows that lie in one piece.
+template <class T>
+struct Piece {
+  const T* from;
+  int64_t stride;
+  int64_t rows;
 };
 
-Heads heads_of(const Dims& dims, int64_t heads) {
-  if (dims.size() == 4) return {dims[0], dims[1], dims[2], dims[3], dims[3], dims[2] * dims[3]};
-  const int64_t size = dims[2] / heads;
-  return {dims[0], heads, dims[1], size, dims[2], size};
-}
-
-struct Problem {
-  Heads q, k, v, y;
-  Dims mask;                  // strides of its rows over [batch, heads, queries, 1]; empty: none
-  int64_t mask_columns = 0;   // keys beyond them are forbidden
-  bool mask_is_bool = false;  // False forbids
-  bool causal = false;
-  float scale = 1;
-  float softcap = 0;
-};
-
-Problem problem_of(const NodeSpec& spec) {
-  const Attributes& a = spec.node->attributes;
-  Problem p;
-  p.q = heads_of(spec.inputs[kQ].dims, a.i("q_num_heads", 1));
-  p.k = heads_of(spec.inputs[kK].dims, a.i("kv_num_heads", 1));
-  p.v = heads_of(spec.inputs[kV].dims, a.i("kv_num_heads", 1));
-  p.y = heads_of(spec.outputs[0].dims, a.i("q_num_heads", 1));
-  if (spec.has(kMask)) {
-    Dims rows = spec.inputs[kMask].dims;
-    p.mask_columns = rows.back();
-    rows.back() = 1;
-    p.mask = broadcast_strides(rows, {p.q.batch, p.q.heads, p.q.rows, 1});
-    p.mask_is_bool = spec.inputs[kMask].dtype == DType::kBool;
-  }
-  p.causal = a.i("is_causal", 0) != 0;
-  p.scale = a.has("scale") ? a.f("scale", 1) : 1 / std::sqrt(static_cast<float>(p.q.size));
-  p.softcap = a.f("softcap", 0);
-  return p;
+// From row `j` of a head on.
+template <class T>
+Piece<T> piece_at(const KernelArgs& args, const Rows& r, int64_t head, int64_t j) {
+  const bool before = j < r.past.rows;
+  const Heads& heads = before ? r.past : r.now;
+  const int64_t row = before ? j : j - r.past.rows;
+  const int64_t at = heads.at(head / heads.heads, head % heads.heads) + row * heads.row_stride;
+  const void* all = args.inputs[before ? r.input + kPast : r.input];
+  return {static_cast<const T*>(all) + at, heads.row_stride, heads.rows - row};
 }
 
 // In steps whose copies are inlined.
@@ -72,44 +42,66 @@ void copy_row(const float* from, int64_t n, float* to) {
   for (; i + kStep <= n; i += kStep) std::memcpy(to + i, from + i, kStep * sizeof(float));
   for (; i < n; ++i) to[i] = from[i];
 }
+template <class From, class To>
+void copy_row(const From* from, int64_t n, To* to) {
+  std::transform(from, from + n, to, [](From x) { return static_cast<To>(static_cast<float>(x)); });
+}
 
+// All rows of a head, to the output that keeps them.
+template <class T>
+void keep(const KernelArgs& args, const Rows& r, int64_t head) {
+  if (!r.kept || args.outputs[r.input] == nullptr) return;
+  T* to = static_cast<T*>(args.outputs[r.input]) + head * r.count() * r.size();
+  for (int64_t j = 0; j < r.count();) {
+    const Piece<T> piece = piece_at<T>(args, r, head, j);
+    for (int64_t i = 0; i < piece.rows; ++i, to += r.size())
+      std::copy_n(piece.from + i * piece.stride, r.size(), to);
+    j += piece.rows;
+  }
+}
+
+// Q, K, V and Y hold T; it is computed in float.
+template <class T>
 class AttentionKernel : public Kernel {
  public:
-  AttentionKernel(const Problem& problem, int threads)
+  AttentionKernel(const AttentionProblem& problem, int threads)
       : p_(problem), gemm_(gemm_functions()), rows_(row_functions()), threads_(threads) {
     panel_ = static_cast<int64_t>(gemm_.panel);
-    padded_keys_ = ceil_div(p_.k.rows, panel_) * panel_;
-    key_panels_ = checked_mul(padded_keys_, p_.k.size);
-    value_panels_ = checked_mul(ceil_div(p_.v.size, panel_) * panel_, p_.v.rows);
+    padded_keys_ = ceil_div(p_.k.count(), panel_) * panel_;
+    key_panels_ = checked_mul(padded_keys_, p_.k.size());
+    value_panels_ = checked_mul(ceil_div(p_.v.size(), panel_) * panel_, p_.v.count());
     const int64_t most =
         std::clamp<int64_t>(kTileScores / padded_keys_ / kRows * kRows, kRows, kMaxTileRows);
     tiles_ = ceil_div(p_.q.rows, most);
     tile_rows_ = ceil_div(ceil_div(p_.q.rows, tiles_), kRows) * kRows;
     tiles_ = ceil_div(p_.q.rows, tile_rows_);
-    const int64_t work = tile_rows_ * padded_keys_ * (p_.q.size + p_.v.size);
+    slot_floats_ = checked_mul(tile_rows_, padded_keys_ + p_.q.size + p_.v.size());
+    const int64_t work = tile_rows_ * padded_keys_ * (p_.q.size + p_.v.size());
     slots_ = std::clamp<int64_t>(tasks() * work / (16 * kParallelGrain), 1, threads);
   }
 
   size_t scratch_bytes() const {
-    const int64_t packed =
-        checked_mul(p_.k.batch * p_.k.heads, checked_add(key_panels_, value_panels_));
-    const int64_t scores = checked_mul(slots_ * tile_rows_, padded_keys_);
-    return static_cast<size_t>(byte_size(DType::kFloat, checked_add(packed, scores)));
+    const int64_t packed = checked_mul(kv_heads(), checked_add(key_panels_, value_panels_));
+    return static_cast<size_t>(
+        byte_size(DType::kFloat, checked_add(packed, checked_mul(slots_, slot_floats_))));
   }
 
   void run(const KernelArgs& args) const override {
     auto* packed = static_cast<float*>(args.scratch);
-    const int64_t kv_heads = p_.k.batch * p_.k.heads;
     const int64_t grain = std::max<int64_t>(1, kParallelGrain / (key_panels_ + value_panels_));
-    parallel_for(threads_, kv_heads, grain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) pack(args, i, packed);
+    parallel_for(threads_, kv_heads(), grain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        pack(args, i, packed + i * (key_panels_ + value_panels_));
+        keep<T>(args, p_.k, i);
+        keep<T>(args, p_.v, i);
+      }
     });
-    float* scores = packed + kv_heads * (key_panels_ + value_panels_);
+    float* slots = packed + kv_heads() * (key_panels_ + value_panels_);
     parallel_for(threads_, slots_, 1, [&](int64_t begin, int64_t end) {
       for (int64_t slot = begin; slot < end; ++slot) {
-        float* own = scores + slot * tile_rows_ * padded_keys_;
         const int64_t last = (slot + 1) * tasks() / slots_;
-        for (int64_t t = slot * tasks() / slots_; t < last; ++t) attend(args, t, packed, own);
+        for (int64_t t = slot * tasks() / slots_; t < last; ++t)
+          attend(args, t, packed, slots + slot * slot_floats_);
       }
     });
   }
@@ -119,109 +111,161 @@ class AttentionKernel : public Kernel {
   static constexpr int64_t kMaxTileRows = 16 * kRows;
   static constexpr int64_t kTileScores = 16 * 1024;  // floats
 
+  int64_t kv_heads() const { return p_.k.now.batch * p_.k.now.heads; }
   int64_t tasks() const { return p_.q.batch * p_.q.heads * tiles_; }
 
-  // Keys as columns, scaled, and values as rows, in the panels of simd_gemm.h.
-  void pack(const KernelArgs& args, int64_t head, float* packed) const {
-    const int64_t b = head / p_.k.heads, h = head % p_.k.heads;
-    float* to = packed + head * (key_panels_ + value_panels_);
-    const float* k = static_cast<const float*>(args.inputs[kK]) + p_.k.at(b, h);
-    for (int64_t first = 0; first < p_.k.rows; first += panel_) {
-      const int64_t columns = std::min(panel_, p_.k.rows - first);
-      for (int64_t d = 0; d < p_.k.size; ++d, to += panel_) {
-        const float* from = k + first * p_.k.row_stride + d;
-        for (int64_t c = 0; c < columns; ++c) to[c] = p_.scale * from[c * p_.k.row_stride];
+  // Keys as columns, and values as rows, in the panels of simd_gemm.h.
+  void pack(const KernelArgs& args, int64_t head, float* to) const {
+    for (int64_t first = 0; first < p_.k.count(); first += panel_, to += p_.k.size() * panel_)
+      pack_keys(args, head, first, to);
+    for (int64_t first = 0; first < p_.v.size(); first += panel_, to += p_.v.count() * panel_)
+      pack_values(args, head, first, to);
+  }
+
+  void pack_keys(const KernelArgs& args, int64_t head, int64_t first, float* to) const {
+    const int64_t columns = std::min(panel_, p_.k.count() - first);
+    for (int64_t c = 0; c < columns;) {
+      const Piece<T> piece = piece_at<T>(args, p_.k, head, first + c);
+      const int64_t count = std::min(columns - c, piece.rows);
+      for (int64_t d = 0; d < p_.k.size(); ++d) {
+        float* row = to + d * panel_ + c;
+        for (int64_t i = 0; i < count; ++i)
+          row[i] = static_cast<float>(piece.from[i * piece.stride + d]);
+      }
+      c += count;
+    }
+    for (int64_t d = 0; d < p_.k.size(); ++d)
+      std::fill(to + d * panel_ + columns, to + (d + 1) * panel_, 0.0f);
+  }
+
+  void pack_values(const KernelArgs& args, int64_t head, int64_t first, float* to) const {
+    const int64_t columns = std::min(panel_, p_.v.size() - first);
+    for (int64_t j = 0; j < p_.v.count();) {
+      const Piece<T> piece = piece_at<T>(args, p_.v, head, j);
+      for (int64_t i = 0; i < piece.rows; ++i, to += panel_) {
+        copy_row(piece.from + i * piece.stride + first, columns, to);
         std::fill(to + columns, to + panel_, 0.0f);
       }
+      j += piece.rows;
     }
-    const float* v = static_cast<const float*>(args.inputs[kV]) + p_.v.at(b, h);
-    for (int64_t first = 0; first < p_.v.size; first += panel_) {
-      const int64_t columns = std::min(panel_, p_.v.size - first);
-      for (int64_t j = 0; j < p_.v.rows; ++j, to += panel_) {
-        copy_row(v + j * p_.v.row_stride + first, columns, to);
-        std::fill(to + columns, to + panel_, 0.0f);
-      }
-    }
+  }
+
+  // One tile of one head's queries.
+  struct Tile {
+    int64_t b, h;
+    int64_t first, rows;
+    int64_t valid;  // nonpad_kv_seqlen of the batch
+    Range keys;     // nobody looks beyond them; begins with a panel
+    const float* panels;
+  };
+
+  Tile tile_of(const KernelArgs& args, int64_t task, const float* packed) const {
+    Tile t{};
+    t.b = task / tiles_ / p_.q.heads;
+    t.h = task / tiles_ % p_.q.heads;
+    t.first = task % tiles_ * tile_rows_;
+    t.rows = std::min(tile_rows_, p_.q.rows - t.first);
+    if (p_.padded)
+      t.valid = std::clamp(static_cast<const int64_t*>(args.inputs[kValid])[t.b], -kFar, kFar);
+    t.keys.begin = visible(p_, t.valid, t.first).begin / panel_ * panel_;
+    t.keys.end = visible(p_, t.valid, t.first + t.rows - 1).end;
+    const int64_t kv = t.b * p_.k.now.heads + t.h / (p_.q.heads / p_.k.now.heads);
+    t.panels = packed + kv * (key_panels_ + value_panels_);
+    return t;
   }
 
   void attend(const KernelArgs& args, int64_t task, const float* packed, float* scores) const {
-    const int64_t first = task % tiles_ * tile_rows_;
-    const int64_t b = task / tiles_ / p_.q.heads, h = task / tiles_ % p_.q.heads;
-    const int64_t kv = b * p_.k.heads + h / (p_.q.heads / p_.k.heads);
-    const float* keys = packed + kv * (key_panels_ + value_panels_);
-    const int64_t rows = std::min(tile_rows_, p_.q.rows - first);
-    // Nobody in the tile looks further.
-    const int64_t reach = p_.causal ? std::min(p_.k.rows, first + rows) : p_.k.rows;
-    GemmBlock product{
-        .a = static_cast<const float*>(args.inputs[kQ]) + p_.q.at(b, h) + first * p_.q.row_stride,
-        .a_stride = static_cast<size_t>(p_.q.row_stride),
-        .panels = keys,
-        .k = static_cast<size_t>(p_.k.size),
-        .bias = nullptr,
-        .y = scores,
-        .y_stride = static_cast<size_t>(padded_keys_),
-        .rows = static_cast<size_t>(rows),
-        .columns = static_cast<size_t>(reach)};
-    gemm_.multiply(product);
+    const Tile t = tile_of(args, task, packed);
+    T* y = static_cast<T*>(args.outputs[0]) + p_.y.at(t.b, t.h) + t.first * p_.y.row_stride;
+    if (t.keys.begin >= t.keys.end) {
+      for (int64_t r = 0; r < t.rows; ++r) std::fill_n(y + r * p_.y.row_stride, p_.y.size, T{});
+      return;
+    }
+    float* queries = scores + tile_rows_ * padded_keys_;
+    float* results = queries + tile_rows_ * p_.q.size;
+    score(args, t, queries, scores);
     float factors[kMaxTileRows];
-    for (int64_t r = 0; r < rows; ++r) {
-      float* row = scores + r * padded_keys_;
-      constrain(row, reach, first + r, mask_row(args, b, h, first + r));
-      std::fill(row + reach, row + padded_keys_, kForbidden);
-      factors[r] = weigh(row, ceil_div(reach, panel_) * panel_);
-    }
-    float* y = static_cast<float*>(args.outputs[0]) + p_.y.at(b, h) + first * p_.y.row_stride;
-    product.a = scores;
-    product.a_stride = static_cast<size_t>(padded_keys_);
-    product.k = static_cast<size_t>(reach);
-    product.y_stride = static_cast<size_t>(p_.y.row_stride);
-    for (int64_t c = 0; c < p_.v.size; c += panel_) {
-      product.panels = keys + key_panels_ + c * p_.v.rows;
-      product.y = y + c;
-      product.columns = static_cast<size_t>(std::min(panel_, p_.v.size - c));
-      gemm_.multiply(product);
-    }
-    for (int64_t r = 0; r < rows; ++r, y += p_.y.row_stride) {
-      for (int64_t c = 0; c < p_.v.size; ++c) y[c] *= factors[r];
+    for (int64_t r = 0; r < t.rows; ++r) factors[r] = weigh(args, t, r, scores + r * padded_keys_);
+    sum_values(t, scores, results);
+    for (int64_t r = 0; r < t.rows; ++r, y += p_.y.row_stride, results += p_.v.size()) {
+      for (int64_t c = 0; c < p_.v.size(); ++c) y[c] = T(results[c] * factors[r]);
     }
   }
 
-  const void* mask_row(const KernelArgs& args, int64_t b, int64_t h, int64_t i) const {
-    if (p_.mask.empty()) return nullptr;
-    const int64_t row = b * p_.mask[0] + h * p_.mask[1] + i * p_.mask[2];
-    const auto bytes = static_cast<int64_t>(p_.mask_is_bool ? sizeof(bool) : sizeof(float));
-    return static_cast<const std::byte*>(args.inputs[kMask]) + row * p_.mask_columns * bytes;
+  void score(const KernelArgs& args, const Tile& t, float* queries, float* scores) const {
+    const T* q = static_cast<const T*>(args.inputs[kQ]) + p_.q.at(t.b, t.h);
+    for (int64_t r = 0; r < t.rows; ++r) {
+      const T* from = q + (t.first + r) * p_.q.row_stride;
+      for (int64_t d = 0; d < p_.q.size; ++d)
+        queries[r * p_.q.size + d] = p_.scale * static_cast<float>(from[d]);
+    }
+    gemm_.multiply({.a = queries,
+                    .a_stride = static_cast<size_t>(p_.q.size),
+                    .panels = t.panels + t.keys.begin * p_.k.size(),
+                    .k = static_cast<size_t>(p_.k.size()),
+                    .bias = nullptr,
+                    .y = scores,
+                    .y_stride = static_cast<size_t>(padded_keys_),
+                    .rows = static_cast<size_t>(t.rows),
+                    .columns = static_cast<size_t>(t.keys.end - t.keys.begin)});
   }
 
-  // Caps the scores of query `i`, adds its mask, forbids what causality forbids.
-  void constrain(float* row, int64_t n, int64_t i, const void* mask) const {
-    if (p_.softcap > 0) {
-      for (int64_t j = 0; j < n; ++j) row[j] = std::tanh(row[j] / p_.softcap) * p_.softcap;
-    }
-    if (mask != nullptr) {
-      const int64_t given = std::min(n, p_.mask_columns);
-      if (p_.mask_is_bool) {
-        const auto* allowed = static_cast<const uint8_t*>(mask);
-        for (int64_t j = 0; j < given; ++j) row[j] = allowed[j] != 0 ? row[j] : kForbidden;
-      } else {
-        const auto* bias = static_cast<const float*>(mask);
-        for (int64_t j = 0; j < given; ++j) row[j] += bias[j];
-      }
-      std::fill(row + given, row + n, kForbidden);
-    }
-    if (p_.causal && i + 1 < n) std::fill(row + i + 1, row + n, kForbidden);
-  }
-
-  // Softmax but for the factor that is returned: the results are fewer than the weights. Zeros
-  // where everything is forbidden.
-  float weigh(float* row, int64_t n) const {
-    if (std::any_of(row, row + n, [](float x) { return x != kForbidden; }))
+  // Softmax of row `r` of the tile but for the factor that is returned: the results are fewer than
+  // the weights. Zeros where everything is forbidden.
+  float weigh(const KernelArgs& args, const Tile& t, int64_t r, float* row) const {
+    const Range seen = visible(p_, t.valid, t.first + r);
+    const int64_t begin = seen.begin - t.keys.begin, end = seen.end - t.keys.begin;
+    const int64_t n = ceil_div(t.keys.end - t.keys.begin, panel_) * panel_;
+    constrain(row + begin, end - begin, mask_row(args, t, t.first + r), seen.begin);
+    std::fill(row, row + begin, kForbidden);
+    std::fill(row + end, row + n, kForbidden);
+    if (std::any_of(row + begin, row + end, [](float x) { return x != kForbidden; }))
       return 1 / rows_.exponentiate(row, row, static_cast<size_t>(n));
     std::fill_n(row, n, 0.0f);
     return 0;
   }
 
-  Problem p_;
+  const void* mask_row(const KernelArgs& args, const Tile& t, int64_t i) const {
+    if (p_.mask.empty()) return nullptr;
+    const int64_t row = t.b * p_.mask[0] + t.h * p_.mask[1] + i * p_.mask[2];
+    const auto bytes = static_cast<int64_t>(p_.mask_is_bool ? sizeof(bool) : sizeof(T));
+    return static_cast<const std::byte*>(args.inputs[kMask]) + row * p_.mask_columns * bytes;
+  }
+
+  // Caps n scores, those from key `at` on, and adds the mask.
+  void constrain(float* row, int64_t n, const void* mask, int64_t at) const {
+    if (p_.softcap > 0) {
+      for (int64_t j = 0; j < n; ++j) row[j] = std::tanh(row[j] / p_.softcap) * p_.softcap;
+    }
+    if (mask == nullptr) return;
+    if (p_.mask_is_bool) {
+      const auto* allowed = static_cast<const uint8_t*>(mask) + at;
+      for (int64_t j = 0; j < n; ++j) row[j] = allowed[j] != 0 ? row[j] : kForbidden;
+    } else {
+      const auto* bias = static_cast<const T*>(mask) + at;
+      for (int64_t j = 0; j < n; ++j) row[j] += static_cast<float>(bias[j]);
+    }
+  }
+
+  void sum_values(const Tile& t, const float* weights, float* results) const {
+    GemmBlock product{.a = weights,
+                      .a_stride = static_cast<size_t>(padded_keys_),
+                      .panels = t.panels + key_panels_ + t.keys.begin * panel_,
+                      .k = static_cast<size_t>(t.keys.end - t.keys.begin),
+                      .bias = nullptr,
+                      .y = results,
+                      .y_stride = static_cast<size_t>(p_.v.size()),
+                      .rows = static_cast<size_t>(t.rows),
+                      .columns = 0};
+    for (int64_t c = 0; c < p_.v.size(); c += panel_) {
+      product.columns = static_cast<size_t>(std::min(panel_, p_.v.size() - c));
+      gemm_.multiply(product);
+      product.panels += p_.v.count() * panel_;
+      product.y += panel_;
+    }
+  }
+
+  AttentionProblem p_;
   const GemmFunctions& gemm_;
   const RowFunctions& rows_;
   int threads_;
@@ -232,59 +276,19 @@ class AttentionKernel : public Kernel {
   int64_t tile_rows_ = 0;
   int64_t tiles_ = 0;  // a head
   int64_t slots_ = 1;  // threads that work at a time
+  int64_t slot_floats_ = 0;
 };
 
-bool fits(const Problem& p) {
-  return p.k.batch == p.q.batch && p.v.batch == p.q.batch && p.v.heads == p.k.heads &&
-         p.v.rows == p.k.rows && p.k.size == p.q.size && p.q.heads % p.k.heads == 0;
-}
-
-Support supports_shapes(const NodeSpec& spec) {
-  for (size_t i : {kQ, kK, kV}) {
-    const Dims& dims = spec.inputs[i].dims;
-    if (element_count(dims) == 0) return Support::no("no elements");
-    if (dims.size() == 4) continue;
-    const int64_t heads = spec.node->attributes.i(i == kQ ? "q_num_heads" : "kv_num_heads", 0);
-    if (dims.size() != 3 || heads <= 0 || dims[2] % heads != 0) return Support::no("heads");
-  }
-  const Problem p = problem_of(spec);
-  if (!fits(p)) return Support::no("shapes that do not fit");
-  if (!spec.has(kMask)) return {};
-  Dims rows = spec.inputs[kMask].dims;
-  if (rows.empty() || rows.back() > p.k.rows) return Support::no("mask that is too long");
-  rows.back() = 1;
-  const Dims all = {p.q.batch, p.q.heads, p.q.rows, 1};
-  return rows.size() <= 4 && broadcast(rows, all) == all ? Support{}
-                                                         : Support::no("mask that does not fit");
-}
-
-Support supports_attention(const NodeSpec& spec) {
-  const Attributes& a = spec.node->attributes;
-  for (size_t i : {kQ, kK, kV}) {
-    if (spec.inputs[i].dtype != DType::kFloat) return Support::no("not float");
-  }
-  if (spec.has(kMask) && spec.inputs[kMask].dtype != DType::kFloat &&
-      spec.inputs[kMask].dtype != DType::kBool)
-    return Support::no("mask that is neither float nor bool");
-  if (spec.has(4) || spec.has(5)) return Support::no("past keys and values");
-  if (spec.has(6)) return Support::no("nonpad_kv_seqlen");
-  for (size_t i = 1; i < spec.outputs.size(); ++i) {
-    if (spec.outputs[i].present()) return Support::no("more outputs than Y");
-  }
-  if (a.i("left_window_size", -1) >= 0 || a.i("right_window_size", -1) >= 0)
-    return Support::no("window");
-  const auto precision = static_cast<DType>(a.i("softmax_precision", 0));
-  if (precision != DType::kUndefined && precision != DType::kFloat)
-    return Support::no("softmax_precision");
-  return supports_shapes(spec);
-}
+using AttentionTypes = Types<float, Float16, Bfloat16>;
 
 Compiled compile_attention(const NodeSpec& spec, const CompileContext& context) {
-  auto kernel = std::make_unique<AttentionKernel>(problem_of(spec), context.threads);
   Compiled compiled;
   compiled.name = "native attention";
-  compiled.scratch_bytes = kernel->scratch_bytes();
-  compiled.kernel = std::move(kernel);
+  dispatch(spec.inputs[kQ].dtype, AttentionTypes{}, [&]<class T>() {
+    auto kernel = std::make_unique<AttentionKernel<T>>(attention_problem(spec), context.threads);
+    compiled.scratch_bytes = kernel->scratch_bytes();
+    compiled.kernel = std::move(kernel);
+  });
   return compiled;
 }
 

@@ -99,10 +99,16 @@ std::optional<TapeValue> hard_sigmoid(B& b, const Node& node, const Values& in) 
                  0, 1);
 }
 
+// The logarithm of 1 + x for x in [0, 1]: the rounded sum's, times what the rounding lost.
+TapeValue log1p_of(B& b, TapeValue x) {
+  const TapeValue sum = b.affine(x, 1, 1);
+  const TapeValue lost = b.binary(TapeOp::kDiv, x, b.affine(sum, 1, -1));
+  const TapeValue scaled = b.binary(TapeOp::kMul, b.unary(TapeOp::kLog, sum), lost);
+  return b.ternary(TapeOp::kWhere, b.binary(TapeOp::kEqual, sum, B::number(1)), x, scaled);
+}
 TapeValue softplus_of(B& b, TapeValue x) {
   const TapeValue e = b.unary(TapeOp::kExp, b.unary(TapeOp::kNeg, b.unary(TapeOp::kAbs, x)));
-  return b.binary(TapeOp::kAdd, b.binary(TapeOp::kMax, x, B::number(0)),
-                  b.unary(TapeOp::kLog, b.affine(e, 1, 1)));
+  return b.binary(TapeOp::kAdd, b.binary(TapeOp::kMax, x, B::number(0)), log1p_of(b, e));
 }
 std::optional<TapeValue> softplus(B& b, const Node&, const Values& in) {
   return softplus_of(b, in[0]);

@@ -9,51 +9,6 @@
 
 namespace treadle {
 
-Type merge_types(const Type& a, const Type& b) {
-  if (a.kind != b.kind) {
-    // A branch may give a value where the other gives an optional of it.
-    return a.kind == Type::Kind::kOptional ? a : b;
-  }
-  Type out = a;
-  if (a.is_tensor()) {
-    if (out.dtype == DType::kUndefined) out.dtype = b.dtype;
-    const bool same_rank = a.shape && b.shape && a.shape->size() == b.shape->size();
-    if (!same_rank) out.shape.reset();
-    for (size_t d = 0; same_rank && d < a.shape->size(); ++d) {
-      if (!((*a.shape)[d] == (*b.shape)[d])) (*out.shape)[d] = Dim::unknown();
-    }
-  } else if (a.element && b.element) {
-    out.element = std::make_shared<Type>(merge_types(*a.element, *b.element));
-  } else if (!a.element) {
-    out.element = b.element;
-  }
-  return out;
-}
-
-Tensor stack_tensors(const std::vector<Tensor>& parts, int64_t axis, bool reversed) {
-  const Tensor& first = parts.front();
-  for (const Tensor& t : parts) {
-    TREADLE_CHECK(t.dtype() == first.dtype() && t.dims() == first.dims(), kInvalidData,
-                  "cannot stack ", dtype_name(first.dtype()), shape_text(first.dims()), " and ",
-                  dtype_name(t.dtype()), shape_text(t.dims()));
-  }
-  const auto at = static_cast<size_t>(resolve_axis(axis, first.rank() + 1));
-  Dims dims = first.dims();
-  dims.insert(dims.begin() + static_cast<ptrdiff_t>(at), static_cast<int64_t>(parts.size()));
-  const int64_t outer = product(dims, 0, at);
-  const int64_t inner = product(dims, at + 1, dims.size());
-  std::vector<const Tensor*> sources;
-  for (const Tensor& t : parts) sources.push_back(&t);
-  if (reversed) std::reverse(sources.begin(), sources.end());
-  Tensor out(first.dtype(), dims);
-  move_elements(sources, out, [&]<class T>(const std::vector<const T*>& from, T* to) {
-    for (int64_t o = 0; o < outer; ++o) {
-      for (const T* part : from) to = std::copy_n(part + o * inner, inner, to);
-    }
-  });
-  return out;
-}
-
 namespace {
 
 size_t body_named(const Node& node, std::string_view name) {
@@ -176,9 +131,24 @@ std::vector<Known> infer_iterated(const InferContext& c, std::vector<Known> form
   }
 }
 
-// ---- Loop: body(iteration, condition, carried…) -> (condition, carried…, scanned…)
+Known tensor_known(const Value& value) {
+  const auto* t = std::get_if<Tensor>(&value);
+  return t != nullptr ? typed(t->dtype(), symbolic(t->dims())) : Known{};
+}
 
-// An empty tensor [0, …] for a scan of no iterations, shaped as far as the body tells.
+// The types of a body's outputs for formals that it does not run with, as far as they can be told.
+std::vector<Type> types_unrun(const Graph& body, const std::vector<Known>& formals) {
+  std::vector<Type> types;
+  for (const GraphOutput& o : body.outputs()) types.push_back(body.value(o.value).type);
+  try {
+    const std::vector<Known> known = infer(body, formals);
+    for (size_t i = 0; i < types.size(); ++i) types[i] = known[body.outputs()[i].value.index].type;
+  } catch (const Error&) {  // it could not run with them
+  }
+  return types;
+}
+
+// An empty tensor [0, …] for a scan of no iterations; what is not known of its shape is 0.
 Tensor empty_scan(const Type& type, int64_t axis) {
   Dims dims;
   for (const Dim& d : type.shape.value_or(Shape{})) dims.push_back(d.known() ? d.value() : 0);
@@ -187,6 +157,8 @@ Tensor empty_scan(const Type& type, int64_t axis) {
               0);
   return Tensor(type.dtype == DType::kUndefined ? DType::kFloat : type.dtype, dims);
 }
+
+// ---- Loop: body(iteration, condition, carried…) -> (condition, carried…, scanned…)
 
 void infer_loop(InferContext& c) {
   const size_t carried = c.input_count() > 2 ? c.input_count() - 2 : 0;
@@ -231,11 +203,16 @@ void eval_loop(EvalContext& c) {
                  std::make_move_iterator(results.begin() + 1 + static_cast<ptrdiff_t>(carried)));
     for (size_t s = 0; s < scans.size(); ++s) scans[s].push_back(results[1 + carried + s].tensor());
   }
+  std::vector<Type> unrun;
+  if (!scans.empty() && scans.front().empty()) {
+    std::vector<Known> formals{typed(DType::kInt64, Shape{}), typed(DType::kBool, Shape{})};
+    for (const Value& v : state) formals.push_back(tensor_known(v));
+    unrun = types_unrun(body, formals);
+  }
   for (size_t i = 0; i < carried; ++i) c.set_output(i, std::move(state[i]));
   for (size_t s = 0; s < scans.size() && c.wants(carried + s); ++s) {
-    const Type& type = body.value(body.outputs()[1 + carried + s].value).type;
-    c.set_output(carried + s,
-                 scans[s].empty() ? empty_scan(type, 0) : stack_tensors(scans[s], 0, false));
+    c.set_output(carried + s, scans[s].empty() ? empty_scan(unrun[1 + carried + s], 0)
+                                               : stack_tensors(scans[s], 0, false));
   }
 }
 
@@ -324,6 +301,19 @@ int64_t scan_steps(const EvalContext& c, const ScanPlan& p) {
   return *steps;
 }
 
+// What a body is given: the initial states, and slices.
+std::vector<Known> scan_formals(const EvalContext& c, const ScanPlan& p) {
+  std::vector<Known> formals;
+  for (size_t i = 0; i < p.carried; ++i) formals.push_back(tensor_known(c.value(i)));
+  for (size_t i = 0; i < p.scanned_in; ++i) {
+    const Tensor& t = c.input(p.carried + i);
+    Dims dims = t.dims();
+    dims.erase(dims.begin() + static_cast<ptrdiff_t>(resolve_axis(p.in_axes[i], t.rank())));
+    formals.push_back(typed(t.dtype(), symbolic(dims)));
+  }
+  return formals;
+}
+
 void eval_scan(EvalContext& c) {
   const ScanPlan p = scan_plan(c.node(), c.input_count());
   const Graph& body = body_of(c.node(), 0);
@@ -344,10 +334,11 @@ void eval_scan(EvalContext& c) {
     results.resize(p.carried);
     state = std::move(results);
   }
+  std::vector<Type> unrun;
+  if (steps == 0) unrun = types_unrun(body, scan_formals(c, p));
   for (size_t i = 0; i < p.carried; ++i) c.set_output(i, std::move(state[i]));
   for (size_t s = 0; s < scans.size() && c.wants(p.carried + s); ++s) {
-    const Type& type = body.value(body.outputs()[p.carried + s].value).type;
-    c.set_output(p.carried + s, scans[s].empty() ? empty_scan(type, p.out_axes[s])
+    c.set_output(p.carried + s, scans[s].empty() ? empty_scan(unrun[p.carried + s], p.out_axes[s])
                                                  : stack_tensors(scans[s], p.out_axes[s],
                                                                  p.out_directions[s] != 0));
   }

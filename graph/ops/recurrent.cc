@@ -227,20 +227,22 @@ void run_recurrent(EvalContext& c, const RecurrentParams& p, const GateProduct& 
   const DType dtype = c.dtype(kX);
   const int64_t width = p.gates * p.hidden;
   const std::vector<int64_t> lengths = sequence_lengths(c, p);
-  const std::vector<double> x = time_major(c, p);
+  const int64_t steps = lengths.empty() ? 0 : *std::max_element(lengths.begin(), lengths.end());
+  std::vector<double> x = time_major(c, p);
+  x.resize(static_cast<size_t>(steps * p.batch * p.input));
   const std::vector<double> initial_h = doubles_or_zeros(c, kInitialH, p.state_dims());
   const std::vector<double> initial_c = doubles_or_zeros(c, kInitialC, p.state_dims());
   // Steps beyond a sequence's length give zeros.
   Tensor unwanted;
   Tensor& y = c.wants(0) ? c.output(0, dtype, p.output_dims()) : unwanted;
   if (y.defined() && y.bytes() != 0) std::fill_n(y.raw(), y.bytes(), std::byte{0});
-  std::vector<double> x_gates(static_cast<size_t>(p.sequence * p.batch * width));
+  std::vector<double> x_gates(static_cast<size_t>(steps * p.batch * width));
   std::vector<double> h_gates(static_cast<size_t>(p.batch * width));
   for (int64_t d = 0; d < p.directions; ++d) {
     std::vector<double> h = read_states(p, d, initial_h);
     std::vector<double> cell = read_states(p, d, initial_c);
     input(d, x, x_gates);
-    for (int64_t s = 0; s < p.sequence; ++s) {
+    for (int64_t s = 0; s < steps; ++s) {
       c.poll();
       state(d, h, h_gates);
       for (int64_t b = 0; b < p.batch; ++b) {

@@ -64,7 +64,7 @@ constexpr auto kSoftplus = [](auto x) {
 constexpr auto kMish = [](auto x) { return x * std::tanh(kSoftplus(x)); };
 constexpr auto kGelu = [](auto x) {
   using T = decltype(x);
-  return x / 2 * (1 + std::erf(x / std::numbers::sqrt2_v<T>));
+  return x / 2 * std::erfc(-x / std::numbers::sqrt2_v<T>);
 };
 constexpr auto kGeluTanh = [](auto x) {
   using T = decltype(x);

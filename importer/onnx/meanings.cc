@@ -114,38 +114,91 @@ void group_norm_per_channel(Upgrade& u) {
   }
 }
 
-// Scan of opset 8 ran over a batch, which later ones do not have.
-void scan_of_batch(Upgrade& u) {
-  TREADLE_CHECK(!u.node.input(0).valid(), kUnsupported, "Scan of opset 8 with sequence_lens");
-  for (size_t i = 1; i < u.node.inputs.size(); ++i) {
-    const Type& type = u.type(i);
-    TREADLE_CHECK(type.shape && !type.shape->empty() && type.shape->front().is(1), kUnsupported,
-                  "Scan of opset 8 over a batch other than 1");
-  }
+namespace {
+
+// The type of one element of a batch.
+Type element_of(Type batch) {
+  TREADLE_CHECK(!batch.shape || !batch.shape->empty(), kInvalidModel,
+                "Scan of opset 8 has a scalar where a batch is expected");
+  if (batch.shape) batch.shape->erase(batch.shape->begin());
+  return batch;
+}
+
+// Outer values as inputs of `graph`, for a body within it; appended to `captures`.
+std::vector<ValueId> passed_on(Builder& outer, const std::vector<ValueId>& values, Graph& graph,
+                               std::vector<ValueId>& captures) {
   std::vector<ValueId> inputs;
-  for (size_t i = 1; i < u.node.inputs.size(); ++i) {
-    inputs.push_back(u.builder.op("Squeeze", {u.node.inputs[i], u.builder.ints({0})}));
+  for (ValueId v : values) {
+    captures.push_back(v);
+    inputs.push_back(graph.add_input(outer.graph().value(v).name, outer.type(v)));
   }
-  Attributes attributes = u.attributes();
-  if (attributes.has("directions"))
-    attributes.set("scan_input_directions", attributes.ints("directions"));
-  attributes.erase("directions");
-  Node scan;
+  return inputs;
+}
+
+// Adds a Scan of the graph's values; its outputs.
+std::vector<ValueId> add_scan(Graph& graph, Node scan, size_t outputs) {
   scan.op = find_op("Scan");
   TREADLE_CHECK(scan.op != nullptr, kUnsupported, "operator Scan is not known");
-  scan.name = u.node.name;
-  scan.attributes = std::move(attributes);
-  scan.inputs = std::move(inputs);
-  scan.subgraphs = std::move(u.node.subgraphs);
-  Graph& graph = u.builder.graph();
-  for (size_t i = 0; i < u.node.outputs; ++i)
-    scan.outputs.push_back(graph.add_value(cat(u.node.name, "_out")));
-  const std::vector<ValueId> outputs = scan.outputs;
+  for (size_t i = 0; i < outputs; ++i)
+    scan.outputs.push_back(graph.add_value(cat(scan.name, "_out")));
+  std::vector<ValueId> values = scan.outputs;
   const std::vector<Known> known = infer_alone(graph, scan);
   graph.add_node(std::move(scan));
-  for (size_t i = 0; i < outputs.size(); ++i) graph.value(outputs[i]).type = known[i].type;
-  for (ValueId v : outputs)
-    u.node.results.push_back(u.builder.op("Unsqueeze", {v, u.builder.ints({0})}));
+  for (size_t i = 0; i < outputs; ++i) graph.value(values[i]).type = known[i].type;
+  return values;
+}
+
+}  // namespace
+
+// Scan of opset 8 ran over a batch: it becomes a Scan of its elements, in whose body lies what is a
+// Scan today. Where sequence_lens ends an element early, what is not reached of the outputs is 0.
+void scan_of_batch(Upgrade& u) {
+  TREADLE_CHECK(u.node.inputs.size() > 1 && u.node.subgraphs.size() == 1, kInvalidModel,
+                "Scan of opset 8 without inputs or body");
+  const bool limited = u.node.input(0).valid();
+  const int64_t scanned = u.attributes().i("num_scan_inputs", 0);
+  const auto count = static_cast<int64_t>(u.node.inputs.size()) - 1;
+  TREADLE_CHECK(scanned > 0 && scanned <= count, kInvalidModel, "num_scan_inputs is ", scanned,
+                " of ", count, " inputs");
+  if (!limited) u.node.inputs.erase(u.node.inputs.begin());
+  Subgraph outer{"body", std::make_shared<Graph>(), {}};
+  Builder body(*outer.graph);
+  Node scan;
+  scan.name = u.node.name;
+  for (size_t i = 0; i < u.node.inputs.size(); ++i) {
+    TREADLE_CHECK(u.node.input(i).valid(), kInvalidModel, "Scan without input ", i);
+    scan.inputs.push_back(outer.graph->add_input(cat("element", i), element_of(u.type(i))));
+  }
+  scan.subgraphs = std::move(u.node.subgraphs);
+  scan.subgraphs[0].captures =
+      passed_on(u.builder, scan.subgraphs[0].captures, *outer.graph, outer.captures);
+  scan.attributes.set("num_scan_inputs", scanned);
+  if (u.attributes().has("directions"))
+    scan.attributes.set("scan_input_directions", u.attributes().ints("directions"));
+
+  const ValueId zero = body.ints({0});
+  ValueId padding;
+  if (limited) {
+    const ValueId length = body.op("Unsqueeze", {scan.inputs[0], zero});
+    scan.inputs.erase(scan.inputs.begin());
+    const auto steps = [&](ValueId x) {
+      return body.op("Shape", {x}, {{"start", int64_t{0}}, {"end", int64_t{1}}});
+    };
+    const ValueId all = steps(scan.inputs.back());
+    for (auto i = static_cast<size_t>(count - scanned); i < scan.inputs.size(); ++i)
+      scan.inputs[i] = body.op("Slice", {scan.inputs[i], zero, length, zero});
+    const ValueId missing = body.op("Sub", {all, steps(scan.inputs.back())});
+    padding = body.op("Concat", {zero, missing}, {{"axis", int64_t{0}}});
+  }
+  std::vector<ValueId> results = add_scan(*outer.graph, std::move(scan), u.node.outputs);
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (limited && static_cast<int64_t>(i) >= count - scanned)
+      results[i] = body.op("Pad", {results[i], padding, ValueId{}, zero});
+    outer.graph->add_output(cat("result", i), results[i]);
+  }
+  u.node.attributes = {};
+  u.attributes().set("num_scan_inputs", static_cast<int64_t>(u.node.inputs.size()));
+  u.node.subgraphs = {std::move(outer)};
 }
 
 void label_encoder_classes(Upgrade& u) {

@@ -281,17 +281,7 @@ class Reader {
     if (!frame.origin.empty()) origins.push_back(frame.origin);
     Builder builder(frame.scope->build.graph, old.name + "/", origins);
     upgrade(old, import->second, builder);
-    if (!old.results.empty()) return define_results(old, node, *frame.scope);
     add_operator(std::move(old), node, frame, std::move(origins));
-  }
-
-  static void define_results(const OldNode& old, const pb::NodeProto& proto, Scope& scope) {
-    for (size_t i = 0; i < old.outputs; ++i) {
-      const std::string& name = proto.output(static_cast<int>(i));
-      if (name.empty()) continue;
-      TREADLE_CHECK(i < old.results.size(), kUnsupported, "output '", name, "' of this old form");
-      scope.define(name, old.results[i]);
-    }
   }
 
   void add_operator(OldNode old, const pb::NodeProto& proto, Frame& frame,

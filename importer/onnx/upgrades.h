@@ -17,8 +17,6 @@ struct OldNode {
   std::vector<ValueId> inputs;
   size_t outputs = 0;  // how many, absent ones before the last included
   std::vector<Subgraph> subgraphs;
-  // Set by a step that has built the whole of it: no node is left to add.
-  std::vector<ValueId> results;
   ValueId input(size_t i) const { return i < inputs.size() ? inputs[i] : ValueId{}; }
 };
 

@@ -116,10 +116,11 @@ def by_float(case):
         return x.astype(np.float32) if isinstance(x, np.ndarray) and x.dtype == types[0] else x
 
     outputs = by_onnxruntime(dataclasses.replace(case, inputs=[widened(x) for x in case.inputs]))
+    stay = 1 if case.operator.name == "LayerNormalization" else len(outputs)  # its statistics: float
     case.rtol = case.rtol or (2e-5 if types[0] == np.float64 else None)
     with np.errstate(over="ignore"):
-        return [y.astype(types[0]) if isinstance(y, np.ndarray) and y.dtype == np.float32 else y
-                for y in outputs]
+        return [y.astype(types[0]) if i < stay and isinstance(y, np.ndarray) and
+                y.dtype == np.float32 else y for i, y in enumerate(outputs)]
 
 
 def by_reference(case):

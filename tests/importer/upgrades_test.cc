@@ -50,6 +50,21 @@ void weights(pb::ModelProto& m, pb::NodeProto& n, const std::string& name,
   n.add_input(name);
 }
 
+void lengths(pb::ModelProto& m, pb::NodeProto& n, std::vector<int64_t> values) {
+  auto& t = add_initializer(m, "lengths", Proto::INT64, {static_cast<int64_t>(values.size())});
+  for (int64_t v : values) t.add_int64_data(v);
+  n.add_input("lengths");
+}
+
+// One of a Scan without shapes: inputs that its nodes read, its nodes, the outputs.
+pb::GraphProto& scan_body(pb::NodeProto& n, std::initializer_list<std::string> inputs) {
+  set_int(n, "num_scan_inputs", 1);
+  auto& body = *add_attribute(n, "body", Attr::GRAPH).mutable_g();
+  body.set_name("b");
+  for (const auto& i : inputs) add_value(*body.add_input(), i, Proto::FLOAT, {});
+  return body;
+}
+
 Values softmax(const Values& x) {
   Values y;
   const double sum =
@@ -256,6 +271,35 @@ std::vector<Old> cases() {
          weights(m, n, "s", {4}, {1, 1, 2, 1});
        },
        {0, 1, 2, 0, 1, 2}},
+      {"scan_8_of_a_batch",
+       8,
+       "Scan",
+       {2, 3},
+       [](M& m, N& n) {
+         n.clear_input(), n.add_input("");
+         weights(m, n, "s", {2}, {10, 20});
+         n.add_input("x");
+         auto& body = scan_body(n, {"state", "e"});
+         add_node(body, "Add", {"state", "e"}, {"next"});
+         body.add_output()->set_name("next");
+       },
+       {13, 32}},
+      {"scan_8_with_lengths",
+       8,
+       "Scan",
+       {2, 3},
+       [](M& m, N& n) {
+         n.clear_input();
+         lengths(m, n, {2, 3});
+         n.add_input("x");
+         auto& factor = add_initializer(m, "factor", Proto::FLOAT, {});
+         factor.add_float_data(2);
+         ints(n, "directions", {1});
+         auto& body = scan_body(n, {"e"});
+         add_node(body, "Mul", {"e", "factor"}, {"out"});
+         body.add_output()->set_name("out");
+       },
+       {2, 0, 0, 10, 8, 6}},
       {"group_norm_18",
        18,
        "GroupNormalization",

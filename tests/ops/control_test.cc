@@ -129,6 +129,31 @@ TEST(Scan, WalksBackwardsAndStacksOnAnAxis) {
                {f32({}, {21}), f32({2, 3}, {5, 14, 19, 6, 15, 20})});
 }
 
+TEST(Scan, OfNothingKeepsTheShape) {
+  expect_graph(R"(g (float[n] s, float[t, n] x) => (float[n] last, float[t, n, 2] pairs) {
+    last, pairs = Scan (s, x) <
+      num_scan_inputs = 1,
+      body = b (float[] state, float[] row) => (float[] next, float[] out) <int64[1] axis = {-1}> {
+        next = Add (state, row)
+        column = Unsqueeze (next, axis)
+        out = Concat <axis = -1> (column, column)
+      }>
+  })",
+               {f32({3}, {1, 2, 3}), f32({0, 3}, {})}, {f32({3}, {1, 2, 3}), f32({0, 3, 2}, {})});
+}
+
+TEST(Loop, OfNothingKeepsTheShape) {
+  expect_graph(R"(g (int64 n, float[2, k] x) => (float[2, k] last, float[m, 2, k] all) {
+    last, all = Loop (n, "", x) <
+      body = b (int64 i, bool going, float[] v) => (bool on, float[] next, float[] scan) {
+        on = Identity (going)
+        next = Add (v, v)
+        scan = Neg (next)
+      }>
+  })",
+               {i64({}, {0}), f32({2, 1}, {3, 4})}, {f32({2, 1}, {3, 4}), f32({0, 2, 1}, {})});
+}
+
 TEST(Sequences, AreBuiltReadAndJoined) {
   expect_graph(
       R"(g (float[1] a, float[2] b, int64 at) => (float[n] joined, float[m] one, int64 count) {

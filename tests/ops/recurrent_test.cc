@@ -292,6 +292,18 @@ std::vector<OpCase> cases(const std::string& op, std::span<const Layer> layers) 
   return list;
 }
 
+// The clip bounds what every activation is given, the last one's cell too; onnxruntime leaves that out.
+std::vector<OpCase> clip_cases() {
+  return {{.name = "clipped_cell",
+           .op = "LSTM",
+           .attributes = {{"clip", 0.5f}, {"hidden_size", int64_t{1}}},
+           .inputs = {f32({3, 1, 1}, {1.5f, 2, 1}), f32({1, 4, 1}, {2, 0.5f, 1.5f, 3}),
+                      f32({1, 4, 1}, {0.25f, 0.5f, 0.5f, 1})},
+           .want = {f32({3, 1, 1, 1}, {0.17426972f, 0.27109867f, 0.28764912f}),
+                    f32({1, 1, 1}, {0.28764912f}), f32({1, 1, 1}, {0.57815027f})}}};
+}
+
+INSTANTIATE_TEST_SUITE_P(LstmClip, OpTest, testing::ValuesIn(clip_cases()), case_name);
 INSTANTIATE_TEST_SUITE_P(Rnn, OpTest, testing::ValuesIn(cases("RNN", kRnn)), case_name);
 INSTANTIATE_TEST_SUITE_P(Gru, OpTest, testing::ValuesIn(cases("GRU", kGru)), case_name);
 INSTANTIATE_TEST_SUITE_P(Lstm, OpTest, testing::ValuesIn(cases("LSTM", kLstm)), case_name);

@@ -222,7 +222,9 @@ def unsqueeze(d):
 @operator("Transpose", since=1)
 def transpose(d):
     shape = d.shape()
-    return Case([d.array(d.dtype(ALL), shape)], d.some(perm=d.permutation(len(shape))))
+    # onnx.helper makes no attribute of an empty list.
+    return Case([d.array(d.dtype(ALL), shape)],
+                d.some(perm=d.permutation(len(shape))) if shape else {})
 
 
 @operator("Expand", since=8)

@@ -174,8 +174,19 @@ def loop(d):
                   info("scan", dtype)])
     count = np.array(d.int(0, 4), np.int64)
     start = np.array(d.maybe(0.9)) if d.maybe() else None
-    return Case([count, start, d.array(dtype, shape)], {"body": graph}, outputs=2,
-                constants=(0,) if d.maybe() else ())
+    first = d.array(dtype, shape)
+
+    def looped():
+        rounds = int(count) if start is None or start else 0
+        if d.opset >= 13:
+            rounds = min(rounds, stop + 1)
+        values = [first]
+        for _ in range(rounds):
+            values.append(values[-1] + values[-1])
+        return [values[-1], np.stack(values)[1:]]
+
+    return Case([count, start, first], {"body": graph}, outputs=2,
+                constants=(0,) if d.maybe() else (), numpy=looped)
 
 
 @operator("Scan", since=9)
@@ -193,11 +204,23 @@ def scan(d):
 
 @operator("Scan", since=8, until=8, variant="batch")
 def scan_of_a_batch(d):
-    """As it was in opset 8, with a leading axis of batches: one, as more are refused."""
-    dtype, batch, steps = d.dtype(("float", "double"), "V"), 1, d.int(1, 4)
-    each = d.shape(0, 2, empty=0, limit=20)
+    """As it was in opset 8, with a leading axis of batches, some of them shorter."""
+    dtype, batch, steps = d.dtype(("float", "double"), "V"), d.int(1, 3), d.int(1, 4)
+    each, back = d.shape(0, 2, empty=0, limit=20), d.int(0, 1)
+    lengths = np.array([d.int(0, steps) for _ in range(batch)], np.int64) if d.maybe() else None
+    start, x = d.array(dtype, [batch, *each]), d.array(dtype, [batch, steps, *each])
     graph = body([("Add", ["s", "x"], ["t"]), ("Mul", ["t", "x"], ["y"])],
                  [helper.make_tensor_value_info(n, draw.onnx_code(draw.numpy_dtype(dtype)), each)
                   for n in "sx"], [info("t", dtype), info("y", dtype)])
-    return Case([None, d.array(dtype, [batch, *each]), d.array(dtype, [batch, steps, *each])],
-                {"body": graph, "num_scan_inputs": 1} | d.some(directions=[d.int(0, 1)]), outputs=2)
+
+    def scanned():
+        last, y = start.copy(), np.zeros_like(x)
+        for b in range(batch):
+            row = x[b] if lengths is None else x[b, :lengths[b]]
+            for i, e in enumerate(row[::-1] if back else row):
+                last[b] = last[b] + e
+                y[b, i] = last[b] * e
+        return [last, y]
+
+    return Case([lengths, start, x], {"body": graph, "num_scan_inputs": 1} |
+                ({"directions": [back]} if back or d.maybe() else {}), outputs=2, numpy=scanned)
