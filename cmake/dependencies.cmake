@@ -40,6 +40,9 @@ if(TREADLE_TOOLS)
   pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
   pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
   find_package(ZLIB REQUIRED)
+  # Further formats of data sets, where they are installed.
+  pkg_check_modules(hdf5 IMPORTED_TARGET hdf5)
+  pkg_check_modules(lmdb IMPORTED_TARGET lmdb)
 endif()
 
 if(TREADLE_TESTS)

@@ -40,7 +40,7 @@ MAY = {
     "training/capture_constants": (["graph/", "training/capture_constants.h"], []),
     "training/body": (["graph/", "training/body.h", "training/expr.h"], []),
     "training/c_api": (["graph/", "runtime/", "training/", "treadle/"] + DOORS, []),
-    "training": (["graph/", "files/", "training/", "importer/file_writer.h"] + DOORS, ["hdf5", "lmdb.h"]),
+    "training": (["graph/", "files/", "training/", "importer/file_writer.h"] + DOORS, ["hdf5", "lmdb.h", "datum.pb.h"]),
     "tools": (["graph/", "files/", "training/new_models.h", "training/fine_tuning.h",
                "training/settings.h", "training/metrics.h",
                "training/data/", "training/run/", "tools/", "treadle/", "importer/file_writer.h"] + DOORS,

@@ -30,7 +30,8 @@ std::vector<JobField> job_fields(Job& j) {
       {"new.dropout", "of cnn, mobilenetv2", &j.fresh.dropout},
 
       {"data.path", "a folder or file", &j.data},
-      {"data.format", "auto, or images, masks, text, idx, cifar, csv, npz, wav", &d.format},
+      {"data.format", "auto, or images, masks, text, idx, cifar, csv, npz, wav, hdf5, lmdb",
+       &d.format},
       {"data.val_split", "the share of validation where the data have no parts of their own",
        &d.val_split},
       {"data.split_tail", "validation is the end of the data, not drawn", &d.split_tail},

@@ -9,6 +9,9 @@
 
 namespace treadle {
 
+struct Image;        // files/image.h
+struct PictureSize;  // files/picture.h
+
 // Files and folders of one part of a data set ("train" or "val"), as the format finds them.
 using Paths = std::vector<std::filesystem::path>;
 
@@ -20,6 +23,9 @@ Source open_csv(const std::filesystem::path& file, const DataOptions& options);
 Source open_npz(const std::filesystem::path& path, const DataOptions& options);
 Source open_idx(const std::filesystem::path& images, const std::filesystem::path& labels);
 Source open_cifar(const Paths& files);
+// kUnsupported where the build did not find their libraries.
+Source open_hdf5(const std::filesystem::path& path, const DataOptions& options);
+Source open_lmdb(const std::filesystem::path& path, const DataOptions& options);
 
 // ---- What several formats need
 
@@ -31,6 +37,10 @@ Source from_memory(std::string name, std::vector<std::pair<std::string, Tensor>>
                    const Tensor& target);
 // 8-bit pictures [size, C, H, W] in memory, which become floats in 0..1, with a class each.
 Source from_bytes(std::string name, const Tensor& pictures, const std::vector<int64_t>& labels);
+
+// Floats [channels, height, width] in 0..1, resized to fill the size and cropped in the middle.
+Tensor plain_picture(const Image& image, const PictureSize& size);
+bool is_hdf5(const std::filesystem::path& file);
 
 struct Labelled {
   std::filesystem::path file;

@@ -22,13 +22,6 @@ PictureSize size_of(const DataOptions& options, const fs::path& first) {
   return {options.channels, image.height, image.width, false};
 }
 
-Tensor read_picture(const fs::path& file, const PictureSize& size) {
-  PictureOptions options;
-  options.mean.assign(3, 0.0);
-  options.std.assign(3, 1.0);
-  return picture_tensor(read_image(file), size, options);
-}
-
 Source picture_source(const fs::path& folder, const PictureSize& size) {
   Source source;
   source.name = folder.string();
@@ -90,6 +83,13 @@ std::vector<int64_t> class_table(const std::vector<uint8_t>& values) {
 
 }  // namespace
 
+Tensor plain_picture(const Image& image, const PictureSize& size) {
+  PictureOptions options;
+  options.mean.assign(3, 0.0);
+  options.std.assign(3, 1.0);
+  return picture_tensor(image, size, options);
+}
+
 Source open_image_folder(const fs::path& folder, const DataOptions& options) {
   ClassFolders found = class_folders(folder, is_picture);
   const PictureSize size = size_of(options, found.files[0].file);
@@ -98,7 +98,8 @@ Source open_image_folder(const fs::path& folder, const DataOptions& options) {
   source.size = static_cast<int64_t>(found.files.size());
   source.sample = [files = std::move(found.files), size](int64_t i) {
     const Labelled& item = files[static_cast<size_t>(i)];
-    return Sample{{read_picture(item.file, size)}, Tensor::scalar<int64_t>(item.label)};
+    return Sample{{plain_picture(read_image(item.file), size)},
+                  Tensor::scalar<int64_t>(item.label)};
   };
   return source;
 }
@@ -124,7 +125,7 @@ Source open_image_masks(const fs::path& folder, const DataOptions& options) {
     const auto k = static_cast<size_t>(i);
     std::vector<int64_t> target;
     for (const uint8_t grey : read_mask(masks[k], size)) target.push_back(table[grey]);
-    return Sample{{read_picture(images[k], size)},
+    return Sample{{plain_picture(read_image(images[k]), size)},
                   Tensor::of<int64_t>({size.height, size.width}, target)};
   };
   return source;

@@ -66,6 +66,15 @@ constexpr Format kFormats[] = {
      },
      open_npz},
     {"csv", [](const fs::path& p) { return is_file_of_kind(p, {".csv"}); }, open_csv},
+    {"hdf5",
+     [](const fs::path& p) {
+       const Paths files = fs::is_directory(p) ? sorted_entries(p) : Paths{p};
+       return std::any_of(files.begin(), files.end(), is_hdf5);
+     },
+     open_hdf5},
+    {"lmdb",
+     [](const fs::path& p) { return fs::exists(p / "data.mdb") || p.extension() == ".mdb"; },
+     open_lmdb},
     {"text",
      [](const fs::path& p) {
        return is_file_of_kind(p, {".txt", ".md"});
@@ -185,6 +194,11 @@ DataSet open_data(const fs::path& path, const DataOptions& options) {
 }
 
 // ---- What several formats need
+
+bool is_hdf5(const fs::path& file) {
+  const std::string end = file.extension().string();
+  return fs::is_regular_file(file) && (end == ".h5" || end == ".hdf5");
+}
 
 Paths sorted_entries(const fs::path& folder) {
   TREADLE_CHECK(fs::is_directory(folder), kIo, "'", folder.string(), "' is no folder");

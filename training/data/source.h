@@ -50,7 +50,7 @@ struct DataSet {
 
 struct DataOptions {
   // "auto", "images" (a folder a class), "masks" (image/ and label/), "text", "idx", "cifar",
-  // "csv", "npz" (or a folder of .npy), "wav" (a folder a class).
+  // "csv", "npz" (or a folder of .npy), "wav" (a folder a class), "hdf5", "lmdb".
   std::string format = "auto";
   // Of what has no parts of its own, this share of the samples, drawn by the seed, is val.
   double val_split = 0.2;
