@@ -16,11 +16,12 @@ void eval_hook(EvalContext& c) {
 }
 
 constexpr const char* kDomain = "treadle.hooks";
-constexpr const char* kHooked = "hooked/";  // begins the names of the outputs that they make
-
 bool is_of_gradient(const Hook& hook) {
   return hook.name.starts_with("part:") || hook.name.starts_with("grad:");
 }
+// The output that the hook makes, by its number.
+std::string output_name(size_t hook) { return cat("hooked/", hook); }
+
 std::string value_name(const Hook& hook) {
   return is_of_gradient(hook) ? hook.name.substr(5) : hook.name;
 }
@@ -62,14 +63,15 @@ void put_hook(Graph& graph, ValueId value, const Hook& hook) {
 // Values that hooks are on are outputs, so that they follow what becomes of their nodes, and stay
 // where nobody else reads them.
 void begin_hooks(Graph& graph, const std::vector<Hook>& hooks, GradientTargets& targets) {
-  for (const Hook& hook : hooks) {
+  for (size_t i = 0; i < hooks.size(); ++i) {
+    const Hook& hook = hooks[i];
     const std::string name = value_name(hook);
     const ValueId v = graph.find_value(name);
     TREADLE_CHECK(v.valid(), kInvalidArgument, "there is no value '", name, "' for a hook");
     TREADLE_CHECK(graph.value(v).type.is_tensor(), kInvalidArgument, "'", name,
                   "' is no tensor, which a hook takes");
     if (!is_of_gradient(hook)) {
-      graph.add_output(kHooked + hook.name, v);
+      graph.add_output(output_name(i), v);
       continue;
     }
     const auto put = [hook](Graph& g, ValueId gradient) { return add_hook(g, gradient, hook); };
@@ -81,8 +83,9 @@ void begin_hooks(Graph& graph, const std::vector<Hook>& hooks, GradientTargets& 
 void finish_hooks(Graph& graph, const std::vector<Hook>& hooks,
                   const std::vector<ValueId>& gradients) {
   auto gradient = gradients.end() - std::ranges::count_if(hooks, is_of_gradient);
-  for (const Hook& hook : hooks) {
-    const std::string output = kHooked + hook.name;
+  for (size_t i = 0; i < hooks.size(); ++i) {
+    const Hook& hook = hooks[i];
+    const std::string output = output_name(i);
     if (is_of_gradient(hook)) {
       TREADLE_CHECK(gradient->valid(), kInvalidArgument, "no gradient reaches '", value_name(hook),
                     "', which a hook is on");

@@ -203,8 +203,8 @@ typedef struct treadle_samples {
 
 typedef struct treadle_fit_options {
   size_t struct_size;
-  int64_t epochs; /* either this or steps is above 0 */
-  int64_t steps;
+  int64_t epochs;      /* either this or steps is above 0 */
+  int64_t steps;       /* beside those made before; with resume: all of them */
   int64_t batch;       /* samples a step; 0: 32 */
   uint64_t seed;       /* of the order */
   int32_t in_order;    /* 1: samples are not shuffled */

@@ -68,7 +68,12 @@ static void test_fit(const char* model, const char* folder) {
   CHECK(treadle_trainer_fit(trainer, &samples, NULL, &options, NULL) == TREADLE_INVALID_ARGUMENT);
   CHECK(strstr(treadle_last_error(), "lack 'target'") != NULL);
   samples.names = kNames;
+  events.stop_at = 0;
+  options.epochs = 0;
   options.steps = 3;
+  CHECK(treadle_trainer_fit(trainer, &samples, NULL, &options, &result) == TREADLE_OK);
+  CHECK(!result.cancelled && result.steps == 46);
+  options.epochs = 1;
   CHECK(treadle_trainer_fit(trainer, &samples, NULL, &options, NULL) == TREADLE_INVALID_ARGUMENT);
   options.steps = 0;
   {

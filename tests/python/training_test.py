@@ -26,7 +26,6 @@ SHARED = pathlib.Path(os.environ.get("TREADLE_SHARED") or "/nowhere") / "data/tr
 SOURCE = pathlib.Path(os.environ["TREADLE_SOURCE"])
 DIGITS = SOURCE / ".deps/digits.csv.gz"
 TOOL = pathlib.Path(os.environ["TREADLE_TOOL"])
-EXAMPLE = SOURCE / "examples/python/train_digits.py"
 
 def line(**settings):
     return train.Trainer(LINE, rate=0.05, **settings)
@@ -208,6 +207,22 @@ class Fits(unittest.TestCase):
         b.fit([(X, T)], steps=5)
         np.testing.assert_array_equal(a.get_parameters(), b.get_parameters())
 
+    def test_on_event_uses_the_trainer(self):
+        for data in ((X, T), ([(X, T)],)):
+            trainer = line()
+            rates, losses = [], []
+
+            def follow(event):
+                if event.kind == "step_completed":
+                    rates.append(event.numbers["rate"])
+                    trainer.rate = trainer.rate / 2
+                    losses.append(trainer.eval(X, T)[0])
+
+            trainer.fit(*data, steps=3, on_event=follow)
+            trainer.fit(*data, steps=1, on_event=follow)
+            self.assertEqual(rates, [0.05, 0.025, 0.0125, 0.00625])
+            self.assertEqual(losses, sorted(losses, reverse=True))
+
     def test_on_event_ends(self):
         for data in ((X, T), ([(X, T)],)):
             done = line().fit(*data, epochs=100, on_event=lambda e: e.step == 3)
@@ -317,14 +332,31 @@ class Networks(unittest.TestCase):
             self.assertEqual(fitted.history[-1]["val_accuracy"], theirs["val_accuracy"])
             self.assertGreaterEqual(theirs["val_accuracy"], 0.98)
 
+    def run_example(self, script, *arguments, given=""):
+        done = subprocess.run([sys.executable, SOURCE / "examples/python" / script, *arguments],
+                              input=given, capture_output=True, text=True, timeout=600,
+                              env={**os.environ, "PYTHONPATH": MODULE})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_example_of_fine_tuning(self):
+        with tempfile.TemporaryDirectory() as folder:
+            model, out = (pathlib.Path(folder) / n for n in ("mlp.onnx", "tuned.onnx"))
+            model.write_bytes(train.new("mlp", classes=2, input_shape=(2,), hidden=(8,)))
+            points = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
+            lines = "".join(f"{a} {b} {int(a > b)}\n" for a, b in points)
+            told = self.run_example("fine_tune.py", model, out, "801", given=lines)
+            self.assertEqual([text.split(":")[0] for text in told.splitlines()],
+                             [f"step {i}" for i in range(0, 801, 100)])
+            scores = treadle.load(out)(points)
+            self.assertGreater((scores.argmax(1) == (points[:, 0] > points[:, 1])).mean(), 0.9)
+
     @unittest.skipUnless(DIGITS.exists(), f"{DIGITS} is not there")
     def test_example(self):
         with tempfile.TemporaryDirectory() as folder:
             out = pathlib.Path(folder) / "digits.onnx"
-            done = subprocess.run([sys.executable, EXAMPLE, DIGITS, out], capture_output=True,
-                                  text=True, timeout=600, env={**os.environ, "PYTHONPATH": MODULE})
-            self.assertEqual(done.returncode, 0, done.stderr)
-            self.assertGreater(float(done.stdout.split()[-1]), 0.96)
+            told = self.run_example("train_digits.py", DIGITS, out)
+            self.assertGreater(float(told.split()[-1]), 0.96)
             self.assertEqual(treadle.load(out).outputs[0].shape[1], 10)
 
     @unittest.skipUnless(SHARED.exists(), "no folder of recorded training runs (TREADLE_SHARED)")

@@ -24,5 +24,7 @@ import treadle
 
 scores = treadle.load("color.onnx")(np.ones((2, 3, 16, 16), np.float32))
 assert scores.shape == (2, 3) and (scores == 1).all(), scores
+network = treadle.train.Sequential(treadle.train.Linear(1)).build((2,))
+assert treadle.train.Trainer(network).step(np.ones((3, 2)), np.ones((3, 1))).updated
 print("treadle", treadle.__version__, "from", treadle.__file__)
 PY

@@ -101,6 +101,23 @@ TEST(Hooks, WhatTheyLeaveCounts) {
   EXPECT_NEAR(silenced.step(batch()).loss, square / 8, 1e-5);
 }
 
+TEST(Hooks, ComeOneAfterAnother) {
+  Seen seen;
+  TrainerOptions options = with_hooks({seen.hook("h", 2), seen.hook("h"), seen.hook("grad:h", 2),
+                                       seen.hook("grad:h"), seen.hook("part:w")});
+  options.joint.accumulate = 2;
+  Trainer trainer(parse(kTwice), options);
+  trainer.step(batch(1));
+  trainer.step(batch(2));
+  for (const std::string name : {"h", "grad:h"}) {
+    const auto& values = seen.values[name];
+    ASSERT_EQ(values.size(), 4u);
+    for (size_t i = 0; i < values[0].size(); ++i)
+      EXPECT_NEAR(values[1][i], 2 * values[0][i], 1e-6) << name;
+  }
+  EXPECT_EQ(seen.values["part:w"].size(), 2u);
+}
+
 TEST(Hooks, OnWhatIsNotThereAreRefused) {
   Seen seen;
   const auto error = [&](const std::string& name) -> std::string {

@@ -120,6 +120,7 @@ extern "C" treadle_status treadle_trainer_fit(treadle_trainer* trainer,
     treadle::DataSet data{source_of(of, *train, "train"), {}};
     if (val != nullptr) data.val = source_of(of, *val, "val");
     FitOptions o = options_of(given);
+    if (o.steps > 0 && !o.resume) o.steps += of.progress().steps;
     treadle::CancelToken token;
     o.cancel = &token;
     o.on_event = [&](const Event& event) {

@@ -253,7 +253,7 @@ class Trainer:
             monitor: str = "val_loss", out: str | os.PathLike[str] | None = None,
             resume: bool = False, checkpoint_steps: int = 0,
             on_event: Callable[[Event], Any] | None = None) -> FitResult:
-        """Trains for so many epochs, or steps.
+        """Trains for so many epochs, or steps (with resume: so many in all).
 
         data: arrays of all samples (`fit(x, y)`, or a dict by name, the target among them), or
         what yields batches each time it is iterated, as a DataLoader does: tuples or dicts. val:
