@@ -164,6 +164,7 @@ class Steps(unittest.TestCase):
                 (lambda: line(loss="msee"), "mean 'mse'"),
                 (lambda: line(hooks={"grad:nothing": print}), "'nothing' for a hook"),
                 (lambda: train.Trainer(3), "a model is a path"),
+                (lambda: trainer.fit(X, T, epochs=1, batch=0), "batch of 0 samples"),
                 (lambda: trainer.fit(X, T), "either epochs or steps"),
                 (lambda: trainer.fit(X, T[:3], epochs=1), "samples of the target"),
                 (lambda: trainer.fit([(X, T)], epochs=1, out="x"), "as arrays, not batches"),

@@ -126,12 +126,19 @@ PictureSize size_of(const Datum& first, const DataOptions& options) {
   return {size.channels, image.height, image.width, false};
 }
 
+// "'FOLDER', entry '00000001'", whatever bytes the key is of.
+std::string place(const Database& database, const std::string& key) {
+  std::string shown;
+  for (const char c : key.substr(0, 100)) shown += c >= ' ' && c <= '~' ? c : '?';
+  return cat("'", database.name(), "', entry '", shown, "'");
+}
+
 Sample read_sample(const Database& database, const std::string& key, const PictureSize& size) {
   try {
     const Datum datum = database.datum(key);
     return {{input_of(datum, size)}, Tensor::scalar<int64_t>(datum.label())};
   } catch (Error& e) {
-    e.add_context(cat("'", database.name(), "', entry '", key, "'"));
+    e.add_context(place(database, key));
     throw;
   }
 }
@@ -154,9 +161,9 @@ Source open_lmdb(const fs::path& path, const DataOptions& options) {
                    dims = source.inputs[0].dims](int64_t i) {
     const std::string& key = keys[static_cast<size_t>(i)];
     Sample sample = read_sample(*database, key, size);
-    TREADLE_CHECK(sample.inputs[0].dims() == dims, kInvalidData, "'", database->name(),
-                  "', entry '", key, "' is of shape ", shape_text(sample.inputs[0].dims()),
-                  ", the first of ", shape_text(dims));
+    TREADLE_CHECK(sample.inputs[0].dims() == dims, kInvalidData, place(*database, key),
+                  " is of shape ", shape_text(sample.inputs[0].dims()), ", the first of ",
+                  shape_text(dims));
     return sample;
   };
   return source;

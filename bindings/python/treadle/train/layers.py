@@ -51,7 +51,7 @@ class Network:
     seed: of the initial values, which depend on it and the layers' names."""
 
     def __init__(self, seed: int = 0) -> None:
-        self._native = _native.Network(seed)
+        self._native = _native.Network(seed % 2**64)
         self._counts: dict[str, int] = {}
 
     def input(self, shape: Sequence[int | None], dtype: Any = np.float32,
@@ -313,4 +313,4 @@ def new(kind: str, *, classes: int = 10, input_shape: Sequence[int] | None = Non
     given = {"classes": classes, "input_shape": input_shape, "hidden": hidden, "filters": filters,
              "dropout": dropout}
     words = " ".join(f"{k}={setting_text(v)}" for k, v in given.items() if v is not None)
-    return _native.Network.known(kind, words, seed)
+    return _native.Network.known(kind, words, seed % 2**64)

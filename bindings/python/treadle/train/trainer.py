@@ -266,6 +266,9 @@ class Trainer:
         checkpoint; checkpoint_steps: a checkpoint also every so many steps."""
         if (epochs > 0) == (steps > 0):
             raise InvalidArgument("give either epochs or steps, a number above 0")
+        if batch < 1 or loader_threads < 0:
+            raise InvalidArgument(f"a batch of {batch} samples by {loader_threads} threads, "
+                                  "expected 1 and 0 at least")
         history: list[dict[str, float]] = []
 
         def tell(kind: int, *rest: Any) -> bool:
@@ -278,7 +281,7 @@ class Trainer:
             if out is not None or patience > 0:
                 raise InvalidArgument("out and patience want the samples as arrays, not batches")
             return _Loop(self, data, val, tell).run(epochs, steps, history)
-        options = {"epochs": epochs, "steps": steps, "batch": batch, "seed": seed,
+        options = {"epochs": epochs, "steps": steps, "batch": batch, "seed": seed % 2**64,
                    "in_order": int(not shuffle), "drop_last": int(drop_last),
                    "threads": loader_threads, "patience": patience, "resume": int(resume),
                    "checkpoint_steps": checkpoint_steps}
