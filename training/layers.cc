@@ -38,15 +38,24 @@ ValueId Layers::conv(const std::string& name, ValueId x, const ConvLayer& layer)
              {"group", layer.groups}});
 }
 
+ValueId Layers::conv_transpose(const std::string& name, ValueId x,
+                               const ConvTransposeLayer& layer) {
+  const int64_t kernel = layer.kernel, pad = layer.pad;
+  std::vector<ValueId> inputs = {
+      x, parameter(name + ".weight", {size(x, 1), layer.filters, kernel, kernel}, "he_out")};
+  if (layer.bias) inputs.push_back(parameter(name + ".bias", {layer.filters}, "constant"));
+  return op("ConvTranspose", inputs,
+            {{"kernel_shape", std::vector<int64_t>{kernel, kernel}},
+             {"strides", std::vector<int64_t>{layer.stride, layer.stride}},
+             {"pads", std::vector<int64_t>{pad, pad, pad, pad}},
+             {"output_padding", layer.output_padding}});
+}
+
 // A window of 3 at stride 2 with pads of 1 yields 2·size - 1; output_padding adds what lacks.
 ValueId Layers::upsample(const std::string& name, ValueId x, int64_t filters, ValueId like) {
-  const ValueId weight = parameter(name + ".weight", {size(x, 1), filters, 3, 3}, "he_out");
   const auto lacks = [&](size_t dim) { return size(like, dim) - (2 * size(x, dim) - 1); };
-  return op("ConvTranspose", {x, weight, parameter(name + ".bias", {filters}, "constant")},
-            {{"kernel_shape", std::vector<int64_t>{3, 3}},
-             {"strides", std::vector<int64_t>{2, 2}},
-             {"pads", std::vector<int64_t>{1, 1, 1, 1}},
-             {"output_padding", std::vector<int64_t>{lacks(2), lacks(3)}}});
+  return conv_transpose(
+      name, x, {.filters = filters, .kernel = 3, .pad = 1, .output_padding = {lacks(2), lacks(3)}});
 }
 
 ValueId Layers::batch_norm(const std::string& name, ValueId x) {

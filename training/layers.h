@@ -17,6 +17,15 @@ struct ConvLayer {
   bool bias = true;  // not where a normalization follows
 };
 
+struct ConvTransposeLayer {
+  int64_t filters = 1;
+  int64_t kernel = 2;
+  int64_t stride = 2;
+  int64_t pad = 0;
+  std::vector<int64_t> output_padding = {0, 0};
+  bool bias = true;
+};
+
 // Each layer's parameters begin with its name ("block1.conv" → "block1.conv.weight"), and their
 // initial values depend on the seed and that name alone.
 class Layers {
@@ -27,6 +36,7 @@ class Layers {
   void set_initializer(std::string kind) { initializer_ = std::move(kind); }
 
   ValueId conv(const std::string& name, ValueId x, const ConvLayer& layer);
+  ValueId conv_transpose(const std::string& name, ValueId x, const ConvTransposeLayer& layer);
   // Twice the size (of `like`, which may be one more where its size is odd).
   ValueId upsample(const std::string& name, ValueId x, int64_t filters, ValueId like);
   ValueId batch_norm(const std::string& name, ValueId x);

@@ -51,6 +51,18 @@ ValueId build_conv(const Given& g) {
   return g.layers.conv(g.name, g.x, layer);
 }
 
+ValueId build_conv_transpose(const Given& g) {
+  ConvTransposeLayer layer;
+  layer.filters = g.size("filters");
+  layer.kernel = g.size("kernel", layer.kernel);
+  layer.stride = g.size("stride", layer.stride);
+  layer.pad = g.words.integer("pad", 0, 0, kMost);
+  const int64_t more = g.words.integer("output_padding", 0, 0, layer.stride - 1);
+  layer.output_padding = {more, more};
+  layer.bias = g.words.flag("bias", true);
+  return g.layers.conv_transpose(g.name, g.x, layer);
+}
+
 ValueId pool(const Given& g, const char* kind) {
   const int64_t kernel = g.size("kernel", 2), stride = g.size("stride", kernel);
   const int64_t pad = g.words.integer("pad", 0, 0, kMost);
@@ -76,6 +88,8 @@ ValueId build_lstm(const Given& g) {
 constexpr LayerKind kLayers[] = {
     {"linear", "units bias initializer", 0, -1, build_linear},
     {"conv", "filters kernel stride pad dilation groups bias initializer", 4, 1, build_conv},
+    {"conv_transpose", "filters kernel stride pad output_padding bias initializer", 4, 1,
+     build_conv_transpose},
     {"batch_norm", "", 0, 1, [](const Given& g) { return g.layers.batch_norm(g.name, g.x); }},
     {"layer_norm", "", 0, -1, [](const Given& g) { return g.layers.layer_norm(g.name, g.x); }},
     {"embedding", "count width initializer", 0, 0,

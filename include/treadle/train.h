@@ -254,14 +254,16 @@ TREADLE_API treadle_status treadle_network_input(treadle_network* network, const
  *   linear              units, bias (1); of the last axis
  *   conv                filters, kernel (3), stride (1), pad (-1: keeps the size at stride 1),
  *                       dilation (1), groups (1), bias (1); of [N, C, H, W]
+ *   conv_transpose      filters, kernel (2), stride (2), pad (0), output_padding (0), bias (1)
  *   batch_norm layer_norm flatten global_average_pool
  *   max_pool average_pool   kernel (2), stride (the kernel's), pad (0)
  *   dropout             ratio (0.5)
  *   embedding           count, width; of integers
  *   lstm                width; of [N, T, C]
  *   reshape             shape; 0: as it is, -1: the rest
- * linear, conv, embedding and lstm take initializer too ("he", "xavier_uniform", "normal" …). Every
- * operator of ONNX is a kind as well, its attributes the settings: Relu, Add, Concat ("axis=1").
+ * linear, conv, conv_transpose, embedding and lstm take initializer too ("he", "xavier_uniform",
+ * "normal" …). Every operator of ONNX is a kind as well, its attributes the settings: Relu, Add,
+ * Concat ("axis=1").
  *
  * TREADLE_INVALID_ARGUMENT names the layer: an unknown kind or key, inputs that do not fit. */
 TREADLE_API treadle_status treadle_network_layer(treadle_network* network, const char* kind,

@@ -28,6 +28,9 @@ class Layers(unittest.TestCase):
         y, _ = self.check(picture.build((3, 12, 12)), (3, 12, 12))
         self.assertEqual(y.shape, (3, 5))
         np.testing.assert_allclose(y.sum(1), 1, rtol=1e-5)
+        y, _ = self.check(m.Sequential(m.ConvTranspose2d(4), m.ConvTranspose2d(
+            2, 3, 2, 1, output_padding=1, bias=False)).build((3, 5, 7)), (3, 5, 7))
+        self.assertEqual(y.shape, (3, 2, 20, 28))
         text = m.Sequential(m.Embedding(9, 6), m.LSTM(7), m.LayerNorm(), m.Reshape(0, -1),
                             m.Linear(2))
         y, _ = self.check(text.build((4,), np.int64), (4,), np.int64)
@@ -73,6 +76,8 @@ class Layers(unittest.TestCase):
                 (lambda: m.Sequential(m.Conv2d(3, groups=2)).build((4, 4, 4)), "2 groups"),
                 (lambda: m.Sequential(m.Op("Relo")).build((4,)), "no such layer"),
                 (lambda: m.Sequential(m.Op("Clip", mn=0)).build((4,)), "no 'mn'"),
+                (lambda: m.Sequential(m.ConvTranspose2d(2, output_padding=2)).build((1, 4, 4)),
+                 "'output_padding' is '2', expected 0 to 1"),
                 (lambda: m.Sequential(m.Dropout(1)).build((4,)), "ratio of 1"),
                 (lambda: m.Sequential(m.Linear(2, initializer="hee")).build((4,)), "mean 'he'"),
                 (lambda: m.Sequential(m.Linear(2, name="a"), m.Linear(2, name="a")).build((4,)),

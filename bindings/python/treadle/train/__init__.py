@@ -9,16 +9,16 @@ The model may be any ONNX file too. `treadle.train.artifacts` has the names of
 onnxruntime-training.
 """
 
-from .layers import (ELU, GELU, LSTM, AveragePool, BatchNorm, Concat, Conv2d, Dropout, Embedding,
-                     Flatten, GlobalAveragePool, HardSwish, Layer, LayerNorm, LeakyReLU, Linear,
-                     MaxPool, Mish, Network, Op, ReLU, Reshape, Residual, Sequential, Sigmoid,
-                     Softmax, Tanh, Tensor, new)
+from .layers import (ELU, GELU, LSTM, AveragePool, BatchNorm, Concat, Conv2d, ConvTranspose2d,
+                     Dropout, Embedding, Flatten, GlobalAveragePool, HardSwish, Layer, LayerNorm,
+                     LeakyReLU, Linear, MaxPool, Mish, Network, Op, ReLU, Reshape, Residual,
+                     Sequential, Sigmoid, Softmax, Tanh, Tensor, new)
 from .trainer import Event, FitResult, StepResult, Trainer
 
 __all__ = [
-    "AveragePool", "BatchNorm", "Concat", "Conv2d", "Dropout", "ELU", "Embedding", "Event",
-    "FitResult", "Flatten", "GELU", "GlobalAveragePool", "HardSwish", "LSTM", "Layer",
-    "LayerNorm", "LeakyReLU", "Linear", "MaxPool", "Mish", "Network", "Op", "ReLU", "Reshape",
-    "Residual", "Sequential", "Sigmoid", "Softmax", "StepResult", "Tanh", "Tensor", "Trainer",
-    "new",
+    "AveragePool", "BatchNorm", "Concat", "Conv2d", "ConvTranspose2d", "Dropout", "ELU",
+    "Embedding", "Event", "FitResult", "Flatten", "GELU", "GlobalAveragePool", "HardSwish",
+    "LSTM", "Layer", "LayerNorm", "LeakyReLU", "Linear", "MaxPool", "Mish", "Network", "Op",
+    "ReLU", "Reshape", "Residual", "Sequential", "Sigmoid", "Softmax", "StepResult", "Tanh",
+    "Tensor", "Trainer", "new",
 ]

@@ -167,6 +167,18 @@ class Conv2d(Layer):
                          dilation=dilation, groups=groups, bias=bias, initializer=initializer)
 
 
+class ConvTranspose2d(Layer):
+    """A transposed convolution of [N, C, H, W]: `stride` times the size, less 2·pad, plus kernel -
+    stride + output_padding."""
+
+    def __init__(self, filters: int, kernel: int = 2, stride: int = 2, pad: int = 0, *,
+                 output_padding: int = 0, bias: bool = True, initializer: str | None = None,
+                 name: str | None = None) -> None:
+        super().__init__("conv_transpose", name=name, filters=filters, kernel=kernel,
+                         stride=stride, pad=pad, output_padding=output_padding, bias=bias,
+                         initializer=initializer)
+
+
 class BatchNorm(Layer):
     """Batch normalization of each channel; a trained model uses the running statistics."""
 
