@@ -46,12 +46,12 @@ struct ConvPlan {
     a.set_post_ops(ops);
     return a;
   }
-  Forward::primitive_desc describe_with(ConvLayouts layouts) const {
+  Forward::primitive_desc describe_with(Layout layout) const {
     return Forward::primitive_desc(
         engine(), dnnl::prop_kind::forward_inference, algorithm::convolution_direct,
-        in_layout(spec.inputs[kX], layouts.x), any_layout(DType::kFloat, weights_plain.get_dims()),
-        bias(), in_layout(spec.outputs[0], layouts.y), p.strides, minus_one(p.dilations),
-        p.pads_begin, p.pads_end, attributes(), true);
+        in_layout(spec.inputs[kX], layout), any_layout(DType::kFloat, weights_plain.get_dims()),
+        bias(), in_layout(spec.outputs[0], layout), p.strides, minus_one(p.dilations), p.pads_begin,
+        p.pads_end, attributes(), true);
   }
 };
 
@@ -61,14 +61,19 @@ bool lasts(const Forward::primitive_desc& pd) {
 }
 
 // What oneDNN prefers, or (see kLastingConvolutions) the first that it will free.
-Forward::primitive_desc choose(const ConvPlan& plan, ConvLayouts layouts) {
+Forward::primitive_desc choose(const ConvPlan& plan, Layout layout) {
   static std::atomic<int> lasting = 0;
-  Forward::primitive_desc pd = plan.describe_with(layouts);
+  Forward::primitive_desc pd = plan.describe_with(layout);
   if (!pd || !lasts(pd) || lasting.fetch_add(1) < kLastingConvolutions) return pd;
   while (pd.next_impl()) {
     if (!lasts(pd) && !is_slow(pd.impl_info_str())) return pd;
   }
-  return plan.describe_with(layouts);
+  return plan.describe_with(layout);
+}
+
+// oneDNN 3.2's depthwise kernel for SSE4.1 dies on a residual that is not aligned.
+bool dies(const Forward::primitive_desc& pd, const NodeSpec& spec) {
+  return spec.has(kZ) && std::string_view(pd.impl_info_str()) == "jit_dw:sse41";
 }
 
 // Adds the primitive with its weights packed (or reordered in the run where they are not constant).
@@ -87,14 +92,14 @@ void add_with_weights(KernelBuilder& builder, const PrimitiveDesc& pd,
   builder.add(primitive, pd, std::move(arguments));
 }
 
-Compiled finish(KernelBuilder& builder, const NodeSpec& spec, ConvLayouts layouts,
+Compiled finish(KernelBuilder& builder, const NodeSpec& spec, Layout layout,
                 const char* implementation) {
   const TensorSpec& y = spec.outputs[0];
-  const Layout out = canonical(y.dims, layouts.y);
+  const Layout out = canonical(y.dims, layout);
   if (spec.has(kZ)) builder.copy_first(kZ, layout_bytes({y.dtype, y.dims, out}));
   Compiled compiled = builder.finish(implementation);
   compiled.input_layouts.assign(spec.inputs.size(), kPlain);
-  compiled.input_layouts[kX] = accept(spec.inputs[kX], layouts.x);
+  compiled.input_layouts[kX] = accept(spec.inputs[kX], layout);
   compiled.output_layouts = {out};
   compiled.reads.assign(spec.inputs.size(), true);
   compiled.reads[kW] = spec.constant(kW) == nullptr;
@@ -112,13 +117,12 @@ Compiled compile_conv(const NodeSpec& spec, const CompileContext& context) {
   const Dims dims = grouped(w, p.group, p.out_channels, p.in_channels);
   const ConvPlan plan{spec, p, describe(DType::kFloat, dims, strides_of(dims))};
   return dnnl_guard("convolution", [&] {
-    const std::vector<ConvLayouts> candidates = conv_candidates(p);
-    for (const ConvLayouts& layouts : candidates) {
-      const Forward::primitive_desc pd = choose(plan, layouts);
-      if (!pd || (is_slow(pd.impl_info_str()) && &layouts != &candidates.back())) continue;
+    for (const Layout layout : kConvLayouts) {
+      const Forward::primitive_desc pd = choose(plan, layout);
+      if (!pd || dies(pd, spec) || (is_slow(pd.impl_info_str()) && layout != kPlain)) continue;
       KernelBuilder builder;
       add_with_weights(builder, pd, Forward(pd), plan, context);
-      return finish(builder, spec, layouts, pd.impl_info_str());
+      return finish(builder, spec, layout, pd.impl_info_str());
     }
     fail(Code::kUnsupported, "oneDNN has no convolution for ", shape_text(spec.inputs[kX].dims));
   });
@@ -159,18 +163,16 @@ Compiled compile_deconv(const NodeSpec& spec, const CompileContext& context) {
   std::swap(strides[m], strides[m + 1]);
   const ConvPlan plan{spec, p, describe(DType::kFloat, dims, strides)};
   return dnnl_guard("deconvolution", [&] {
-    const ConvLayouts layouts{conv_layout(), conv_layout()};
-    const ConvLayouts tries[] = {layouts, {kChannelsLast, kChannelsLast}, {kPlain, kPlain}};
-    for (const ConvLayouts& l : tries) {
+    for (const Layout layout : kConvLayouts) {
       const Deconvolution::primitive_desc pd(
           engine(), dnnl::prop_kind::forward_inference, algorithm::deconvolution_direct,
-          in_layout(spec.inputs[kX], l.x), any_layout(DType::kFloat, dims), plan.bias(),
-          in_layout(spec.outputs[0], l.y), p.strides, minus_one(p.dilations), p.pads_begin,
+          in_layout(spec.inputs[kX], layout), any_layout(DType::kFloat, dims), plan.bias(),
+          in_layout(spec.outputs[0], layout), p.strides, minus_one(p.dilations), p.pads_begin,
           deconv_pads_end(p), plan.attributes(), true);
-      if (!pd || (is_slow(pd.impl_info_str()) && &l != &tries[2])) continue;
+      if (!pd || (is_slow(pd.impl_info_str()) && layout != kPlain)) continue;
       KernelBuilder builder;
       add_with_weights(builder, pd, Deconvolution(pd), plan, context);
-      return finish(builder, spec, l, pd.impl_info_str());
+      return finish(builder, spec, layout, pd.impl_info_str());
     }
     fail(Code::kUnsupported, "oneDNN has no deconvolution for ", shape_text(spec.inputs[kX].dims));
   });

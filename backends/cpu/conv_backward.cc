@@ -42,9 +42,9 @@ Problem problem(const NodeSpec& spec, const TensorSpec& x, const TensorSpec& w) 
 
 // oneDNN's descriptor of a gradient, made with that of the convolution forward.
 template <class Backward>
-typename Backward::primitive_desc describe_with(const Problem& q, ConvLayouts layouts) {
-  const DnnlDesc x = in_layout(q.x, layouts.x);
-  const DnnlDesc y = in_layout(q.y, layouts.y);
+typename Backward::primitive_desc describe_with(const Problem& q, Layout layout) {
+  const DnnlDesc x = in_layout(q.x, layout);
+  const DnnlDesc y = in_layout(q.y, layout);
   const DnnlDesc w = any_layout(DType::kFloat, q.w_dims);
   const Dims dilates = minus_one(q.p.dilations);
   const Forward::primitive_desc forward(
@@ -59,11 +59,10 @@ typename Backward::primitive_desc describe_with(const Problem& q, ConvLayouts la
 // The first of the layouts for which oneDNN has more than plain loops; the last one anyway.
 template <class Backward, class Build>
 Compiled compile_with(const Problem& q, Build&& build) {
-  const std::vector<ConvLayouts> candidates = conv_candidates(q.p);
-  for (const ConvLayouts& layouts : candidates) {
-    const auto pd = describe_with<Backward>(q, layouts);
-    if (!pd || (is_slow(pd.impl_info_str()) && &layouts != &candidates.back())) continue;
-    return build(pd, layouts);
+  for (const Layout layout : kConvLayouts) {
+    const auto pd = describe_with<Backward>(q, layout);
+    if (!pd || (is_slow(pd.impl_info_str()) && layout != kPlain)) continue;
+    return build(pd, layout);
   }
   fail(Code::kUnsupported, "oneDNN has no gradient of a convolution of ", shape_text(q.x.dims));
 }
@@ -72,7 +71,7 @@ Compiled compile_grad_input(const NodeSpec& spec, const CompileContext& context)
   const ThreadScope threads(context.threads);
   const Problem q = problem(spec, spec.outputs[0], spec.inputs[kOther]);
   return dnnl_guard("gradient of a convolution's input", [&] {
-    return compile_with<BackwardData>(q, [&](const auto& pd, ConvLayouts layouts) {
+    return compile_with<BackwardData>(q, [&](const auto& pd, Layout layout) {
       KernelBuilder builder;
       const Tensor* w = spec.constant(kOther);
       const Operand weights =
@@ -84,8 +83,8 @@ Compiled compile_grad_input(const NodeSpec& spec, const CompileContext& context)
                    {DNNL_ARG_WEIGHTS, pd.weights_desc(), weights},
                    {DNNL_ARG_DIFF_SRC, pd.diff_src_desc(), Operand::output(0)}});
       Compiled compiled = builder.finish(pd.impl_info_str());
-      compiled.input_layouts = {accept(q.y, layouts.y), kPlain, kPlain};
-      compiled.output_layouts = {canonical(q.x.dims, layouts.x)};
+      compiled.input_layouts = {accept(q.y, layout), kPlain, kPlain};
+      compiled.output_layouts = {canonical(q.x.dims, layout)};
       compiled.reads = {true, w == nullptr, false};
       return compiled;
     });
@@ -96,7 +95,7 @@ Compiled compile_grad_weights(const NodeSpec& spec, const CompileContext& contex
   const ThreadScope threads(context.threads);
   const Problem q = problem(spec, spec.inputs[kOther], spec.outputs[0]);
   return dnnl_guard("gradient of a convolution's weights", [&] {
-    return compile_with<BackwardWeights>(q, [&](const auto& pd, ConvLayouts layouts) {
+    return compile_with<BackwardWeights>(q, [&](const auto& pd, Layout layout) {
       KernelBuilder builder;
       const DnnlDesc made = pd.diff_weights_desc();
       const bool direct = made == q.weights();
@@ -108,7 +107,7 @@ Compiled compile_grad_weights(const NodeSpec& spec, const CompileContext& contex
                    {DNNL_ARG_DIFF_WEIGHTS, made, target}});
       if (!direct) builder.add_reorder_to(made, q.weights(), target, Operand::output(0));
       Compiled compiled = builder.finish(pd.impl_info_str());
-      compiled.input_layouts = {accept(q.y, layouts.y), accept(q.x, layouts.x), kPlain};
+      compiled.input_layouts = {accept(q.y, layout), accept(q.x, layout), kPlain};
       compiled.reads = {true, true, false};
       return compiled;
     });

@@ -1,24 +1,6 @@
 #include "backends/cpu/conv_plan.h"
 
 namespace treadle::cpu {
-namespace {
-
-// Up to so many channels, oneDNN's blocked kernels read plain input.
-constexpr int64_t kThinInput = 4;
-
-}  // namespace
-
-std::vector<ConvLayouts> conv_candidates(const ConvParams& p) {
-  std::vector<ConvLayouts> list;
-  if (conv_layout() == kBlocked16) {
-    if (p.group == 1 && p.in_channels <= kThinInput) list.push_back({kPlain, kBlocked16});
-    list.push_back({kBlocked16, kBlocked16});
-  }
-  list.push_back({kChannelsLast, kChannelsLast});
-  list.push_back({kPlain, kPlain});
-  return list;
-}
-
 Dims minus_one(const Dims& dims) {
   Dims out = dims;
   for (int64_t& d : out) --d;

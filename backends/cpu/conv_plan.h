@@ -6,12 +6,8 @@
 
 namespace treadle::cpu {
 
-struct ConvLayouts {
-  Layout x;
-  Layout y;
-};
-// In order of preference; the last is plain, which oneDNN's GEMM-based convolution takes.
-std::vector<ConvLayouts> conv_candidates(const ConvParams& p);
+// In order of preference (docs/adr/004); oneDNN's GEMM-based convolution takes plain.
+inline constexpr Layout kConvLayouts[] = {kChannelsLast, kPlain};
 
 Dims minus_one(const Dims& dims);
 // [M, C/g, k…] as oneDNN wants it for groups: [g, M/g, C/g, k…].

@@ -28,7 +28,6 @@ Support supports_planes(const NodeSpec& spec) {
     if (t->dtype != DType::kFloat) return Support::no("not float");
     if (element_count(t->dims) == 0) return Support::no("nothing to compute");
   }
-  if (conv_layout() != kChannelsLast) return Support::no("blocked layout");
   const size_t rank = spec.inputs[0].dims.size();
   if (rank != 3 && rank != 4) return Support::no(cat("rank ", rank));
   if (spec.node->attributes.i("group", 1) != 1) return Support::no("groups");

@@ -32,7 +32,6 @@ std::optional<DepthwiseEpilogue> native_epilogue(const Node& node) {
 
 Support supports_depthwise(const NodeSpec& spec) {
   if (Support s = supports_f32(spec); !s.ok) return s;
-  if (conv_layout() != kChannelsLast) return Support::no("blocked layout");
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
   const Dims& w = spec.inputs[kW].dims;
   const ConvParams p = conv_params(spec.node->attributes, spec.inputs[kX].dims, w);

@@ -67,13 +67,14 @@ class AttentionKernel : public Kernel {
   AttentionKernel(const AttentionProblem& problem, int threads)
       : p_(problem), gemm_(gemm_functions()), rows_(row_functions()), threads_(threads) {
     panel_ = static_cast<int64_t>(gemm_.panel);
+    const auto rows = static_cast<int64_t>(gemm_.rows);
     padded_keys_ = ceil_div(p_.k.count(), panel_) * panel_;
     key_panels_ = checked_mul(padded_keys_, p_.k.size());
     value_panels_ = checked_mul(ceil_div(p_.v.size(), panel_) * panel_, p_.v.count());
     const int64_t most =
-        std::clamp<int64_t>(kTileScores / padded_keys_ / kRows * kRows, kRows, kMaxTileRows);
+        std::clamp<int64_t>(kTileScores / padded_keys_ / rows * rows, rows, kMaxTileRows);
     tiles_ = ceil_div(p_.q.rows, most);
-    tile_rows_ = ceil_div(ceil_div(p_.q.rows, tiles_), kRows) * kRows;
+    tile_rows_ = ceil_div(ceil_div(p_.q.rows, tiles_), rows) * rows;
     tiles_ = ceil_div(p_.q.rows, tile_rows_);
     slot_floats_ = checked_mul(tile_rows_, padded_keys_ + p_.q.size + p_.v.size());
     const int64_t work = tile_rows_ * padded_keys_ * (p_.q.size + p_.v.size());
@@ -107,8 +108,7 @@ class AttentionKernel : public Kernel {
   }
 
  private:
-  static constexpr int64_t kRows = 6;  // that the product's inner loop takes at once
-  static constexpr int64_t kMaxTileRows = 16 * kRows;
+  static constexpr int64_t kMaxTileRows = 96;
   static constexpr int64_t kTileScores = 16 * 1024;  // floats
 
   int64_t kv_heads() const { return p_.k.now.batch * p_.k.now.heads; }

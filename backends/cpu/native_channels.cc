@@ -42,7 +42,7 @@ ChannelView view_channels(const Dims& dims, Layout layout) {
 
 // Plain has the channels innermost only where nothing comes after them.
 Layout channels_layout(const TensorSpec& spec) {
-  return spec.layout == kPlain && canonical(spec.dims, kChannelsLast) != kPlain ? conv_layout()
+  return spec.layout == kPlain && canonical(spec.dims, kChannelsLast) != kPlain ? kChannelsLast
                                                                                 : spec.layout;
 }
 

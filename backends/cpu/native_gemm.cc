@@ -81,7 +81,7 @@ class GemmKernel : public Kernel {
     const auto panel = static_cast<int64_t>(functions_.panel);
     // A piece is some rows by a stretch of columns; the epilogue runs over it while it is in L1.
     columns_ = std::min(ceil_div(p.n, panel) * panel, static_cast<int64_t>(kTile));
-    rows_ = p.m <= 8 ? p.m : 6;
+    rows_ = p.m <= 8 ? p.m : static_cast<int64_t>(functions_.rows);
     if (parts_.threads > 1 && p.m <= rows_) columns_ = std::min(columns_, 4 * panel);
     grain_ =
         std::max<int64_t>(1, 16 * kParallelGrain / std::max<int64_t>(1, rows_ * columns_ * p.k));

@@ -1,5 +1,6 @@
 #include "backends/cpu/native_panels.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "backends/cpu/simd_gemm.h"
@@ -20,10 +21,16 @@ std::shared_ptr<Buffer> pack(const std::byte* from, const PanelSource& m) {
   auto buffer =
       Buffer::allocate(static_cast<size_t>(byte_size(DType::kFloat, checked_mul(columns, m.k))));
   auto* to = reinterpret_cast<float*>(buffer->data());
-  for (int64_t first = 0; first < m.n; first += panel) {
-    for (int64_t k = 0; k < m.k; ++k) {
-      for (int64_t c = first; c < first + panel; ++c) {
-        *to++ = c < m.n ? m.scale * element(from, m.at + k * m.row + c * m.column) : 0;
+  // In pieces of a cache line of each column, which lie one after another in a transposed matrix.
+  constexpr int64_t kDepth = 16;
+  for (int64_t first = 0; first < columns; first += panel, to += m.k * panel) {
+    const int64_t width = std::min(panel, m.n - first);
+    for (int64_t begin = 0; begin < m.k; begin += kDepth) {
+      const int64_t end = std::min(begin + kDepth, m.k);
+      for (int64_t c = 0; c < panel; ++c) {
+        const int64_t at = m.at + (first + c) * m.column;
+        for (int64_t k = begin; k < end; ++k)
+          to[k * panel + c] = c < width ? m.scale * element(from, at + k * m.row) : 0;
       }
     }
   }

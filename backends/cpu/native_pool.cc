@@ -158,7 +158,7 @@ class MaxPoolGradKernel : public WindowKernel {
 };
 
 // The layout that comes in unless that is plain, where neighbours belong to one window.
-Layout window_layout(const TensorSpec& x) { return x.layout == kPlain ? conv_layout() : x.layout; }
+Layout window_layout(const TensorSpec& x) { return x.layout == kPlain ? kChannelsLast : x.layout; }
 
 template <class K>
 std::unique_ptr<Kernel> make_kernel(const NodeSpec& spec, const Dims& x, Layout layout,

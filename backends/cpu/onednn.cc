@@ -75,8 +75,6 @@ const Process& process() {
   return p;
 }
 
-bool includes(dnnl_cpu_isa_t isa) { return (process().effective & isa) == isa; }
-
 DnnlTag layout_tag(Layout layout, size_t rank) {
   constexpr DnnlTag kBlocked[] = {DnnlTag::aBc16b, DnnlTag::aBcd16b, DnnlTag::aBcde16b};
   constexpr DnnlTag kLast[] = {DnnlTag::acb, DnnlTag::acdb, DnnlTag::acdeb};
@@ -92,9 +90,6 @@ void check(dnnl_status_t status, const char* what) {
 }  // namespace
 
 const dnnl::engine& engine() { return process().engine; }
-Layout conv_layout() {
-  return includes(dnnl_cpu_isa_avx512_core) ? kBlocked16 : kChannelsLast;  // docs/adr/004
-}
 
 memory::data_type dnnl_type(DType dtype) {
   using type = memory::data_type;

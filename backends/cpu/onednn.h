@@ -22,8 +22,6 @@ using DnnlTag = dnnl::memory::format_tag;
 // lowered by the environment variable TREADLE_ISA (oneDNN's names, or the native kernels' scalar
 // avx2 avx512), and never AMX where the processor does not describe its tiles.
 const dnnl::engine& engine();
-// The layout in which float convolutions run best on this machine.
-Layout conv_layout();
 
 // Undefined where oneDNN has no such type. bool is u8.
 dnnl::memory::data_type dnnl_type(DType dtype);

@@ -73,7 +73,7 @@ Compiled compile_pool(const NodeSpec& spec, const CompileContext& context) {
     Layout layout = x.layout;
     dnnl::pooling_forward::primitive_desc pd = describe_pool(kInference, x.dims, p, layout);
     if (!pd || is_slow(pd.impl_info_str())) {
-      for (const Layout other : {conv_layout(), kPlain}) {
+      for (const Layout other : {kChannelsLast, kPlain}) {
         const auto better = describe_pool(kInference, x.dims, p, other);
         if (!better || (pd && is_slow(better.impl_info_str()))) continue;
         layout = other;
@@ -118,7 +118,7 @@ Compiled compile_pool_grad(const NodeSpec& spec, const CompileContext& context) 
   const Dims& x = spec.inputs[1].dims;
   const PoolParams p = pool_params(spec.node->attributes, x);
   return dnnl_guard("gradient of pooling", [&] {
-    for (const Layout layout : {dy.layout, conv_layout(), kChannelsLast, kPlain}) {
+    for (const Layout layout : {dy.layout, kChannelsLast, kPlain}) {
       const auto pd = describe_pool_grad(x, p, layout);
       if (!pd || (is_slow(pd.impl_info_str()) && layout != kPlain)) continue;
       KernelBuilder builder;

@@ -1,5 +1,8 @@
 #include "backends/cpu/simd_gemm.h"
 
+#include <array>
+#include <utility>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/simd_gemm.cc"
 #include <hwy/foreach_target.h>
@@ -29,7 +32,7 @@ HWY_INLINE void piece(const GemmBlock& g, const Piece& at) {
   const size_t lanes = hn::Lanes(d);
   const size_t panel = kPanelVectors * lanes;
   V sum[kRows][kVectors];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (size_t v = 0; v < kVectors; ++v) {
     V start = hn::Zero(d);
     if (at.bias != nullptr && v * lanes < at.columns) {
@@ -37,26 +40,26 @@ HWY_INLINE void piece(const GemmBlock& g, const Piece& at) {
       start = left >= lanes ? hn::LoadU(d, at.bias + v * lanes)
                             : load_part(d, at.bias + v * lanes, left);
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (size_t r = 0; r < kRows; ++r) sum[r][v] = start;
   }
   for (size_t k = 0; k < g.k; ++k) {
     V b[kVectors];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (size_t v = 0; v < kVectors; ++v) {
       b[v] = hn::Load(d, at.panels + (v / kPanelVectors) * g.k * panel + k * panel +
                              (v % kPanelVectors) * lanes);
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (size_t r = 0; r < kRows; ++r) {
       const V a = hn::Set(d, at.a[r * g.a_stride + k]);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(a, b[v], sum[r][v]);
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (size_t v = 0; v < kVectors; ++v) {
       if (v * lanes >= at.columns) break;
       const size_t left = at.columns - v * lanes;
@@ -86,21 +89,32 @@ void row_block(const GemmBlock& g, size_t row) {
   }
 }
 
+// Rows whose sums of kPanelVectors vectors leave registers for the operands: 12 where there are 32
+// registers, 6 of 16. Fewer rows take more vectors.
+constexpr size_t kMostRows = HWY_MAX_BYTES >= 64 ? 12 : 6;
+template <size_t kRows>
+constexpr size_t kVectorsOf = kMostRows / kRows >= 6   ? 8
+                              : kMostRows / kRows >= 2 ? 4
+                                                       : 2;
+
+using RowBlock = void (*)(const GemmBlock& g, size_t row);
+template <size_t... kRows>
+constexpr std::array<RowBlock, sizeof...(kRows)> row_blocks(std::index_sequence<kRows...>) {
+  return {row_block<kRows + 1, kVectorsOf<kRows + 1>>...};
+}
+constexpr auto kRowBlocks = row_blocks(std::make_index_sequence<kMostRows>());
+
+// In as few blocks of rows as there can be, of about equal size.
 void multiply_block(const GemmBlock& g) {
-  size_t row = 0;
-  for (; row + 6 <= g.rows; row += 6) row_block<6, 2>(g, row);
-  switch (g.rows - row) {
-    case 5: return row_block<5, 2>(g, row);
-    case 4: return row_block<4, 2>(g, row);
-    case 3: return row_block<3, 4>(g, row);
-    case 2: return row_block<2, 4>(g, row);
-    case 1: return row_block<1, 8>(g, row);
-    default: return;
+  for (size_t row = 0, blocks = (g.rows + kMostRows - 1) / kMostRows; blocks > 0; --blocks) {
+    const size_t rows = (g.rows - row + blocks - 1) / blocks;
+    kRowBlocks[rows - 1](g, row);
+    row += rows;
   }
 }
 
 const GemmFunctions* gemm_table() {
-  static const GemmFunctions table{kPanelVectors * hn::Lanes(d), multiply_block};
+  static const GemmFunctions table{kPanelVectors * hn::Lanes(d), kMostRows, multiply_block};
   return &table;
 }
 

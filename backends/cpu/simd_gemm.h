@@ -22,6 +22,7 @@ struct GemmBlock {
 
 struct GemmFunctions {
   size_t panel;
+  size_t rows;  // that the inner loop takes at once
   void (*multiply)(const GemmBlock& block);
 };
 const GemmFunctions& gemm_functions();

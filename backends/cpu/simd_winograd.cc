@@ -1,5 +1,7 @@
 #include "backends/cpu/simd_winograd.h"
 
+#include <cstring>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/simd_winograd.cc"
 #include <hwy/foreach_target.h>
@@ -147,7 +149,9 @@ void window_vector(const WinogradWindows& t) {
   constexpr size_t n = F::kIn;
   HWY_ALIGN float cells[9][hn::MaxLanes(d)];
   for (size_t i = 0; i < hn::Lanes(d); ++i) {
-    for (size_t k = 0; k < 9; ++k) cells[k][i] = t.w[i * t.step + (t.turned ? 8 - k : k)];
+    float window[9];
+    std::memcpy(window, t.w + i * t.step, sizeof window);
+    for (size_t k = 0; k < 9; ++k) cells[k][i] = window[t.turned ? 8 - k : k];
   }
   V columns[3][n];
   for (size_t j = 0; j < 3; ++j) {

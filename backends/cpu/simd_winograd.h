@@ -31,10 +31,10 @@ struct WinogradOutput {
 
 // As many windows of 3 x 3 as a vector has lanes become (m+2)² elements, each a vector.
 struct WinogradWindows {
-  const float* w;  // window i begins at w + i * step
-  size_t step;
-  bool turned;  // by 180 degrees
-  float* out;   // element e lies at out + e * stride
+  const std::byte* w;  // window i begins at w + i * step, at any address
+  size_t step;         // in bytes
+  bool turned;         // by 180 degrees
+  float* out;          // element e lies at out + e * stride
   size_t stride;
 };
 

@@ -25,7 +25,6 @@ constexpr int64_t kMaxElements = 36;
 constexpr int64_t kFewChannels = 16;
 // Elements of a block of tiles stay in a processor's own cache.
 constexpr int64_t kBlockBytes = 256 * 1024;
-constexpr int64_t kRowsAtOnce = 6;  // of simd_gemm.h
 
 // F(out x out, 3 x 3) over the whole output.
 struct Tiling {
@@ -94,10 +93,11 @@ class WinogradKernel : public Kernel {
         transforms_(winograd_functions(static_cast<int>(p_.tiling.out))),
         tape_(tape_function()) {
     const int64_t channels = p_.conv.in_channels + p_.conv.out_channels;
-    slots_ = std::clamp<int64_t>(p_.tiling.count / kRowsAtOnce, 1, p_.threads);
+    const auto rows = static_cast<int64_t>(gemm_.rows);
+    slots_ = std::clamp<int64_t>(p_.tiling.count / rows, 1, p_.threads);
     const int64_t most = ceil_div(p_.tiling.count, slots_);
     const auto tile_bytes = p_.tiling.elements() * channels * static_cast<int64_t>(sizeof(float));
-    block_ = std::max(kRowsAtOnce, kBlockBytes / tile_bytes / kRowsAtOnce * kRowsAtOnce);
+    block_ = std::max(rows, kBlockBytes / tile_bytes / rows * rows);
     // Reading all weights again for each block would cost more than writing the elements out.
     const int64_t panel_bytes = panel_floats() * static_cast<int64_t>(sizeof(float));
     if (panel_bytes > most * tile_bytes) block_ = most;
@@ -115,7 +115,9 @@ class WinogradKernel : public Kernel {
     if (p_.panels == nullptr) {
       const int64_t panels = p_.conv.out_channels / static_cast<int64_t>(gemm_.panel);
       parallel_for(p_.threads, panels, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t panel = begin; panel < end; ++panel) pack(args, panel);
+        for (int64_t i = begin; i < end; ++i) {
+          pack_window_panel(p_.conv, p_.tiling.out, p_.turned, args.inputs[kW], i, packed(args));
+        }
       });
     }
     parallel_for(p_.threads, slots_, 1, [&](int64_t begin, int64_t end) {
@@ -131,33 +133,9 @@ class WinogradKernel : public Kernel {
     float* out;  // the same
   };
 
-  int64_t panel_floats() const {
-    const auto panel = static_cast<int64_t>(gemm_.panel);
-    const int64_t padded = ceil_div(p_.conv.out_channels, panel) * panel;
-    return checked_mul(p_.tiling.elements(), checked_mul(padded, p_.conv.in_channels));
-  }
+  int64_t panel_floats() const { return packed_window_floats(p_.conv, p_.tiling.out); }
   // Before the tiles.
   float* packed(const KernelArgs& args) const { return static_cast<float*>(args.scratch); }
-
-  // A panel of every element's matrix; weights are [out, in, 3, 3], or [in, out, 3, 3] turned.
-  void pack(const KernelArgs& args, int64_t index) const {
-    const ConvParams& c = p_.conv;
-    const auto panel = static_cast<int64_t>(gemm_.panel);
-    const auto lanes = static_cast<int64_t>(transforms_.lanes);
-    const int64_t by_out = p_.turned ? 9 : c.in_channels * 9;
-    const int64_t by_in = p_.turned ? c.out_channels * 9 : 9;
-    const auto* w = static_cast<const float*>(args.inputs[kW]) + index * panel * by_out;
-    float* to = packed(args) + index * c.in_channels * panel;
-    for (int64_t i = 0; i < c.in_channels; ++i) {
-      for (int64_t v = 0; v < panel; v += lanes) {
-        transforms_.windows({.w = w + i * by_in + v * by_out,
-                             .step = static_cast<size_t>(by_out),
-                             .turned = p_.turned,
-                             .out = to + i * panel + v,
-                             .stride = static_cast<size_t>(c.out_channels * c.in_channels)});
-      }
-    }
-  }
 
   void run_slot(const KernelArgs& args, int64_t slot) const {
     const int64_t ins = p_.tiling.elements() * block_ * p_.conv.in_channels;
@@ -208,18 +186,17 @@ class WinogradKernel : public Kernel {
   void multiply(const Work& work, const float* panels) const {
     const ConvParams& c = p_.conv;
     const auto panel = static_cast<int64_t>(gemm_.panel);
-    const int64_t padded = ceil_div(c.out_channels, panel) * panel;
     for (int64_t e = 0; e < p_.tiling.elements(); ++e) {
       for (int64_t column = 0; column < c.out_channels; column += panel) {
         gemm_.multiply({.a = work.in + e * work.count * c.in_channels,
                         .a_stride = static_cast<size_t>(c.in_channels),
-                        .panels = panels + (e * padded + column) * c.in_channels,
+                        .panels = panels + (e * c.out_channels + column) * c.in_channels,
                         .k = static_cast<size_t>(c.in_channels),
                         .bias = nullptr,
                         .y = work.out + e * work.count * c.out_channels + column,
                         .y_stride = static_cast<size_t>(c.out_channels),
                         .rows = static_cast<size_t>(work.count),
-                        .columns = static_cast<size_t>(std::min(panel, c.out_channels - column))});
+                        .columns = static_cast<size_t>(panel)});
       }
     }
   }
@@ -292,7 +269,6 @@ Support supports_shape(const ConvParams& p, bool packs) {
 
 Support supports_winograd(const NodeSpec& spec) {
   if (Support s = supports_f32(spec); !s.ok) return s;
-  if (conv_layout() != kChannelsLast) return Support::no("blocked layout");
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
   const ConvParams p =
       conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
@@ -338,7 +314,7 @@ Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
   WinogradKernel::Parts parts = parts_of(p, context, w == nullptr);
   const int64_t out = parts.tiling.out;
   if (w != nullptr) {
-    const auto pack = [&] { return pack_windows(*w, p, out); };
+    const auto pack = [&] { return pack_windows(*w, p, out, context.threads); };
     const std::string key = cat("winograd ", out, " in panels of ", gemm_functions().panel);
     parts.panels = context.packs == nullptr ? pack() : context.packs->get(*w, key, pack);
   }
@@ -373,7 +349,6 @@ Support supports_grad_input(const NodeSpec& spec) {
     if (t->dtype != DType::kFloat) return Support::no("not float");
     if (element_count(t->dims) == 0) return Support::no("nothing to compute");
   }
-  if (conv_layout() != kChannelsLast) return Support::no("blocked layout");
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
   const ConvParams p = turned(spec);
   if (std::ranges::any_of(p.pads_begin, [](int64_t pad) { return pad < 0; }))

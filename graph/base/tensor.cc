@@ -1,5 +1,8 @@
 #include "graph/base/tensor.h"
 
+#include <sys/mman.h>
+
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -12,11 +15,40 @@ int64_t byte_size(DType dtype, int64_t count) {
   return bits == 0 ? 0 : ceil_div(checked_mul(count, bits), 8);
 }
 
+namespace {
+
+constexpr size_t kHugePage = size_t{2} << 20;
+// First touching a page of 4 KiB takes longer than copying one, so large buffers take huge pages.
+// Not beyond so many bytes: a virtual machine whose host takes back free memory has few at hand,
+// and is slower with others than with small pages.
+constexpr size_t kMostHuge = size_t{128} << 20;
+std::atomic<size_t> huge_bytes = 0;
+
+bool take_huge(size_t bytes) {
+  if (bytes < kHugePage) return false;
+  if (huge_bytes.fetch_add(bytes) + bytes <= kMostHuge) return true;
+  huge_bytes.fetch_sub(bytes);
+  return false;
+}
+
+std::byte* allocate_bytes(size_t rounded) {
+  if (!take_huge(rounded)) return static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
+  auto* data = static_cast<std::byte*>(std::aligned_alloc(kHugePage, rounded));
+  if (data == nullptr) huge_bytes.fetch_sub(rounded);
+  // Whole pages only; the system may refuse.
+  if (data != nullptr) ::madvise(data, rounded / kHugePage * kHugePage, MADV_HUGEPAGE);
+  return data;
+}
+
+size_t rounded_up(size_t bytes) {
+  return (bytes / kAlignment + 1) * kAlignment;  // never zero: a valid address for empty tensors
+}
+
+}  // namespace
+
 std::shared_ptr<Buffer> Buffer::allocate(size_t bytes) {
   TREADLE_CHECK(bytes <= SIZE_MAX - 2 * kAlignment, kLimit, "size overflows: ", bytes, " bytes");
-  const size_t rounded =
-      (bytes / kAlignment + 1) * kAlignment;  // never zero: a valid address for empty tensors
-  auto* data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
+  std::byte* data = allocate_bytes(rounded_up(bytes));
   TREADLE_CHECK(data != nullptr, kOutOfMemory, "cannot allocate ", bytes, " bytes");
   return std::shared_ptr<Buffer>(new Buffer(data, bytes, true, nullptr));
 }
@@ -28,7 +60,12 @@ std::shared_ptr<Buffer> Buffer::wrap(void* data, size_t bytes, std::shared_ptr<v
       new Buffer(static_cast<std::byte*>(data), bytes, false, std::move(owner)));
 }
 Buffer::~Buffer() {
-  if (owned_) std::free(data_);
+  if (!owned_) return;
+  // The allocator aligns other memory less: its own header comes first.
+  const bool huge =
+      rounded_up(size_) >= kHugePage && reinterpret_cast<uintptr_t>(data_) % kHugePage == 0;
+  if (huge) huge_bytes.fetch_sub(rounded_up(size_));
+  std::free(data_);
 }
 
 Tensor::Tensor(DType dtype, Dims dims)

@@ -30,10 +30,7 @@ KernelCase conv(const Shape2d& s, const std::string& activation = "") {
           .domain = "treadle"};
 }
 
-bool skipped() { return reason(cpu::kWinograd, conv({1, 64, 64, 20, 20})) == "blocked layout"; }
-
 TEST(Winograd, Shapes) {
-  if (skipped()) GTEST_SKIP() << "blocked layout";
   for (const int64_t size : {12, 13, 14, 18, 31}) {
     check_kernel(cpu::kWinograd, conv({1, 32, 32, size, 2 * size - 5}));
     check_kernel(cpu::kWinograd, conv({3, 27, 64, size - 3, size}));
@@ -42,7 +39,6 @@ TEST(Winograd, Shapes) {
 }
 
 TEST(Winograd, TilesOfBothSizes) {
-  if (skipped()) GTEST_SKIP() << "blocked layout";
   const auto name = [](const Shape2d& s) {
     return CompiledCase(cpu::kWinograd, conv(s), 1).compiled().name;
   };
@@ -51,13 +47,11 @@ TEST(Winograd, TilesOfBothSizes) {
 }
 
 TEST(Winograd, Activations) {
-  if (skipped()) GTEST_SKIP() << "blocked layout";
   for (const char* activation : {"Relu", "Clip", "HardSwish", "Swish", "Tanh", "LeakyRelu"})
     check_kernel(cpu::kWinograd, conv({1, 32, 32, 17, 18}, activation));
 }
 
 TEST(Winograd, Residuals) {
-  if (skipped()) GTEST_SKIP() << "blocked layout";
   for (const char* activation : {"", "Relu", "Swish"}) {
     KernelCase c = conv({2, 32, 64, 17, 18}, activation);
     c.inputs.push_back(rnd({2, 64, 17, 18}, 4));
@@ -68,7 +62,6 @@ TEST(Winograd, Residuals) {
 }
 
 TEST(Winograd, Pads) {
-  if (skipped()) GTEST_SKIP() << "blocked layout";
   for (const auto& pads : {std::vector<int64_t>{0, 0, 0, 0}, {2, 0, 1, 3}, {5, 6, 7, 8}}) {
     KernelCase c = conv({2, 32, 32, 15, 16});
     c.attributes.set("pads", pads);
@@ -77,7 +70,6 @@ TEST(Winograd, Pads) {
 }
 
 TEST(Winograd, WeightsOfTheRun) {
-  if (skipped()) GTEST_SKIP() << "blocked layout";
   for (const int64_t size : {13, 14, 20, 40}) {
     KernelCase c = conv({2, 16, 64, size, size + 1}, "Relu");
     c.constants = {2};
@@ -86,7 +78,6 @@ TEST(Winograd, WeightsOfTheRun) {
 }
 
 TEST(Winograd, GradientsForTheInput) {
-  if (skipped()) GTEST_SKIP() << "blocked layout";
   for (const auto& pads : {std::vector<int64_t>{1, 1, 1, 1}, {0, 0, 0, 0}, {2, 0, 1, 2}}) {
     for (const int64_t size : {14, 21, 40}) {
       const int64_t height = size + pads[0] + pads[2] - 2;
@@ -117,7 +108,6 @@ void expect_within(const CompiledCase& made, double bound) {
 }
 
 TEST(Winograd, Errors) {
-  if (skipped()) GTEST_SKIP() << "blocked layout";
   for (const auto& [size, bound] : {std::pair{40, 5e-5}, {14, 5e-6}}) {
     KernelCase c = conv({1, 256, 64, size, size});
     expect_within(CompiledCase(cpu::kWinograd, c, 1), bound);
@@ -127,7 +117,6 @@ TEST(Winograd, Errors) {
 }
 
 TEST(Winograd, ErrorsOfGradientsForTheInput) {
-  if (skipped()) GTEST_SKIP() << "blocked layout";
   for (const auto& [size, bound] : {std::pair{40, 5e-5}, {14, 5e-6}}) {
     const KernelCase c{.name = cat("size ", size),
                        .op = "ConvGradInput",
@@ -141,7 +130,6 @@ TEST(Winograd, ErrorsOfGradientsForTheInput) {
 }
 
 TEST(Winograd, Reasons) {
-  if (skipped()) GTEST_SKIP() << "blocked layout";
   KernelCase c = conv({1, 64, 64, 20, 20});
   c.attributes.set("strides", std::vector<int64_t>{2, 2});
   EXPECT_EQ(reason(cpu::kWinograd, c), "not 3x3 with stride 1");
