@@ -43,3 +43,8 @@ LINE = model_of("""line (float[N, 2] x) => (float[N, 1] y)
 }""")
 LINE_X = np.array([[1, 2], [-1, 0.5], [0.25, -2], [0.5, 1]], np.float32)
 LINE_T = np.array([[1], [0], [-1], [0.5]], np.float32)
+
+
+def line(**settings):
+    """A trainer of it."""
+    return treadle.train.Trainer(LINE, rate=0.05, **settings)

@@ -1,6 +1,7 @@
 // The handles of the C API of training: each wraps one C++ object.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct treadle_trainer {
   treadle_trainer(treadle::Graph model, const treadle_train_options* options);
   treadle::Trainer trainer;
   std::vector<treadle::NamedValue> batch;  // of the last call, so that the next allocates nothing
+  std::atomic<bool> batch_taken = false;
   // Texts that the caller is lent.
   std::vector<std::string> input_types, output_names;
 };

@@ -25,21 +25,41 @@ treadle_trainer::treadle_trainer(treadle::Graph model, const treadle_train_optio
 
 namespace {
 
-std::span<const NamedValue> batch_of(treadle_trainer& trainer, const char* const* names,
-                                     const treadle_value* const* values, size_t count) {
-  if (count > 0) {
-    require(names, "names");
-    require(values, "values");
+// The batch of one call; a second call of the trainer meanwhile is kBusy.
+class Batch {
+ public:
+  Batch(treadle_trainer& trainer, const char* const* names, const treadle_value* const* values,
+        size_t count)
+      : trainer_(trainer) {
+    TREADLE_CHECK(!trainer.batch_taken.exchange(true), kBusy, "the trainer is in another call");
+    try {
+      fill(names, values, count);
+    } catch (...) {
+      trainer.batch_taken = false;
+      throw;
+    }
   }
-  trainer.batch.resize(count);
-  for (size_t i = 0; i < count; ++i) {
-    require(names[i], "names[i]");
-    require(values[i], "values[i]");
-    trainer.batch[i].name = names[i];
-    trainer.batch[i].value = values[i]->value;
+  ~Batch() { trainer_.batch_taken = false; }
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+  std::span<const NamedValue> values() const { return trainer_.batch; }
+
+ private:
+  void fill(const char* const* names, const treadle_value* const* values, size_t count) {
+    if (count > 0) {
+      require(names, "names");
+      require(values, "values");
+    }
+    trainer_.batch.resize(count);
+    for (size_t i = 0; i < count; ++i) {
+      require(names[i], "names[i]");
+      require(values[i], "values[i]");
+      trainer_.batch[i].name = names[i];
+      trainer_.batch[i].value = values[i]->value;
+    }
   }
-  return trainer.batch;
-}
+  treadle_trainer& trainer_;
+};
 
 void put_result(treadle_step_result* to, const treadle::StepResult& result) {
   if (to == nullptr) return;
@@ -144,7 +164,8 @@ treadle_status treadle_trainer_step(treadle_trainer* trainer, const char* const*
   return guarded([&] {
     require(trainer, "trainer");
     if (result != nullptr) put_result(result, {});
-    put_result(result, trainer->trainer.step(batch_of(*trainer, names, values, count)));
+    const Batch batch(*trainer, names, values, count);
+    put_result(result, trainer->trainer.step(batch.values()));
   });
 }
 
@@ -154,7 +175,8 @@ treadle_status treadle_trainer_accumulate(treadle_trainer* trainer, const char* 
   return guarded([&] {
     require(trainer, "trainer");
     if (result != nullptr) put_result(result, {});
-    put_result(result, trainer->trainer.accumulate(batch_of(*trainer, names, values, count)));
+    const Batch batch(*trainer, names, values, count);
+    put_result(result, trainer->trainer.accumulate(batch.values()));
   });
 }
 treadle_status treadle_trainer_apply(treadle_trainer* trainer, double factor,
@@ -181,7 +203,8 @@ treadle_status treadle_trainer_eval(treadle_trainer* trainer, const char* const*
     const size_t most = trainer->trainer.model().outputs().size();
     TREADLE_CHECK(output_count <= most, kInvalidArgument, output_count,
                   " outputs are asked for, the model has ", most);
-    Trainer::EvalResult result = trainer->trainer.eval(batch_of(*trainer, names, values, count));
+    const Batch batch(*trainer, names, values, count);
+    Trainer::EvalResult result = trainer->trainer.eval(batch.values());
     std::vector<std::unique_ptr<treadle_value>> made;
     for (size_t i = 0; i < output_count; ++i) {
       made.push_back(std::make_unique<treadle_value>(std::move(result.outputs[i])));
