@@ -32,6 +32,12 @@ class Artifacts(unittest.TestCase):
                 module.lazy_reset_grad()
                 self.assertAlmostEqual(float(loss), plain.step(X, T).loss, 5)
             self.assertEqual(optimizer.get_learning_rate(), 0.05)
+            schedule = artifacts.LinearLRScheduler(optimizer, 2, 6, 0.4)
+            rates = []
+            for _ in range(7):
+                rates.append(optimizer.get_learning_rate())
+                schedule.step()
+            np.testing.assert_allclose(rates, [0, 0.2, 0.4, 0.3, 0.2, 0.1, 0], atol=1e-12)
             module.eval()
             self.assertEqual(float(module(X, T)), float(module(X, T)))
             np.testing.assert_allclose(state.parameters["w"].data, plain["w"], rtol=1e-5)
@@ -54,6 +60,7 @@ class Artifacts(unittest.TestCase):
                     (lambda: artifacts.generate_artifacts(LINE, requires_grad=["v"],
                                                           artifact_directory=folder), "'v'"),
                     (lambda: artifacts.CheckpointState.load_checkpoint(folder + "/x"), "no checkpoint"),
+                    (lambda: artifacts.LinearLRScheduler(None, 3, 3, 0.1), "fewer than all"),
                     (lambda: artifacts.Module(folder + "/a.onnx",
                                               artifacts.CheckpointState("x")), "no artifact")):
                 with self.assertRaisesRegex(treadle.InvalidArgument, text):

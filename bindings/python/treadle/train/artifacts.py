@@ -1,4 +1,5 @@
-"""onnxruntime-training's names: generate_artifacts, CheckpointState, Module, Optimizer.
+"""onnxruntime-training's names: generate_artifacts, CheckpointState, Module, Optimizer,
+LinearLRScheduler.
 
 A script that used `onnxruntime.training` goes on with `from treadle.train import artifacts` and
 `from treadle.train.artifacts import CheckpointState, Module, Optimizer`. The artifacts are the
@@ -205,3 +206,25 @@ class Optimizer:
     def get_learning_rate(self) -> float:
         """Of the next step."""
         return self._trainer.rate
+
+
+class LinearLRScheduler:
+    """The rate grows from 0 to initial_lr over the warm-up, and falls to 0 at the end; `step`
+    after each of the optimizer's."""
+
+    def __init__(self, optimizer: Optimizer, warmup_step_count: int, total_step_count: int,
+                 initial_lr: float) -> None:
+        if not 0 <= warmup_step_count < total_step_count:
+            raise InvalidArgument(f"a warm-up of {warmup_step_count} of {total_step_count} steps, "
+                                  "expected fewer than all")
+        self._optimizer = optimizer
+        self._warmup, self._total, self._rate = warmup_step_count, total_step_count, initial_lr
+        self._steps = -1
+        self.step()
+
+    def step(self) -> None:
+        """Sets the rate of the optimizer's next step."""
+        self._steps += 1
+        share = self._steps / self._warmup if self._steps < self._warmup \
+            else max(0.0, (self._total - self._steps) / (self._total - self._warmup))
+        self._optimizer.set_learning_rate(self._rate * share)
