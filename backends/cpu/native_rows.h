@@ -1,4 +1,4 @@
-// Reductions, softmax and layer normalization over dense rows of floats.
+// Reductions, softmax, layer and group normalization over dense rows of floats.
 #pragma once
 
 #include "backends/cpu/family.h"
@@ -8,5 +8,6 @@ namespace treadle::cpu {
 extern const Family kNativeReduce;
 extern const Family kNativeSoftmax;
 extern const Family kNativeLayerNorm;
+extern const Family kNativeGroupNorm;
 
 }  // namespace treadle::cpu

@@ -247,16 +247,29 @@ void log_softmax_row(const float* x, float* y, size_t n) {
   map_row(x, y, n, [=](V v, size_t) HWY_ATTR { return hn::Sub(hn::Sub(v, shift), all); });
 }
 
-NormResult normalize_row(const NormRow& r) {
-  const auto count = static_cast<float>(r.n);
-  const float mean = r.centre ? reduce_row(RowOp::kSum, r.x, r.n) / count : 0;
+NormResult moments_of_row(const float* x, size_t n, float epsilon, bool centred) {
+  const auto count = static_cast<float>(n);
+  const float mean = centred ? reduce_row(RowOp::kSum, x, n) / count : 0;
   const V centre = hn::Set(d, mean);
-  const float squares = sum_with(r.x, r.n, [=](V a, V b) HWY_ATTR {
+  const float squares = sum_with(x, n, [=](V a, V b) HWY_ATTR {
     const V away = hn::Sub(b, centre);
     return hn::MulAdd(away, away, a);
   });
-  const float inverse = 1.0f / std::sqrt(squares / count + r.epsilon);
-  const V factor = hn::Set(d, inverse);
+  return {mean, 1.0f / std::sqrt(squares / count + epsilon)};
+}
+
+void spread_row(const float* x, const SpreadRow& row, float* y, size_t n) {
+  const V centre = hn::Set(d, row.centre);
+  const V factor = hn::Set(d, row.factor);
+  const V term = hn::Set(d, row.term);
+  map_row(x, y, n,
+          [=](V v, size_t) HWY_ATTR { return hn::MulAdd(hn::Sub(v, centre), factor, term); });
+}
+
+NormResult normalize_row(const NormRow& r) {
+  const NormResult result = moments_of_row(r.x, r.n, r.epsilon, r.centre);
+  const V centre = hn::Set(d, result.mean);
+  const V factor = hn::Set(d, result.inverse_deviation);
   const size_t whole = r.n - r.n % hn::Lanes(d);
   map_row(r.x, r.y, r.n, [=](V v, size_t i) HWY_ATTR {
     const V unit = hn::Mul(hn::Sub(v, centre), factor);
@@ -266,11 +279,12 @@ NormResult normalize_row(const NormRow& r) {
     return hn::MulAdd(unit, scale,
                       i < whole ? hn::LoadU(d, r.shift + i) : load_part(d, r.shift + i, left));
   });
-  return {mean, inverse};
+  return result;
 }
 
 const RowFunctions* row_table() {
-  static const RowFunctions table{exponentiate_row, softmax_row,    log_softmax_row, normalize_row,
+  static const RowFunctions table{exponentiate_row, softmax_row,    log_softmax_row,
+                                  normalize_row,    moments_of_row, spread_row,
                                   reduce_row,       reduce_columns, maximum};
   return &table;
 }

@@ -23,6 +23,12 @@ struct NormResult {
   float inverse_deviation;
 };
 
+struct SpreadRow {
+  float centre;
+  float factor;
+  float term;
+};
+
 struct Columns {
   const float* x;
   size_t rows;
@@ -36,6 +42,10 @@ struct RowFunctions {
   void (*softmax)(const float* x, float* y, size_t n);
   void (*log_softmax)(const float* x, float* y, size_t n);
   NormResult (*normalize)(const NormRow& row);
+  // What `normalize` subtracts and multiplies by.
+  NormResult (*moments)(const float* x, size_t n, float epsilon, bool centre);
+  // y[i] = (x[i] - centre) * factor + term; y may be x.
+  void (*spread)(const float* x, const SpreadRow& row, float* y, size_t n);
   float (*reduce)(RowOp op, const float* x, size_t n);
   // to[i] = the reduction of column i of `rows` rows that are `stride` apart.
   void (*reduce_columns)(RowOp op, const Columns& columns, float* to);

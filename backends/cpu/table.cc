@@ -87,6 +87,8 @@ constexpr Candidate kAfterElementwise[] = {
     {"Split", "", &kNativeMove},
     {"Tile", "", &kNativeMove},
     {"Transpose", "", &kNativeMove},
+    {"GroupNormalization", "", &kNativeGroupNorm},
+    {"InstanceNormalization", "", &kNativeGroupNorm},
     {"LayerNormalization", "", &kNativeLayerNorm},
     {"RMSNormalization", "", &kNativeLayerNorm},
     {"ReduceL1", "", &kNativeReduce},

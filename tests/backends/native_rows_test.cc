@@ -100,5 +100,23 @@ TEST(NativeRows, LayerNormalization) {
   }
 }
 
+TEST(NativeRows, GroupAndInstanceNormalization) {
+  const Tensor scale = random_tensor(DType::kFloat, {6}, 6);
+  const Tensor shift = random_tensor(DType::kFloat, {6}, 7);
+  for (const Dims& dims : {Dims{2, 6}, Dims{2, 6, 1, 1}, Dims{3, 6, 5, 7}, Dims{1, 6, 40, 33}}) {
+    const Tensor x = random_tensor(DType::kFloat, dims, 5, -3, 5);
+    for (const int64_t groups : {1, 2, 6}) {
+      check_on_all_targets(cpu::kNativeGroupNorm, {.name = cat(groups, " of ", shape_text(dims)),
+                                                   .op = "GroupNormalization",
+                                                   .attributes = {{"num_groups", groups}},
+                                                   .inputs = {x, scale, shift}});
+    }
+    check_on_all_targets(cpu::kNativeGroupNorm, {.name = shape_text(dims),
+                                                 .op = "InstanceNormalization",
+                                                 .attributes = {{"epsilon", 0.01f}},
+                                                 .inputs = {x, scale, shift}});
+  }
+}
+
 }  // namespace
 }  // namespace treadle::test
