@@ -47,7 +47,7 @@ format:
 	git ls-files -co --exclude-standard '*.cc' '*.h' '*.c' '*.hpp' '*.cu' | xargs clang-format -i
 
 # Needs clang-tidy, which scripts/setup.sh does not install. TIDY=folder/ looks at that only.
-TIDY ?= graph importer optimizer runtime tools
+TIDY ?= graph files importer optimizer backends runtime training tools bindings
 tidy:
 	cmake --preset release -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
 	git ls-files $(TIDY) | grep '\.cc$$' | xargs -n 1 -P $(JOBS) \

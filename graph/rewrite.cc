@@ -315,7 +315,7 @@ ValueId Pattern::Match::operator[](std::string_view name) const {
 }
 
 std::optional<Pattern::Match> Pattern::match(const Graph& graph, NodeId root) const {
-  if (graph.node(root).op->id != root_op()->id) return std::nullopt;
+  if (graph.node(root).op->id != graph_.node(root_).op->id) return std::nullopt;
   Matcher matcher(graph_, graph);
   if (!matcher.match_node(root_, root)) return std::nullopt;
   Match match;

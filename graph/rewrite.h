@@ -67,7 +67,6 @@ class Pattern {
   };
   // The match whose last node is `root`.
   std::optional<Match> match(const Graph& graph, NodeId root) const;
-  const Op* root_op() const { return graph_.node(root_).op; }
 
  private:
   Graph graph_;

@@ -16,10 +16,9 @@
 namespace treadle {
 
 struct PrintOptions {
-  bool header = false;     // ir_version, opsets and metadata: what onnx.parser.parse_model wants
-  bool types = false;      // the types of intermediate values too
-  bool node_names = true;  // "[conv1] y = Conv (x, w)"
-  bool origins = false;    // a comment before each node that has origins
+  bool header = false;   // ir_version, opsets and metadata: what onnx.parser.parse_model wants
+  bool types = false;    // the types of intermediate values too
+  bool origins = false;  // a comment before each node that has origins
   int64_t max_elements =
       -1;  // longer constants become "{...}", which nobody parses; -1 = print all
 };

@@ -349,7 +349,7 @@ void Printer::node(const Node& node, const std::vector<std::string>& names) {
     }
   }
   line_break();
-  if (options_.node_names && !node.name.empty()) out_ += "[" + id_text(node.name) + "] ";
+  if (!node.name.empty()) out_ += "[" + id_text(node.name) + "] ";
   out_ += list(node.outputs) + " = " + node.op->full_name() + " ";
   attributes(node, names);
   out_ += "(" + list(node.inputs) + ")";

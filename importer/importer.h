@@ -57,9 +57,9 @@ std::vector<Error> check(const std::filesystem::path& path, const LoadOptions& o
 struct SaveOptions {
   int64_t opset = 0;           // 0: the lowest at which every node is legal; else at most this one
   bool external_data = false;  // weights in `<file>.data` beside it; done anyway above 2 GB
-  bool expand_private = true;  // operators of domain `treadle` are written as standard ones
 };
-// Writes valid ONNX, atomically (temporary file, then rename). kUnsupported names what cannot be
+// Writes valid ONNX, operators of domain `treadle` as standard ones. Each file is replaced at once
+// (temporary file, then rename), the external data first. kUnsupported names what cannot be
 // expressed.
 void save(const Graph& graph, const std::filesystem::path& path, const SaveOptions& options = {});
 std::string save_bytes(const Graph& graph, const SaveOptions& options = {});

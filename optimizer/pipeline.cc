@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "graph/base/suggestion.h"
 #include "optimizer/passes.h"
 
 namespace treadle {
@@ -118,9 +119,7 @@ OptimizeReport optimize(Graph& graph, const OptimizeOptions& options) {
   const std::vector<std::string> names = pass_names();
   for (const std::string& name : options.skip) {
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-    const std::string near = close_match(name, names);
-    fail(Code::kInvalidArgument, "there is no pass '", name, "' to skip",
-         near.empty() ? "" : " (did you mean '" + near + "'?)");
+    fail(Code::kInvalidArgument, "there is no pass '", name, "' to skip", suggestion(name, names));
   }
   OptimizeReport report;
   report.nodes_before = graph.node_count();

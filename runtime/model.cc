@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "graph/base/suggestion.h"
 #include "runtime/plan.h"
 #include "runtime/runtime.h"
 
@@ -34,9 +35,8 @@ size_t find_name(std::string_view what, std::string_view name, size_t count, Nam
     names.push_back(name_of(i));
     list += cat(i == 0 ? "'" : ", '", names.back(), "'");
   }
-  const std::string near = close_match(name, names);
   fail(Code::kInvalidArgument, "the model has no ", what, " '", name, "'",
-       near.empty() ? "; it has " + list : "; did you mean '" + near + "'?");
+       suggestion(name, names, "; it has " + list));
 }
 
 }  // namespace

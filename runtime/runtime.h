@@ -156,7 +156,7 @@ class Session {
   // What was measured since: one block of steps for each plan that ran.
   // kInvalidArgument while profiling is off.
   std::vector<StepInfo> profile() const;
-  // Gives back arenas and cached plans.
+  // Gives back arenas, and the model's cached plans, which all its sessions share.
   void trim();
 
  private:

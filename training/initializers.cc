@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "graph/base/suggestion.h"
 #include "graph/ops/cast.h"
 #include "graph/ops/philox.h"
 
@@ -133,9 +134,8 @@ Tensor initial_values(const InitializerOptions& options, DType dtype, const Dims
     def.fill(options, dims, Stream(seed, name), values);
     return cast_tensor(Tensor::of<double>(dims, values), dtype);
   }
-  const std::string near = close_match(options.kind, initializer_kinds());
   fail(Code::kInvalidArgument, "there is no initializer '", options.kind, "'",
-       near.empty() ? "" : cat("; did you mean '", near, "'?"));
+       suggestion(options.kind, initializer_kinds()));
 }
 
 }  // namespace treadle

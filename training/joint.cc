@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "graph/base/suggestion.h"
 #include "graph/ops/op.h"
 #include "training/autodiff.h"
 #include "training/capture_constants.h"
@@ -45,9 +46,8 @@ std::string put_loss(Graph& graph, const JointOptions& options) {
     std::vector<std::string> names;
     for (const GraphOutput& o : graph.outputs()) names.push_back(o.name);
     const auto it = std::ranges::find(names, options.output);
-    const std::string near = close_match(options.output, names);
     TREADLE_CHECK(it != names.end(), kInvalidArgument, "the model has no output '", options.output,
-                  "' for the loss", near.empty() ? "" : cat("; did you mean '", near, "'?"));
+                  "' for the loss", suggestion(options.output, names));
     output = graph.outputs()[static_cast<size_t>(it - names.begin())].value;
   }
   const std::optional<Type> type = loss_target(options.loss, graph.value(output).type);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "graph/base/suggestion.h"
+
 namespace treadle {
 namespace {
 
@@ -130,9 +132,7 @@ const LossDef& find_loss(const std::string& kind) {
   for (const LossDef& def : kLosses) {
     if (def.kind == kind) return def;
   }
-  const std::string near = close_match(kind, loss_kinds());
-  fail(Code::kInvalidArgument, "there is no loss '", kind, "'",
-       near.empty() ? "" : cat("; did you mean '", near, "'?"));
+  fail(Code::kInvalidArgument, "there is no loss '", kind, "'", suggestion(kind, loss_kinds()));
 }
 
 void check_options(const LossOptions& options) {

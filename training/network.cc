@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graph/base/suggestion.h"
 #include "training/new_models.h"
 #include "training/words.h"
 
@@ -153,12 +154,10 @@ ValueId add_operator(Layers& layers, const Op& op, std::vector<ValueId> inputs,
 }
 
 [[noreturn]] void refuse_kind(const std::string& kind) {
-  const std::string near = close_match(kind, layer_kinds());
   std::string list;
   for (const std::string& name : layer_kinds()) list += " " + name;
   fail(Code::kInvalidArgument, "there is no such layer",
-       near.empty() ? cat("; there are:", list, " and the operators of ONNX")
-                    : cat("; did you mean '", near, "'?"));
+       suggestion(kind, layer_kinds(), cat("; there are:", list, " and the operators of ONNX")));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "graph/base/suggestion.h"
 #include "training/layers.h"
 
 namespace treadle {
@@ -217,11 +218,10 @@ const Kind& find_kind(const std::string& name) {
   for (const Kind& kind : kinds()) {
     if (kind.name == name) return kind;
   }
-  const std::string near = close_match(name, new_model_kinds());
   std::string list;
   for (const std::string& known : new_model_kinds()) list += " " + known;
   fail(Code::kInvalidArgument, "there is no network '", name, "'",
-       near.empty() ? cat("; there are:", list) : cat("; did you mean '", near, "'?"));
+       suggestion(name, new_model_kinds(), cat("; there are:", list)));
 }
 
 void check_sizes(const Kind& kind, const NewModelOptions& o) {

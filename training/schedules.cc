@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "graph/base/error.h"
+#include "graph/base/suggestion.h"
 
 namespace treadle {
 namespace {
@@ -66,9 +67,8 @@ const ScheduleDef& find_schedule(const std::string& kind) {
   for (const ScheduleDef& def : kSchedules) {
     if (def.kind == kind) return def;
   }
-  const std::string near = close_match(kind, schedule_kinds());
   fail(Code::kInvalidArgument, "there is no schedule '", kind, "'",
-       near.empty() ? "" : cat("; did you mean '", near, "'?"));
+       suggestion(kind, schedule_kinds()));
 }
 
 }  // namespace

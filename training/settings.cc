@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "graph/base/suggestion.h"
+
 namespace treadle {
 namespace {
 
@@ -151,9 +153,8 @@ void set_train_setting(TrainerOptions& options, const std::string& key, const st
   for (const Row& row : kRows) {
     if (key == row.key) return row.set(options, {key, value});
   }
-  const std::string near = close_match(key, train_setting_keys());
   fail(Code::kInvalidArgument, "there is no option '", key, "' of training",
-       near.empty() ? "" : cat("; did you mean '", near, "'?"));
+       suggestion(key, train_setting_keys()));
 }
 
 }  // namespace treadle

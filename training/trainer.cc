@@ -6,6 +6,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "graph/base/suggestion.h"
 #include "graph/ops/op.h"
 #include "training/diagnose.h"
 #include "training/runner.h"
@@ -153,9 +154,8 @@ void Trainer::Impl::give(Runner& runner, std::span<const NamedValue> batch) {
     if (std::ranges::find(inputs, extra.name, &Input::name) != inputs.end()) continue;
     std::vector<std::string> names;
     for (const Input& input : inputs) names.push_back(input.name);
-    const std::string near = close_match(extra.name, names);
     fail(Code::kInvalidArgument, "the batch holds '", extra.name, "', which is no input",
-         near.empty() ? "" : cat("; did you mean '", near, "'?"));
+         suggestion(extra.name, names));
   }
 }
 
@@ -261,9 +261,7 @@ size_t Trainer::Impl::find(const std::string& name) const {
   if (it != index.end()) return it->second;
   std::vector<std::string> names;
   for (const Variable& v : joint.variables) names.push_back(v.name);
-  const std::string near = close_match(name, names);
-  fail(Code::kInvalidArgument, "the trainer has no variable '", name, "'",
-       near.empty() ? "" : cat("; did you mean '", near, "'?"));
+  fail(Code::kInvalidArgument, "the trainer has no variable '", name, "'", suggestion(name, names));
 }
 
 // ---- The door

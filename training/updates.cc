@@ -1,5 +1,7 @@
 #include "training/updates.h"
 
+#include "graph/base/suggestion.h"
+
 namespace treadle {
 namespace {
 
@@ -110,9 +112,8 @@ const RuleDef& find_rule(const std::string& name) {
   for (const RuleDef& def : rules()) {
     if (def.name == name) return def;
   }
-  const std::string near = close_match(name, update_rules());
   fail(Code::kInvalidArgument, "there is no optimizer '", name, "'",
-       near.empty() ? "" : cat("; did you mean '", near, "'?"));
+       suggestion(name, update_rules()));
 }
 
 void check_range(const char* what, double value, double below) {

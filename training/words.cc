@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "graph/base/error.h"
+#include "graph/base/suggestion.h"
 
 namespace treadle {
 namespace {
@@ -47,9 +48,8 @@ Words::Words(const std::string& text, std::string_view keys) {
     TREADLE_CHECK(equals != std::string::npos, kInvalidArgument, "'", word, "' is no KEY=VALUE");
     const std::string key = word.substr(0, equals);
     if (std::find(known.begin(), known.end(), key) == known.end()) {
-      const std::string near = close_match(key, known);
       fail(Code::kInvalidArgument, "there is no '", key, "'",
-           near.empty() ? cat("; there are: ", keys) : cat("; did you mean '", near, "'?"));
+           suggestion(key, known, cat("; there are: ", keys)));
     }
     words_[key] = word.substr(equals + 1);
   }

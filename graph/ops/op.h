@@ -2,7 +2,7 @@
 // what it computes.
 //
 // A family file (conv.cc, reduce.cc …) defines `std::span<const OpDef> conv_ops()` over a constant
-// table; registry.cc lists the families. Everything else (import, export, printing, checking,
+// table; families.cc lists the families. Everything else (import, export, printing, checking,
 // folding, the reference backend) is generic over rows.
 #pragma once
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "graph/base/suggestion.h"
 #include "graph/ops/families.h"
 #include "graph/ops/op.h"
 #include "graph/ops/row.h"
@@ -74,9 +75,8 @@ void check_against_row(const Node& node) {
   for (const auto& [name, value] : node.attributes) {
     const AttributeDef* def = op.attribute(name);
     if (def == nullptr) {
-      const std::string near = close_match(name, known);
       fail(Code::kInvalidModel, describe(node), " has the unknown attribute '", name, "'",
-           near.empty() ? "" : " (did you mean '" + near + "'?)");
+           suggestion(name, known));
     }
     TREADLE_CHECK(attribute_kind(value) == def->kind, kInvalidModel, describe(node),
                   ": attribute '", name, "' has kind ", attribute_kind(value), ", expected ",

@@ -108,10 +108,8 @@ std::map<std::string, int64_t> legalize(Graph& graph, const SaveOptions& options
   TREADLE_CHECK(options.opset == 0 || (options.opset >= kOldestOpset && options.opset <= kOpset),
                 kInvalidArgument, "opset ", options.opset, " cannot be written, expected ",
                 kOldestOpset, " to ", kOpset);
-  if (options.expand_private) {
-    expand_where(graph, [](const Place& p) { return p.node().op->domain == "treadle"; });
-    check_private(all_nodes(graph));
-  }
+  expand_where(graph, [](const Place& p) { return p.node().op->domain == "treadle"; });
+  check_private(all_nodes(graph));
   const int64_t limit = options.opset == 0 ? kOpset : options.opset;
   int64_t opset = lowest_opset(all_nodes(graph), "");
   if (opset == 0 || opset > limit) {

@@ -132,7 +132,8 @@ TREADLE_API void treadle_options_release(treadle_options* options);
  *   mmap         "0" (default); "1": map the weights. A file that shrinks while mapped kills the
  *                process
  *   max_bytes    limit of one session's buffers
- *   max_nodes    limit of nodes in the file
+ *   max_nodes    limit of nodes in the file; max_depth: of nested subgraphs and functions (32);
+ *                max_weight_bytes: of all its tensors
  * Of a session:
  *   threads      "0" (default): the processors that this process may use; "1": no other thread */
 TREADLE_API treadle_status treadle_options_set(treadle_options* options, const char* key,
@@ -299,7 +300,8 @@ TREADLE_API treadle_status treadle_session_report(treadle_session* session, cons
 TREADLE_API void treadle_string_free(char* text);
 /* Starts (1) or stops (0) measuring each step of the runs; starting forgets earlier times. */
 TREADLE_API treadle_status treadle_session_profile(treadle_session* session, int32_t on);
-/* Gives back buffers and cached plans; the next run makes them again. */
+/* Gives back the session's buffers and the model's cached plans, which its sessions share; the next
+ * run of each makes them again. */
 TREADLE_API treadle_status treadle_session_trim(treadle_session* session);
 
 #ifdef __cplusplus

@@ -2,6 +2,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "graph/base/suggestion.h"
 #include "runtime/c_api/handles.h"
 #include "training/gradient_nodes.h"
 
@@ -13,14 +14,18 @@ using treadle::c_api::type_text;
 
 namespace {
 
-std::set<std::string> names_of(const std::string& text) {
-  std::set<std::string> names;
+std::vector<std::string> list_of(const std::string& text) {
+  std::vector<std::string> items;
   for (size_t begin = 0; begin < text.size();) {
     const size_t comma = std::min(text.find(',', begin), text.size());
-    if (comma > begin) names.insert(text.substr(begin, comma - begin));
+    if (comma > begin) items.push_back(text.substr(begin, comma - begin));
     begin = comma + 1;
   }
-  return names;
+  return items;
+}
+std::set<std::string> names_of(const std::string& text) {
+  const std::vector<std::string> items = list_of(text);
+  return {items.begin(), items.end()};
 }
 
 int64_t integer(const std::string& key, const std::string& text, int64_t least) {
@@ -41,7 +46,7 @@ bool boolean(const std::string& key, const std::string& text) {
 // "batch=1,width=64"
 std::map<std::string, int64_t> sizes_of(const std::string& key, const std::string& text) {
   std::map<std::string, int64_t> sizes;
-  for (const std::string& item : names_of(text)) {
+  for (const std::string& item : list_of(text)) {
     const size_t equals = item.rfind('=');
     TREADLE_CHECK(equals != std::string::npos && equals > 0, kInvalidArgument, "option '", key,
                   "' has '", item, "', expected NAME=SIZE");
@@ -74,7 +79,7 @@ constexpr OptionRow kOptions[] = {
                         const std::string& v) { o.load.denoted_dims = sizes_of(k, v); }},
     {"plugins",
      [](treadle_options& o, const std::string&, const std::string& v) {
-       for (const std::string& path : names_of(v)) treadle::c_api::add_plugin(o, path);
+       for (const std::string& path : list_of(v)) treadle::c_api::add_plugin(o, path);
      }},
     {"mmap", [](treadle_options& o, const std::string& k,
                 const std::string& v) { o.load.mmap = boolean(k, v); }},
@@ -82,6 +87,10 @@ constexpr OptionRow kOptions[] = {
                      const std::string& v) { o.model.max_bytes = integer(k, v, 1); }},
     {"max_nodes", [](treadle_options& o, const std::string& k,
                      const std::string& v) { o.load.limits.max_nodes = integer(k, v, 1); }},
+    {"max_depth", [](treadle_options& o, const std::string& k,
+                     const std::string& v) { o.load.limits.max_depth = integer(k, v, 1); }},
+    {"max_weight_bytes", [](treadle_options& o, const std::string& k,
+                            const std::string& v) { o.load.limits.max_bytes = integer(k, v, 1); }},
     {"threads",
      [](treadle_options& o, const std::string& k, const std::string& v) {
        const int64_t threads = integer(k, v, 0);
@@ -149,9 +158,7 @@ treadle_status treadle_options_set(treadle_options* options, const char* key, co
       if (std::strcmp(row.key, key) == 0) return row.set(*options, key, value);
       keys.emplace_back(row.key);
     }
-    const std::string near = treadle::close_match(key, keys);
-    treadle::fail(Code::kInvalidArgument, "no option '", key, "'",
-                  near.empty() ? "" : "; did you mean '" + near + "'?");
+    treadle::fail(Code::kInvalidArgument, "no option '", key, "'", treadle::suggestion(key, keys));
   });
 }
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "backends/registry.h"
+#include "graph/base/suggestion.h"
 #include "importer/importer.h"
 #include "tools/treadle/json.h"
 #include "tools/treadle/load.h"
@@ -196,9 +197,7 @@ int run_ops(const Args& args) {
       }
       return kExitOk;
     }
-    const std::string near = close_match(name, names);
-    fail(Code::kInvalidArgument, "no operator '", name, "'",
-         near.empty() ? "" : "; did you mean '" + near + "'?");
+    fail(Code::kInvalidArgument, "no operator '", name, "'", suggestion(name, names));
   }
   Json list = Json::array();
   for (const Op* op : ops) {

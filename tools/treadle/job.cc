@@ -7,6 +7,7 @@
 #include <toml++/toml.h>
 
 #include "files/file.h"
+#include "graph/base/suggestion.h"
 #include "tools/treadle/command.h"
 #include "training/data/exact.h"
 #include "training/settings.h"
@@ -99,10 +100,8 @@ void set_field(Job& job, const std::string& key, const toml::node& node, const P
   }
   const std::vector<std::string> known = all_keys();
   if (std::ranges::find(known, key) == known.end()) {
-    const std::string near = close_match(key, known);
     throw UsageError(cat(where, ": there is no field '", key, "'",
-                         near.empty() ? "; treadle train --fields lists them"
-                                      : cat("; did you mean '", near, "'?")));
+                         suggestion(key, known, "; treadle train --fields lists them")));
   }
   const std::string setting = key.substr(kTrain.size());
   set_train(job, setting, setting_text(node, where, key), where);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graph/base/suggestion.h"
 #include "runtime/plugins/plugins.h"
 #include "training/gradient_nodes.h"
 
@@ -46,9 +47,7 @@ OptimizeOptions optimize_options(const Args& args) {
     if (std::find(known.begin(), known.end(), pass) == known.end()) {
       std::string list;
       for (const std::string& name : known) list += " " + name;
-      const std::string near = close_match(pass, known);
-      throw UsageError(cat("--skip-pass: '", pass, "' is no pass",
-                           near.empty() ? "" : cat("; did you mean '", near, "'?"),
+      throw UsageError(cat("--skip-pass: '", pass, "' is no pass", suggestion(pass, known),
                            " The passes are:", list));
     }
     options.skip.insert(pass);

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <new>
 
+#include "graph/base/suggestion.h"
 #include "tools/treadle/command.h"
 
 namespace treadle::tool {
@@ -106,9 +107,7 @@ std::string unknown_command(const std::vector<std::string>& args) {
     if (command.name == args[0]) return "";
     names.emplace_back(command.name);
   }
-  const std::string near = close_match(args[0], names);
-  return cat("unknown command '", args[0], "'",
-             near.empty() ? "; see treadle --help" : cat("; did you mean '", near, "'?"));
+  return cat("unknown command '", args[0], "'", suggestion(args[0], names, "; see treadle --help"));
 }
 
 int run_main(int argc, char** argv) {

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <map>
 
+#include "graph/base/suggestion.h"
+
 namespace treadle::tool {
 namespace {
 
@@ -100,9 +102,8 @@ void check_symbols(const Model& model, const std::map<std::string, int64_t>& giv
   }
   for (const auto& [name, size] : given) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    const std::string near = close_match(name, known);
     fail(Code::kInvalidArgument, "--shape: no input has a dimension '", name, "'",
-         near.empty() ? "" : cat("; did you mean '", near, "'?"));
+         suggestion(name, known));
   }
 }
 

@@ -1,6 +1,7 @@
 // Fitting by the C API of training: the loop of run/fit.h over samples in memory.
 #include <algorithm>
 
+#include "graph/base/suggestion.h"
 #include "training/c_api/handles.h"
 #include "training/data/formats.h"
 #include "training/run/fit.h"
@@ -36,10 +37,8 @@ void check_names(const Trainer& trainer, const treadle_samples& samples) {
   for (const Trainer::Input& input : trainer.inputs()) names.push_back(input.name);
   for (size_t i = 0; i < samples.count; ++i) {
     if (std::ranges::find(names, samples.names[i]) != names.end()) continue;
-    const std::string near = treadle::close_match(samples.names[i], names);
     treadle::fail(treadle::Code::kInvalidArgument, "the samples hold '", samples.names[i],
-                  "', which is no input",
-                  near.empty() ? "" : treadle::cat("; did you mean '", near, "'?"));
+                  "', which is no input", treadle::suggestion(samples.names[i], names));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "files/gzip.h"
+#include "graph/base/suggestion.h"
 #include "training/data/formats.h"
 
 namespace treadle {
@@ -95,9 +96,8 @@ size_t target_column(const Table& table, const std::string& target) {
   if (target.empty()) return table.columns() - 1;
   const auto found = std::find(table.header.begin(), table.header.end(), target);
   if (found != table.header.end()) return static_cast<size_t>(found - table.header.begin());
-  const std::string near = close_match(target, table.header);
   fail(Code::kInvalidArgument, "'", table.name, "' has no column '", target, "'",
-       near.empty() ? "" : cat("; did you mean '", near, "'?"));
+       suggestion(target, table.header));
 }
 
 Tensor features(const Table& table, size_t target) {

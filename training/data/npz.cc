@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "files/npy.h"
+#include "graph/base/suggestion.h"
 #include "training/data/formats.h"
 
 namespace treadle {
@@ -33,9 +34,8 @@ Source open_npz(const fs::path& path, const DataOptions& options) {
     }
   }
   if (!target.defined()) {
-    const std::string near = close_match(wanted, names);
     fail(Code::kInvalidArgument, "'", path.string(), "' holds no array '", wanted, "'",
-         near.empty() ? "" : cat("; did you mean '", near, "'?"));
+         suggestion(wanted, names));
   }
   return from_memory(path.string(), std::move(inputs), target);
 }

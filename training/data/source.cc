@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "files/image.h"
+#include "graph/base/suggestion.h"
 #include "training/data/formats.h"
 
 namespace treadle {
@@ -136,9 +137,7 @@ Source open_part(const fs::path& path, const DataOptions& options) {
 void check_format(const std::string& name) {
   const std::vector<std::string> known = data_formats();
   if (name == "auto" || std::find(known.begin(), known.end(), name) != known.end()) return;
-  const std::string near = close_match(name, known);
-  fail(Code::kInvalidArgument, "there is no data format '", name, "'",
-       near.empty() ? "" : cat("; did you mean '", near, "'?"));
+  fail(Code::kInvalidArgument, "there is no data format '", name, "'", suggestion(name, known));
 }
 
 DataSet split(const Source& all, const DataOptions& options) {

@@ -196,7 +196,7 @@ def load(source: Source, *, threads: int = 0, device: str = "cpu", **settings: A
 
     threads: 0 = the processors that this process may use. settings: the options of
     treadle_options_set (optimize, winograd, dims, skip_pass, overridable, fallback, mmap,
-    max_bytes, max_nodes), as texts, numbers, lists or dicts.
+    max_bytes, max_nodes, max_depth, max_weight_bytes), as texts, numbers, lists or dicts.
 
     >>> model = treadle.load("model.onnx", dims={"batch": 1})
     >>> logits = model(pixels)
