@@ -127,9 +127,7 @@ void step(const TapeInstr& t, const Sources& s, float* out, size_t n) {
     case TapeOp::kAffine:
       return each(s.a, out, n, [=](V x) HWY_ATTR { return hn::MulAdd(x, p, q); });
     case TapeOp::kClamp: return each(s.a, out, n, [=](V x) HWY_ATTR { return clamp(x, p, q); });
-    case TapeOp::kSilu:
-      return each(s.a, out, n,
-                  [=](V x) HWY_ATTR { return hn::Mul(x, sigmoid_of(d, hn::Mul(x, p))); });
+    case TapeOp::kSilu: return each(s.a, out, n, [=](V x) HWY_ATTR { return swish_of(d, x, p); });
     case TapeOp::kMulAdd:
       return each3(s, out, n, [](V x, V y, V z) HWY_ATTR { return hn::MulAdd(x, y, z); });
     case TapeOp::kWhere:

@@ -24,9 +24,9 @@ void check_on_all_targets(const KernelCase& c) {
 }
 
 TEST(NativeGemm, RowsColumnsAndDepthsOfAllSizes) {
-  for (const int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 13}) {
+  for (const int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 25}) {
     for (const int64_t n : {1, 8, 16, 17, 100, 130, 515}) {
-      const int64_t k = m > 8 ? 9 : 37;
+      const int64_t k = m > 8 ? 5 : 37;
       check_on_all_targets({.name = cat(m, "x", k, "x", n),
                             .op = "MatMul",
                             .inputs = {numbers({m, k}, 1), numbers({k, n}, 2)},
@@ -87,6 +87,39 @@ TEST(NativeGemm, ConvolutionsOfOnePixel) {
                             .layouts = {layout}});
     }
   }
+}
+
+TEST(NativeGemm, ConvolutionsOfManyPixels) {
+  for (const Layout layout : {kPlain, kBlocked16, kChannelsLast}) {
+    for (const int64_t outputs : {24, 33, 520}) {
+      for (const bool residual : {false, true}) {
+        std::vector<Value> inputs{numbers({2, 40, 7, 9}, 1), numbers({outputs, 40, 1, 1}, 2),
+                                  numbers({outputs}, 3)};
+        if (residual) inputs.push_back(numbers({2, outputs, 7, 9}, 4));
+        check_on_all_targets(
+            {.name = cat(layout, " ", outputs, residual),
+             .op = "FusedConv",
+             .attributes = {{"activation", std::string("Swish")}, {"activation_alpha", 1.5f}},
+             .inputs = inputs,
+             .constants = {1, 2},
+             .layouts = {layout},
+             .domain = "treadle"});
+      }
+    }
+  }
+}
+
+TEST(NativeGemm, LeavesConvolutionsWithStridesAlone) {
+  KernelCase c{.name = "a stride and a pad at the end",
+               .op = "FusedConv",
+               .attributes = {{"activation", std::string("Swish")},
+                              {"activation_alpha", 1.0f},
+                              {"strides", std::vector<int64_t>{2}},
+                              {"pads", std::vector<int64_t>{0, 1}}},
+               .inputs = {numbers({1, 40, 2}, 1), numbers({24, 40, 1}, 2)},
+               .constants = {1},
+               .domain = "treadle"};
+  EXPECT_EQ(reason(cpu::kNativeGemm, c), "shape");
 }
 
 TEST(NativeGemm, LeavesLargeProductsAlone) {
