@@ -8,6 +8,7 @@
 #include "backends/cpu/epilogue.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/simd_depthwise.h"
+#include "graph/base/lasting.h"
 #include "graph/ops/conv_params.h"
 
 namespace treadle::cpu {
@@ -111,7 +112,7 @@ class DepthwiseKernel : public Kernel {
 
 // [channels, 1, kernel, kernel] with the channels last.
 std::shared_ptr<Buffer> pack_weights(const Tensor& w, int64_t channels, int64_t taps) {
-  std::shared_ptr<Buffer> out = Buffer::allocate(w.bytes());
+  std::shared_ptr<Buffer> out = allocate_lasting(w.bytes());
   auto* to = reinterpret_cast<float*>(out->data());
   const std::byte* from = w.raw();  // at any address
   for (int64_t c = 0; c < channels; ++c) {

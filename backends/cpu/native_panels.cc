@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "backends/cpu/simd_gemm.h"
+#include "graph/base/lasting.h"
 
 namespace treadle::cpu {
 namespace {
@@ -19,10 +20,10 @@ std::shared_ptr<Buffer> pack(const std::byte* from, const PanelSource& m) {
   const auto panel = static_cast<int64_t>(gemm_functions().panel);
   const int64_t columns = checked_mul(ceil_div(m.n, panel), panel);
   auto buffer =
-      Buffer::allocate(static_cast<size_t>(byte_size(DType::kFloat, checked_mul(columns, m.k))));
+      allocate_lasting(static_cast<size_t>(byte_size(DType::kFloat, checked_mul(columns, m.k))));
   auto* to = reinterpret_cast<float*>(buffer->data());
-  // In pieces of a cache line of each column, which lie one after another in a transposed matrix.
-  constexpr int64_t kDepth = 16;
+  // In pieces of a few cache lines of each column, as a transposed matrix has them.
+  constexpr int64_t kDepth = 64;
   for (int64_t first = 0; first < columns; first += panel, to += m.k * panel) {
     const int64_t width = std::min(panel, m.n - first);
     for (int64_t begin = 0; begin < m.k; begin += kDepth) {

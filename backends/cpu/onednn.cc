@@ -12,6 +12,7 @@
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/simd.h"
+#include "graph/base/lasting.h"
 
 namespace treadle::cpu {
 namespace {
@@ -163,7 +164,7 @@ std::string layout_key(const DnnlDesc& desc) {
 }
 
 std::shared_ptr<Buffer> reordered(const DnnlDesc& from, const DnnlDesc& to, const void* source) {
-  std::shared_ptr<Buffer> target = Buffer::allocate(to.get_size());
+  std::shared_ptr<Buffer> target = allocate_lasting(to.get_size());
   dnnl_guard("reorder", [&] {
     dnnl::stream stream(engine());
     // oneDNN's memory takes no const pointer; a reorder's source is only read.

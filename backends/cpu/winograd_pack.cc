@@ -3,6 +3,7 @@
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/simd_gemm.h"
 #include "backends/cpu/simd_winograd.h"
+#include "graph/base/lasting.h"
 
 namespace treadle::cpu {
 
@@ -34,7 +35,7 @@ void pack_window_panel(const ConvParams& p, int64_t out, bool turned, const void
 std::shared_ptr<Buffer> pack_windows(const Tensor& w, const ConvParams& p, int64_t out,
                                      int threads) {
   auto buffer =
-      Buffer::allocate(static_cast<size_t>(byte_size(DType::kFloat, packed_window_floats(p, out))));
+      allocate_lasting(static_cast<size_t>(byte_size(DType::kFloat, packed_window_floats(p, out))));
   auto* to = reinterpret_cast<float*>(buffer->data());
   const int64_t panels = p.out_channels / static_cast<int64_t>(gemm_functions().panel);
   parallel_for(threads, panels, 1, [&](int64_t begin, int64_t end) {

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "graph/base/lasting.h"
+
 namespace treadle::onnx {
 
 std::shared_ptr<Bytes> Bytes::open(const std::filesystem::path& path, bool map) {
@@ -71,7 +73,8 @@ Tensor Bytes::tensor(DType dtype, Dims dims, int64_t offset) const {
     auto whole = Buffer::wrap(mapping_.get(), static_cast<size_t>(size_), mapping_);
     return Tensor(dtype, std::move(dims), std::move(whole), static_cast<size_t>(offset));
   }
-  Tensor t(dtype, std::move(dims));
+  const auto bytes = static_cast<size_t>(byte_size(dtype, element_count(dims)));
+  Tensor t(dtype, std::move(dims), allocate_lasting(bytes));
   read(offset, {t.raw(), t.bytes()});
   return t;
 }
