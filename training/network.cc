@@ -189,9 +189,16 @@ ValueId Network::value(size_t number) const {
   return values_[number];
 }
 
+void Network::refuse_output(const std::string& name) const {
+  for (const GraphOutput& o : graph_.outputs()) {
+    TREADLE_CHECK(o.name != name, kInvalidArgument, "there is an output '", name, "' already");
+  }
+}
+
 size_t Network::add_input(const std::string& name, DType dtype, const Shape& shape) {
   TREADLE_CHECK(!name.empty() && !graph_.find_value(name).valid(), kInvalidArgument, "an input '",
                 name, "': its name is empty or taken");
+  refuse_output(name);
   values_.push_back(graph_.add_input(name, Type::tensor(dtype, shape)));
   return values_.size() - 1;
 }
@@ -226,10 +233,13 @@ size_t Network::add_layer(const std::string& kind, const std::string& name,
 
 void Network::add_output(const std::string& name, size_t number) {
   TREADLE_CHECK(!name.empty(), kInvalidArgument, "an output's name is empty");
-  for (const GraphOutput& o : graph_.outputs()) {
-    TREADLE_CHECK(o.name != name, kInvalidArgument, "there is an output '", name, "' already");
+  refuse_output(name);
+  const ValueId v = value(number);
+  for (const ValueId input : graph_.inputs()) {
+    TREADLE_CHECK(input == v || graph_.value(input).name != name, kInvalidArgument, "an output '",
+                  name, "': an input has this name");
   }
-  graph_.add_output(name, value(number));
+  graph_.add_output(name, v);
 }
 
 Graph Network::graph() const {

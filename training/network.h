@@ -32,6 +32,7 @@ class Network {
 
  private:
   ValueId value(size_t number) const;
+  void refuse_output(const std::string& name) const;  // where there is one already
   Graph graph_;
   Layers layers_;
   std::vector<ValueId> values_;

@@ -27,6 +27,12 @@ double number(const Given& g) {
   return value;
 }
 
+double not_negative(const Given& g) {
+  const double value = number(g);
+  if (value < 0) refuse(g, "at least 0");
+  return value;
+}
+
 int64_t integer(const Given& g) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(g.text.data(), g.text.data() + g.text.size(), value);
@@ -96,11 +102,11 @@ constexpr Row kRows[] = {
     {"delta", [](O& o, const Given& g) { o.joint.loss.delta = number(g); }},
     {"target", [](O& o, const Given& g) { o.joint.target = g.text; }},
     {"optimizer", [](O& o, const Given& g) { o.joint.update.rule = g.text; }},
-    {"momentum", [](O& o, const Given& g) { o.joint.update.momentum = number(g); }},
-    {"rho", [](O& o, const Given& g) { o.joint.update.rho = number(g); }},
-    {"beta1", [](O& o, const Given& g) { o.joint.update.beta1 = number(g); }},
-    {"beta2", [](O& o, const Given& g) { o.joint.update.beta2 = number(g); }},
-    {"epsilon", [](O& o, const Given& g) { o.joint.update.epsilon = number(g); }},
+    {"momentum", [](O& o, const Given& g) { o.joint.update.momentum = not_negative(g); }},
+    {"rho", [](O& o, const Given& g) { o.joint.update.rho = not_negative(g); }},
+    {"beta1", [](O& o, const Given& g) { o.joint.update.beta1 = not_negative(g); }},
+    {"beta2", [](O& o, const Given& g) { o.joint.update.beta2 = not_negative(g); }},
+    {"epsilon", [](O& o, const Given& g) { o.joint.update.epsilon = not_negative(g); }},
     {"weight_decay", [](O& o, const Given& g) { o.joint.update.weight_decay = number(g); }},
     {"decoupled_decay", [](O& o, const Given& g) { o.joint.update.decoupled_decay = boolean(g); }},
     {"clip_norm", [](O& o, const Given& g) { o.joint.update.clip_norm = number(g); }},

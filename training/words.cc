@@ -51,7 +51,8 @@ Words::Words(const std::string& text, std::string_view keys) {
       fail(Code::kInvalidArgument, "there is no '", key, "'",
            suggestion(key, known, cat("; there are: ", keys)));
     }
-    words_[key] = word.substr(equals + 1);
+    const bool first = words_.emplace(key, word.substr(equals + 1)).second;
+    TREADLE_CHECK(first, kInvalidArgument, "'", key, "' is given twice");
   }
 }
 

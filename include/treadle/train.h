@@ -1,6 +1,7 @@
 /* Treadle: train ONNX models. The C API of training; C99, and usable from C++. The conventions of
- * treadle.h hold; a treadle_trainer runs one call at a time (a second step or evaluation meanwhile
- * is TREADLE_BUSY). */
+ * treadle.h hold; a treadle_trainer runs one call at a time. Another one meanwhile, from any thread
+ * or a hook, is TREADLE_BUSY (for events, see treadle_event_callback); names, types and counts may
+ * be asked for at any time. */
 #ifndef TREADLE_TRAIN_H
 #define TREADLE_TRAIN_H
 
@@ -190,7 +191,7 @@ typedef struct treadle_event {
   const char* text; /* never null */
 } treadle_event;
 /* What it is given is valid during the call. Not 0: the fit ends after this step, and saves. It may
- * read and set the trainer's rate and parameters, but not step. */
+ * read, set, evaluate, save and export the trainer; what trains or loads is TREADLE_BUSY. */
 typedef int32_t (*treadle_event_callback)(void* user, const treadle_event* event);
 
 /* Samples: a tensor [samples, …] for each input of the model, and one for the target. Not copied:

@@ -1,4 +1,6 @@
 /* The C API of training from C11: fitting with its events, and networks made layer by layer. */
+#include <pthread.h>
+#include <stdint.h>
 #include <string.h>
 #include <time.h>
 
@@ -64,9 +66,13 @@ static void test_fit(const char* model, const char* folder) {
   options.out = NULL;
   CHECK(treadle_trainer_fit(trainer, &samples, NULL, &options, &result) == TREADLE_OK);
   CHECK(result.cancelled && result.steps == 43);
-  samples.names = other;
+  samples.count = 1;
   CHECK(treadle_trainer_fit(trainer, &samples, NULL, &options, NULL) == TREADLE_INVALID_ARGUMENT);
   CHECK(strstr(treadle_last_error(), "lack 'target'") != NULL);
+  samples.count = 2;
+  samples.names = other;
+  CHECK(treadle_trainer_fit(trainer, &samples, NULL, &options, NULL) == TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), "did you mean 'target'") != NULL);
   samples.names = kNames;
   events.stop_at = 0;
   options.epochs = 0;
@@ -90,6 +96,154 @@ static void test_fit(const char* model, const char* folder) {
     CHECK(strstr(events.text, "'x' holds nan") != NULL);
     treadle_value_release(bad);
   }
+  treadle_trainer_release(trainer);
+  treadle_train_options_release(train_options);
+}
+
+typedef struct meddler {
+  treadle_trainer* trainer;
+  const char* file;
+  int in_hook;
+  int calls;
+} meddler;
+
+static void* read_elsewhere(void* user) {
+  const meddler* m = user;
+  float numbers[3];
+  CHECK(treadle_trainer_get_parameters(m->trainer, numbers, 3) == TREADLE_BUSY);
+  CHECK(treadle_trainer_save(m->trainer, m->file) == TREADLE_BUSY);
+  return NULL;
+}
+
+/* What the trainer answers in the middle of a call: in a hook all is Busy, in an event what trains;
+ * and to other threads all. */
+static void meddle(meddler* m) {
+  const treadle_status others = m->in_hook ? TREADLE_BUSY : TREADLE_OK;
+  treadle_samples samples;
+  treadle_fit_options options;
+  treadle_value* value = NULL;
+  float numbers[3];
+  pthread_t thread;
+  samples.names = kNames;
+  samples.values = batch;
+  samples.count = 2;
+  memset(&options, 0, sizeof options);
+  options.struct_size = sizeof options;
+  options.epochs = 1;
+  ++m->calls;
+  CHECK(treadle_trainer_step(m->trainer, kNames, batch, 2, NULL) == TREADLE_BUSY);
+  CHECK(treadle_trainer_fit(m->trainer, &samples, NULL, &options, NULL) == TREADLE_BUSY);
+  CHECK(treadle_trainer_load(m->trainer, m->file) == TREADLE_BUSY);
+  CHECK(treadle_trainer_save(m->trainer, m->file) == others);
+  CHECK(treadle_trainer_export(m->trainer, m->file, 0) == others);
+  CHECK(treadle_trainer_eval(m->trainer, kNames, batch, 2, NULL, NULL, 0) == others);
+  CHECK(treadle_trainer_get(m->trainer, "w", &value) == others);
+  if (value != NULL) {
+    CHECK(treadle_trainer_set(m->trainer, "w", value) == TREADLE_OK);
+    treadle_value_release(value);
+  }
+  CHECK(treadle_trainer_get_parameters(m->trainer, numbers, 3) == others);
+  if (others == TREADLE_OK)
+    CHECK(treadle_trainer_set_parameters(m->trainer, numbers, 3) == TREADLE_OK);
+  CHECK(treadle_trainer_set_rate(m->trainer, 0.05) == others);
+  CHECK(pthread_create(&thread, NULL, read_elsewhere, m) == 0);
+  CHECK(pthread_join(thread, NULL) == 0);
+}
+
+static int32_t meddle_in_hook(void* user, const char* name, treadle_value* value) {
+  (void)name;
+  (void)value;
+  meddle(user);
+  return 0;
+}
+
+static int32_t meddle_in_event(void* user, const treadle_event* event) {
+  if (event->kind == TREADLE_STEP_STARTED) meddle(user);
+  return 0;
+}
+
+static void test_busy(const char* model, const char* folder) {
+  char file[1100];
+  meddler hooked, listening;
+  treadle_train_options* options = options_of("0.05");
+  treadle_samples samples;
+  treadle_fit_options fit;
+  snprintf(file, sizeof file, "%s/busy%ld", folder, (long)clock());
+  memset(&hooked, 0, sizeof hooked);
+  memset(&listening, 0, sizeof listening);
+  hooked.file = listening.file = file;
+  hooked.in_hook = 1;
+  CHECK(treadle_trainer_create(model, options, &listening.trainer) == TREADLE_OK);
+  CHECK(treadle_train_options_add_hook(options, "product", meddle_in_hook, &hooked) == TREADLE_OK);
+  CHECK(treadle_trainer_create(model, options, &hooked.trainer) == TREADLE_OK);
+  step(hooked.trainer);
+  CHECK(hooked.calls == 1 && treadle_trainer_steps(hooked.trainer) == 1);
+  memset(&fit, 0, sizeof fit);
+  fit.struct_size = sizeof fit;
+  fit.steps = 2;
+  samples.names = kNames;
+  samples.values = batch;
+  samples.count = 2;
+  CHECK(treadle_trainer_fit(hooked.trainer, &samples, NULL, &fit, NULL) == TREADLE_OK);
+  CHECK(hooked.calls == 3 && treadle_trainer_steps(hooked.trainer) == 3);
+  fit.on_event = meddle_in_event;
+  fit.user = &listening;
+  CHECK(treadle_trainer_fit(listening.trainer, &samples, NULL, &fit, NULL) == TREADLE_OK);
+  CHECK(listening.calls == 2 && treadle_trainer_steps(listening.trainer) == 2);
+  step(listening.trainer);
+  treadle_trainer_release(hooked.trainer);
+  treadle_trainer_release(listening.trainer);
+  treadle_train_options_release(options);
+}
+
+static void refused_fit(treadle_trainer* trainer, const treadle_samples* samples,
+                        const treadle_fit_options* options, const char* text) {
+  CHECK(treadle_trainer_fit(trainer, samples, NULL, options, NULL) == TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), text) != NULL);
+}
+
+static void test_refusals(const char* model) {
+  const char* const nameless[3] = {"x", "target", NULL};
+  const char* const typo[2] = {"x", "tarjet"};
+  const char* const twice[3] = {"x", "target", "x"};
+  const treadle_value* three[3];
+  const size_t vast = SIZE_MAX / 2;
+  treadle_train_options* train_options = options_of("0.05");
+  treadle_trainer* trainer = NULL;
+  treadle_samples samples;
+  treadle_fit_options good, options;
+  three[0] = three[2] = batch[0];
+  three[1] = batch[1];
+  memset(&good, 0, sizeof good);
+  good.struct_size = sizeof good;
+  good.steps = 1;
+  samples.names = nameless;
+  samples.values = three;
+  samples.count = 3;
+  CHECK(treadle_trainer_create(model, train_options, &trainer) == TREADLE_OK);
+  refused_fit(trainer, &samples, &good, "'names[i]' is null");
+  samples.count = vast;
+  refused_fit(trainer, &samples, &good, "'names[i]' is null");
+  CHECK(treadle_trainer_step(trainer, twice, three, vast, NULL) == TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), "the batch holds 'x' twice") != NULL);
+  CHECK(treadle_trainer_step(trainer, typo, batch, 2, NULL) == TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), "did you mean 'target'") != NULL);
+  samples.names = kNames;
+  samples.count = 2;
+  step(trainer);
+  options = good;
+  options.steps = INT64_MAX;
+  refused_fit(trainer, &samples, &options, "beyond 64 bits");
+  options = good;
+  options.patience = -1;
+  refused_fit(trainer, &samples, &options, "patience is -1");
+  options = good;
+  options.resume = 1;
+  refused_fit(trainer, &samples, &options, "resume wants");
+  options = good;
+  options.checkpoint_steps = 2;
+  refused_fit(trainer, &samples, &options, "checkpoint_steps wants");
+  CHECK(treadle_trainer_steps(trainer) == 1);
   treadle_trainer_release(trainer);
   treadle_train_options_release(train_options);
 }
@@ -143,9 +297,23 @@ static void test_networks(void) {
   CHECK(treadle_network_layer(network, "Relu", "d", &y, 1, "", &h) == TREADLE_INVALID_ARGUMENT);
   CHECK(treadle_network_layer(network, "linear", "e", &x, 1, "units=0", &h) ==
         TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_network_layer(network, "linear", "f", &x, 1, "units=2 units=3", &h) ==
+        TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), "'units' is given twice") != NULL);
   CHECK(treadle_network_model(network, &model, &size) == TREADLE_INVALID_ARGUMENT);
   treadle_network_release(network);
   treadle_network_release(NULL);
+
+  CHECK(treadle_network_create(1, &network) == TREADLE_OK);
+  CHECK(treadle_network_input(network, "x", TREADLE_FLOAT, dims, 2, &x) == TREADLE_OK);
+  CHECK(treadle_network_layer(network, "linear", "a", &x, 1, "units=2", &h) == TREADLE_OK);
+  CHECK(treadle_network_output(network, "x", h) == TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), "an output 'x': an input has this name") != NULL);
+  CHECK(treadle_network_output(network, "y", h) == TREADLE_OK);
+  CHECK(treadle_network_input(network, "y", TREADLE_FLOAT, dims, 2, &x) ==
+        TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), "an output 'y' already") != NULL);
+  treadle_network_release(network);
 
   CHECK(treadle_network_known("mlp", "classes=3 input_shape=1,4,4", 0, &model, &size) ==
         TREADLE_OK);
@@ -158,6 +326,8 @@ int main(int argc, char** argv) {
   if (argc < 3) return 2;
   make_batch();
   test_fit(argv[1], argv[2]);
+  test_busy(argv[1], argv[2]);
+  test_refusals(argv[1]);
   test_networks();
   release_batch();
   if (failures == 0) printf("fitting: all passed\n");

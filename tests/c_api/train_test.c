@@ -211,6 +211,8 @@ static void test_errors(const char* model) {
   CHECK(treadle_trainer_create("/nowhere.onnx", NULL, &trainer) == TREADLE_IO);
   CHECK(treadle_trainer_create_memory("junk", 4, NULL, &trainer) == TREADLE_INVALID_MODEL);
   CHECK(treadle_train_options_create(&options) == TREADLE_OK);
+  CHECK(treadle_train_options_set(options, "momentum", "-1") == TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), "'momentum' is '-1', expected at least 0") != NULL);
   CHECK(treadle_train_options_set(options, "freeze", "w,b") == TREADLE_OK);
   CHECK(treadle_trainer_create(model, options, &trainer) == TREADLE_INVALID_ARGUMENT);
   CHECK(strstr(treadle_last_error(), "nothing to train") != NULL);

@@ -116,18 +116,25 @@ def hdf5_refusals(folder):
     with h5py.File(folder / "vast.h5", "w") as file:
         file.create_dataset("x", shape=(4, 1 << 40), dtype=np.float32, chunks=(1, 1024))
         file["target"] = np.arange(4)
-    for name in ("link", "storage", "virtual"):
+    os.mkfifo(folder / "fifo.h5")  # to open it would hang
+    for name in ("link", "fifo_link", "soft", "storage", "virtual"):
         with h5py.File(folder / f"{name}.h5", "w") as file:
             file["target"] = np.arange(4)
             if name == "link":
                 file["x"] = h5py.ExternalLink("points.h5", "/x")
+            elif name == "fifo_link":
+                file["x"] = h5py.ExternalLink("fifo.h5", "/x")
+            elif name == "soft":
+                file["group/a"] = h5py.ExternalLink("fifo.h5", "/")
+                file["x"] = h5py.SoftLink("/group/a/x")
             elif name == "storage":
                 file.create_dataset("x", (4, 2), np.uint8, external=[(str(folder / "points.npz"), 0, 8)])
             else:
                 layout = h5py.VirtualLayout((4, 4), np.float32)
                 layout[:] = h5py.VirtualSource("points.h5", "x", (COUNT, 4))[:4]
                 file.create_virtual_dataset("x", layout)
-    for data, texts in {"link.h5": ["'x'", "another file"], "storage.h5": ["'x'", "another file"],
+    for data, texts in {"link.h5": ["'x'", "another file"], "fifo_link.h5": ["'x'", "another file"],
+                        "soft.h5": ["'x'", "another file"], "storage.h5": ["'x'", "another file"],
                         "virtual.h5": ["'x'", "another file"], "cut.h5": ["cut.h5"], "junk.h5": ["junk.h5", "HDF5"],
                         "words.h5": ["'x'", "neither floats nor integers"],
                         "short.h5": ["'x'", "holds 3 samples, the target 2"],

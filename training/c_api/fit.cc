@@ -1,8 +1,7 @@
 // Fitting by the C API of training: the loop of run/fit.h over samples in memory.
 #include <algorithm>
 
-#include "graph/base/suggestion.h"
-#include "training/c_api/handles.h"
+#include "training/c_api/calls.h"
 #include "training/data/formats.h"
 #include "training/run/fit.h"
 
@@ -11,8 +10,12 @@ using treadle::FitOptions;
 using treadle::Source;
 using treadle::Tensor;
 using treadle::Trainer;
+using treadle::c_api::Call;
+using treadle::c_api::CallKind;
+using treadle::c_api::check_given;
 using treadle::c_api::guarded;
 using treadle::c_api::require;
+using treadle::c_api::Telling;
 
 namespace {
 
@@ -21,32 +24,16 @@ static_assert(TREADLE_STEP_STARTED == static_cast<int>(Event::Kind::kStepStarted
 static_assert(TREADLE_COMPLETED == static_cast<int>(Event::Kind::kCompleted));
 
 Tensor tensor_named(const treadle_samples& samples, const std::string& name) {
-  for (size_t i = 0; i < samples.count; ++i) {
-    require(samples.names[i], "names[i]");
-    require(samples.values[i], "values[i]");
-    if (samples.names[i] != name) continue;
-    TREADLE_CHECK(samples.values[i]->value.is_tensor(), kInvalidArgument, "the samples of '", name,
-                  "' are no tensor");
-    return samples.values[i]->value.tensor();
-  }
-  treadle::fail(treadle::Code::kInvalidArgument, "the samples lack '", name, "'");
-}
-
-void check_names(const Trainer& trainer, const treadle_samples& samples) {
-  std::vector<std::string> names;
-  for (const Trainer::Input& input : trainer.inputs()) names.push_back(input.name);
-  for (size_t i = 0; i < samples.count; ++i) {
-    if (std::ranges::find(names, samples.names[i]) != names.end()) continue;
-    treadle::fail(treadle::Code::kInvalidArgument, "the samples hold '", samples.names[i],
-                  "', which is no input", treadle::suggestion(samples.names[i], names));
-  }
+  const auto* const end = samples.names + samples.count;
+  const auto* const found = std::find(samples.names, end, name);
+  TREADLE_CHECK(found != end, kInvalidArgument, "the samples lack '", name, "'");
+  const treadle::Value& value = samples.values[found - samples.names]->value;
+  TREADLE_CHECK(value.is_tensor(), kInvalidArgument, "the samples of '", name, "' are no tensor");
+  return value.tensor();
 }
 
 Source source_of(const Trainer& trainer, const treadle_samples& samples, const char* name) {
-  if (samples.count > 0) {
-    require(samples.names, "names");
-    require(samples.values, "values");
-  }
+  check_given(trainer, "the samples hold", samples.names, samples.values, samples.count);
   TREADLE_CHECK(!trainer.target().empty(), kInvalidArgument,
                 "the loss takes no target, which a fit wants: make steps instead");
   std::vector<std::pair<std::string, Tensor>> inputs;
@@ -55,8 +42,9 @@ Source source_of(const Trainer& trainer, const treadle_samples& samples, const c
       inputs.emplace_back(input.name, tensor_named(samples, input.name));
   }
   const Tensor target = tensor_named(samples, trainer.target());
-  check_names(trainer, samples);
-  return treadle::from_memory(name, std::move(inputs), target);
+  Source source = treadle::from_memory(name, std::move(inputs), target);
+  TREADLE_CHECK(source.size > 0, kInvalidArgument, "'", name, "' holds no samples");
+  return source;
 }
 
 // What becomes of an event in the caller's hands; false where it ends the fit.
@@ -81,10 +69,28 @@ bool tell(const Event& event, const treadle_fit_options& options) {
   return options.on_event(options.user, &told) == 0;
 }
 
-FitOptions options_of(const treadle_fit_options& given) {
+FitOptions options_of(const treadle_fit_options& given, int64_t steps_made) {
+  const auto check = [](const char* name, int64_t number) {
+    TREADLE_CHECK(number >= 0, kInvalidArgument, name, " is ", number, ", expected at least 0");
+  };
+  check("epochs", given.epochs);
+  check("steps", given.steps);
+  check("batch", given.batch);
+  check("threads", given.threads);
+  check("patience", given.patience);
+  check("checkpoint_steps", given.checkpoint_steps);
+  TREADLE_CHECK(given.out != nullptr || given.resume == 0, kInvalidArgument,
+                "resume wants the folder `out` of the run");
+  TREADLE_CHECK(given.out != nullptr || given.checkpoint_steps == 0, kInvalidArgument,
+                "checkpoint_steps wants a folder `out`");
   FitOptions o;
   o.epochs = given.epochs;
   o.steps = given.steps;
+  if (o.steps > 0 && given.resume == 0) {
+    TREADLE_CHECK(o.steps <= INT64_MAX - steps_made, kInvalidArgument, o.steps, " steps beside ",
+                  steps_made, " are beyond 64 bits");
+    o.steps += steps_made;
+  }
   if (given.batch != 0) o.loader.batch = given.batch;
   o.loader.seed = given.seed;
   o.loader.shuffle = given.in_order == 0;
@@ -115,14 +121,15 @@ extern "C" treadle_status treadle_trainer_fit(treadle_trainer* trainer,
     if (result != nullptr) {
       treadle::write_struct(treadle_fit_result{}, first, "treadle_fit_result", result);
     }
+    const Call call(*trainer, CallKind::kTrains);
     Trainer& of = trainer->trainer;
     treadle::DataSet data{source_of(of, *train, "train"), {}};
     if (val != nullptr) data.val = source_of(of, *val, "val");
-    FitOptions o = options_of(given);
-    if (o.steps > 0 && !o.resume) o.steps += of.progress().steps;
+    FitOptions o = options_of(given, of.progress().steps);
     treadle::CancelToken token;
     o.cancel = &token;
     o.on_event = [&](const Event& event) {
+      const Telling telling(*trainer);
       const bool go_on = tell(event, given);
       if (!go_on || (given.cancel != nullptr && given.cancel->token.cancelled())) token.cancel();
     };

@@ -5,13 +5,15 @@
 #include <string>
 
 #include "importer/importer.h"
-#include "training/c_api/handles.h"
+#include "training/c_api/calls.h"
 #include "training/checkpoint.h"
 #include "training/settings.h"
 
 using treadle::NamedValue;
 using treadle::Trainer;
 using treadle::Variable;
+using treadle::c_api::Call;
+using treadle::c_api::CallKind;
 using treadle::c_api::guarded;
 using treadle::c_api::require;
 
@@ -25,41 +27,16 @@ treadle_trainer::treadle_trainer(treadle::Graph model, const treadle_train_optio
 
 namespace {
 
-// The batch of one call; a second call of the trainer meanwhile is kBusy.
-class Batch {
- public:
-  Batch(treadle_trainer& trainer, const char* const* names, const treadle_value* const* values,
-        size_t count)
-      : trainer_(trainer) {
-    TREADLE_CHECK(!trainer.batch_taken.exchange(true), kBusy, "the trainer is in another call");
-    try {
-      fill(names, values, count);
-    } catch (...) {
-      trainer.batch_taken = false;
-      throw;
-    }
+std::span<const NamedValue> batch_of(treadle_trainer& trainer, const char* const* names,
+                                     const treadle_value* const* values, size_t count) {
+  treadle::c_api::check_given(trainer.trainer, "the batch holds", names, values, count);
+  trainer.batch.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    trainer.batch[i].name = names[i];
+    trainer.batch[i].value = values[i]->value;
   }
-  ~Batch() { trainer_.batch_taken = false; }
-  Batch(const Batch&) = delete;
-  Batch& operator=(const Batch&) = delete;
-  std::span<const NamedValue> values() const { return trainer_.batch; }
-
- private:
-  void fill(const char* const* names, const treadle_value* const* values, size_t count) {
-    if (count > 0) {
-      require(names, "names");
-      require(values, "values");
-    }
-    trainer_.batch.resize(count);
-    for (size_t i = 0; i < count; ++i) {
-      require(names[i], "names[i]");
-      require(values[i], "values[i]");
-      trainer_.batch[i].name = names[i];
-      trainer_.batch[i].value = values[i]->value;
-    }
-  }
-  treadle_trainer& trainer_;
-};
+  return trainer.batch;
+}
 
 void put_result(treadle_step_result* to, const treadle::StepResult& result) {
   if (to == nullptr) return;
@@ -164,8 +141,8 @@ treadle_status treadle_trainer_step(treadle_trainer* trainer, const char* const*
   return guarded([&] {
     require(trainer, "trainer");
     if (result != nullptr) put_result(result, {});
-    const Batch batch(*trainer, names, values, count);
-    put_result(result, trainer->trainer.step(batch.values()));
+    const Call call(*trainer, CallKind::kTrains);
+    put_result(result, trainer->trainer.step(batch_of(*trainer, names, values, count)));
   });
 }
 
@@ -175,8 +152,8 @@ treadle_status treadle_trainer_accumulate(treadle_trainer* trainer, const char* 
   return guarded([&] {
     require(trainer, "trainer");
     if (result != nullptr) put_result(result, {});
-    const Batch batch(*trainer, names, values, count);
-    put_result(result, trainer->trainer.accumulate(batch.values()));
+    const Call call(*trainer, CallKind::kTrains);
+    put_result(result, trainer->trainer.accumulate(batch_of(*trainer, names, values, count)));
   });
 }
 treadle_status treadle_trainer_apply(treadle_trainer* trainer, double factor,
@@ -184,12 +161,14 @@ treadle_status treadle_trainer_apply(treadle_trainer* trainer, double factor,
   return guarded([&] {
     require(trainer, "trainer");
     if (result != nullptr) put_result(result, {});
+    const Call call(*trainer, CallKind::kTrains);
     put_result(result, trainer->trainer.apply(factor));
   });
 }
 treadle_status treadle_trainer_zero(treadle_trainer* trainer) {
   return guarded([&] {
     require(trainer, "trainer");
+    const Call call(*trainer, CallKind::kTrains);
     trainer->trainer.zero();
   });
 }
@@ -203,8 +182,8 @@ treadle_status treadle_trainer_eval(treadle_trainer* trainer, const char* const*
     const size_t most = trainer->trainer.model().outputs().size();
     TREADLE_CHECK(output_count <= most, kInvalidArgument, output_count,
                   " outputs are asked for, the model has ", most);
-    const Batch batch(*trainer, names, values, count);
-    Trainer::EvalResult result = trainer->trainer.eval(batch.values());
+    const Call call(*trainer);
+    Trainer::EvalResult result = trainer->trainer.eval(batch_of(*trainer, names, values, count));
     std::vector<std::unique_ptr<treadle_value>> made;
     for (size_t i = 0; i < output_count; ++i) {
       made.push_back(std::make_unique<treadle_value>(std::move(result.outputs[i])));
@@ -220,6 +199,7 @@ treadle_status treadle_trainer_fetched(const treadle_trainer* trainer, const cha
     require(trainer, "trainer");
     require(name, "name");
     require(value, "value");
+    const Call call(*trainer);
     *value = new treadle_value{trainer->trainer.fetched(name).tensor().clone()};
   });
 }
@@ -233,12 +213,14 @@ double treadle_trainer_rate(const treadle_trainer* trainer) {
 treadle_status treadle_trainer_set_rate(treadle_trainer* trainer, double rate) {
   return guarded([&] {
     require(trainer, "trainer");
+    const Call call(*trainer);
     trainer->trainer.set_rate(rate < 0 ? std::nullopt : std::optional<double>(rate));
   });
 }
 treadle_status treadle_trainer_measured(treadle_trainer* trainer, double value) {
   return guarded([&] {
     require(trainer, "trainer");
+    const Call call(*trainer);
     trainer->trainer.measured(value);
   });
 }
@@ -255,6 +237,7 @@ treadle_status treadle_trainer_get(const treadle_trainer* trainer, const char* n
     require(trainer, "trainer");
     require(name, "name");
     require(value, "value");
+    const Call call(*trainer);
     *value = new treadle_value{trainer->trainer.variable(name).clone()};
   });
 }
@@ -264,6 +247,7 @@ treadle_status treadle_trainer_set(treadle_trainer* trainer, const char* name,
     require(trainer, "trainer");
     require(name, "name");
     require(value, "value");
+    const Call call(*trainer);
     TREADLE_CHECK(value->value.is_tensor(), kInvalidArgument, "the value given for '", name,
                   "' is no tensor");
     trainer->trainer.set_variable(name, value->value.tensor());
@@ -278,6 +262,7 @@ treadle_status treadle_trainer_get_parameters(const treadle_trainer* trainer, fl
   return guarded([&] {
     require(trainer, "trainer");
     require(to, "to");
+    const Call call(*trainer);
     trainer->trainer.get_parameters({to, count});
   });
 }
@@ -286,6 +271,7 @@ treadle_status treadle_trainer_set_parameters(treadle_trainer* trainer, const fl
   return guarded([&] {
     require(trainer, "trainer");
     require(from, "from");
+    const Call call(*trainer);
     trainer->trainer.set_parameters({from, count});
   });
 }
@@ -294,6 +280,7 @@ treadle_status treadle_trainer_save(const treadle_trainer* trainer, const char* 
   return guarded([&] {
     require(trainer, "trainer");
     require(path, "path");
+    const Call call(*trainer);
     write_checkpoint(checkpoint_of(trainer->trainer), path);
   });
 }
@@ -301,6 +288,7 @@ treadle_status treadle_trainer_load(treadle_trainer* trainer, const char* path) 
   return guarded([&] {
     require(trainer, "trainer");
     require(path, "path");
+    const Call call(*trainer, CallKind::kTrains);
     restore(trainer->trainer, treadle::read_checkpoint(path));
   });
 }
@@ -309,6 +297,7 @@ treadle_status treadle_trainer_export(const treadle_trainer* trainer, const char
   return guarded([&] {
     require(trainer, "trainer");
     require(path, "path");
+    const Call call(*trainer);
     treadle::save(trainer->trainer.exported({.fold_batchnorm = fold_batchnorm != 0}), path);
   });
 }

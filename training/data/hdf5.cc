@@ -158,6 +158,12 @@ class File {
 
   void add(const std::string& name, int64_t max_bytes) {
     const std::string what = cat("dataset '", name, "' of '", name_, "'");
+    // Opening a link would open the file that it points to; a soft one may go through such a link.
+    H5L_info_t link = {};
+    TREADLE_CHECK(hdf5().link_info(file_, name.c_str(), &link, H5P_DEFAULT) >= 0, kIo, what,
+                  " cannot be read");
+    TREADLE_CHECK(link.type == H5L_TYPE_HARD, kInvalidArgument, what,
+                  " is a link that may lead to another file, which is not followed");
     Dataset set;
     set.name = name;
     set.id = Handle(hdf5().open_object(file_, name.c_str(), H5P_DEFAULT), hdf5().close_object);

@@ -37,6 +37,7 @@ Hdf5 open() {
   find(library, "H5Fclose", h.close_file);
   find(library, "H5Gget_info", h.group_info);
   find(library, "H5Lget_name_by_idx", h.link_name);
+  find(library, "H5Lget_info", h.link_info);
   find(library, "H5Oopen", h.open_object);
   find(library, "H5Oclose", h.close_object);
   find(library, "H5Iget_type", h.kind);

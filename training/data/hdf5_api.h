@@ -13,6 +13,7 @@ struct Hdf5 {
   decltype(&H5Fclose) close_file;
   decltype(&H5Gget_info) group_info;
   decltype(&H5Lget_name_by_idx) link_name;
+  decltype(&H5Lget_info) link_info;
   decltype(&H5Oopen) open_object;
   decltype(&H5Oclose) close_object;
   decltype(&H5Iget_type) kind;
