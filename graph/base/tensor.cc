@@ -32,12 +32,14 @@ bool take_huge(size_t bytes) {
 }
 
 std::byte* allocate_bytes(size_t rounded) {
-  if (!take_huge(rounded)) return static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
-  auto* data = static_cast<std::byte*>(std::aligned_alloc(kHugePage, rounded));
-  if (data == nullptr) huge_bytes.fetch_sub(rounded);
+  const bool huge = take_huge(rounded);
+  void* data = nullptr;
+  // Not std::aligned_alloc, which demands a multiple of the alignment.
+  if (::posix_memalign(&data, huge ? kHugePage : kAlignment, rounded) != 0) data = nullptr;
+  if (huge && data == nullptr) huge_bytes.fetch_sub(rounded);
   // Whole pages only; the system may refuse.
-  if (data != nullptr) ::madvise(data, rounded / kHugePage * kHugePage, MADV_HUGEPAGE);
-  return data;
+  if (huge && data != nullptr) ::madvise(data, rounded / kHugePage * kHugePage, MADV_HUGEPAGE);
+  return static_cast<std::byte*>(data);
 }
 
 size_t rounded_up(size_t bytes) {
