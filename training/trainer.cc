@@ -325,7 +325,9 @@ const Value& Trainer::fetched(const std::string& name) const {
   const Calling call(impl_->calling);
   const Value* value = impl_->last->result(fetched_output(name));
   TREADLE_CHECK(value != nullptr, kInvalidArgument, "'", name,
-                "' is not fetched: JointOptions::fetch must name it");
+                "' is not fetched: the option fetch must name it");
+  TREADLE_CHECK(!value->empty(), kInvalidArgument, "'", name,
+                "' is not fetched yet: make a step first");
   return *value;
 }
 

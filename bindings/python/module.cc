@@ -17,7 +17,7 @@ namespace {
 treadle::Options options_of(const nb::dict& settings) {
   treadle::Options options;
   for (const auto& [key, value] : settings)
-    options.set(nb::cast<std::string>(key).c_str(), nb::cast<std::string>(value).c_str());
+    options.set(c_text(nb::cast<std::string>(key)), c_text(nb::cast<std::string>(value)));
   return options;
 }
 
@@ -211,8 +211,9 @@ void construct_from_bytes(treadle::Model* self, const nb::bytes& data, const nb:
 
 void construct_from_path(treadle::Model* self, const std::string& path, const nb::dict& settings) {
   const treadle::Options options = options_of(settings);
+  const char* const text = c_text(path);
   const nb::gil_scoped_release released;
-  new (self) treadle::Model(path, options);
+  new (self) treadle::Model(text, options);
 }
 
 // `places[i]`, where it is not None, is filled in place; the results follow output_names.
@@ -221,8 +222,8 @@ std::vector<Held> run(treadle::Session& session, const std::vector<std::string>&
                       const std::vector<std::string>& output_names, const nb::list& places,
                       double timeout, const Cancel* cancel) {
   std::vector<const char*> in, out;
-  for (const std::string& n : input_names) in.push_back(n.c_str());
-  for (const std::string& n : output_names) out.push_back(n.c_str());
+  for (const std::string& n : input_names) in.push_back(c_text(n));
+  for (const std::string& n : output_names) out.push_back(c_text(n));
   const auto given = handles(inputs);
   std::vector<treadle_value*> made;
   for (nb::handle p : places)
@@ -291,8 +292,12 @@ NB_MODULE(_native, m) {
       .def_prop_ro("inputs", [](const treadle::Model& m) { return ports(kInputs, m.handle()); })
       .def_prop_ro("outputs", [](const treadle::Model& m) { return ports(kOutputs, m.handle()); })
       .def_prop_ro("metadata", &metadata_of)
-      .def("save", &treadle::Model::save, nb::arg("path"), nb::arg("opset") = 0,
-           nb::call_guard<nb::gil_scoped_release>());
+      .def(
+          "save",
+          [](const treadle::Model& m, const std::string& path, int32_t opset) {
+            m.save(c_text(path), opset);
+          },
+          nb::arg("path"), nb::arg("opset") = 0, nb::call_guard<nb::gil_scoped_release>());
 
   nb::class_<treadle::Session>(m, "Session")
       .def(
@@ -307,7 +312,7 @@ NB_MODULE(_native, m) {
            nb::arg("places"), nb::arg("timeout") = 0.0, nb::arg("cancel") = nb::none())
       .def(
           "report",
-          [](treadle::Session& s, const std::string& what) { return s.report(what.c_str()); },
+          [](treadle::Session& s, const std::string& what) { return s.report(c_text(what)); },
           nb::arg("what"))
       .def("profile", &treadle::Session::profile, nb::arg("on"))
       .def("trim", &treadle::Session::trim);

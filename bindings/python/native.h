@@ -3,6 +3,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <string>
 #include <treadle/treadle.hpp>
 #include <vector>
 
@@ -13,6 +14,13 @@ struct Held {
   treadle::Value value;
   nanobind::object owner;
 };
+
+// For the C API, which would take the text to end at a NUL: that is a ValueError.
+inline const char* c_text(const std::string& text) {
+  if (text.find('\0') != std::string::npos)
+    throw nanobind::value_error(("a NUL follows '" + std::string(text.c_str()) + "'").c_str());
+  return text.c_str();
+}
 
 inline std::vector<const treadle_value*> handles(const std::vector<const Held*>& values) {
   std::vector<const treadle_value*> out;

@@ -41,7 +41,7 @@ void bind_networks(nb::module_& m) {
           [](Network& n, const std::string& name, treadle_dtype dtype,
              const std::vector<int64_t>& dims) {
             size_t value = 0;
-            check(treadle_network_input(n.handle(), name.c_str(), dtype, dims.data(), dims.size(),
+            check(treadle_network_input(n.handle(), c_text(name), dtype, dims.data(), dims.size(),
                                         &value));
             return value;
           },
@@ -51,15 +51,15 @@ void bind_networks(nb::module_& m) {
           [](Network& n, const std::string& kind, const std::string& name,
              const std::vector<size_t>& inputs, const std::string& settings) {
             size_t value = 0;
-            check(treadle_network_layer(n.handle(), kind.c_str(), name.c_str(), inputs.data(),
-                                        inputs.size(), settings.c_str(), &value));
+            check(treadle_network_layer(n.handle(), c_text(kind), c_text(name), inputs.data(),
+                                        inputs.size(), c_text(settings), &value));
             return value;
           },
           nb::arg("kind"), nb::arg("name"), nb::arg("inputs"), nb::arg("settings"))
       .def(
           "output",
           [](Network& n, const std::string& name, size_t value) {
-            check(treadle_network_output(n.handle(), name.c_str(), value));
+            check(treadle_network_output(n.handle(), c_text(name), value));
           },
           nb::arg("name"), nb::arg("value"))
       .def("model",
@@ -74,7 +74,7 @@ void bind_networks(nb::module_& m) {
           [](const std::string& kind, const std::string& settings, uint64_t seed) {
             char* model = nullptr;
             size_t size = 0;
-            check(treadle_network_known(kind.c_str(), settings.c_str(), seed, &model, &size));
+            check(treadle_network_known(c_text(kind), c_text(settings), seed, &model, &size));
             return taken(model, size);
           },
           nb::arg("kind"), nb::arg("settings"), nb::arg("seed"));

@@ -27,7 +27,7 @@ using Numbers = std::tuple<double, double, double, bool>;  // loss, rate, norm, 
 
 std::vector<const char*> texts(const Names& names) {
   std::vector<const char*> out;
-  for (const std::string& n : names) out.push_back(n.c_str());
+  for (const std::string& n : names) out.push_back(c_text(n));
   return out;
 }
 
@@ -83,8 +83,8 @@ Options options_of(const nb::dict& settings) {
   check(treadle_train_options_create(&made));
   Options options(made, treadle_train_options_release);
   for (const auto& [key, value] : settings)
-    check(treadle_train_options_set(made, nb::cast<std::string>(key).c_str(),
-                                    nb::cast<std::string>(value).c_str()));
+    check(treadle_train_options_set(made, c_text(nb::cast<std::string>(key)),
+                                    c_text(nb::cast<std::string>(value))));
   return options;
 }
 
@@ -94,7 +94,7 @@ Trainer::Trainer(const nb::object& source, const nb::dict& settings, const nb::l
     hooks_.push_back(std::make_unique<PythonHook>(
         PythonHook{&raised_, nb::borrow<nb::object>(nb::cast<nb::tuple>(pair)[1])}));
     const auto name = nb::cast<std::string>(nb::cast<nb::tuple>(pair)[0]);
-    check(treadle_train_options_add_hook(options.get(), name.c_str(), call_hook,
+    check(treadle_train_options_add_hook(options.get(), c_text(name), call_hook,
                                          hooks_.back().get()));
   }
   if (nb::isinstance<nb::bytes>(source)) {
@@ -104,7 +104,7 @@ Trainer::Trainer(const nb::object& source, const nb::dict& settings, const nb::l
     });
   } else {
     const auto path = nb::cast<std::string>(source);
-    call([&] { return treadle_trainer_create(path.c_str(), options.get(), &handle_); });
+    call([&] { return treadle_trainer_create(c_text(path), options.get(), &handle_); });
   }
 }
 
@@ -162,7 +162,11 @@ treadle_fit_options fit_options(const nb::dict& options) {
   treadle_fit_options o = {};
   o.struct_size = sizeof o;
   const auto integer = [&](const char* key, auto& to) {
-    if (options.contains(key)) to = nb::cast<std::decay_t<decltype(to)>>(options[key]);
+    if (options.contains(key) && !nb::try_cast(options[key], to))
+      throw nb::type_error(
+          (std::string(key) + " is " + nb::cast<std::string>(nb::repr(options[key])) +
+           ", expected an integer of at most " + std::to_string(8 * sizeof to) + " bits")
+              .c_str());
   };
   integer("epochs", o.epochs);
   integer("steps", o.steps);
@@ -186,8 +190,8 @@ std::tuple<int64_t, int64_t, double, bool, bool> fit(
   const FitSamples train(names, values);
   std::optional<FitSamples> validation;
   if (val) validation.emplace(val->first, val->second);
-  o.monitor = monitor.c_str();
-  o.out = out ? out->c_str() : nullptr;
+  o.monitor = c_text(monitor);
+  o.out = out ? c_text(*out) : nullptr;
   Listener listener{{}, on_event};
   if (!on_event.is_none()) {
     o.on_event = call_listener;
@@ -229,13 +233,13 @@ Names names_by(const char* (*at)(const treadle_trainer*, size_t), const Trainer&
 
 Held* get(const Trainer& t, const std::string& name) {
   treadle_value* made = nullptr;
-  check(treadle_trainer_get(t.handle(), name.c_str(), &made));
+  check(treadle_trainer_get(t.handle(), c_text(name), &made));
   return new Held{treadle::Value(made), nb::none()};
 }
 
 Held* fetched(const Trainer& t, const std::string& name) {
   treadle_value* made = nullptr;
-  check(treadle_trainer_fetched(t.handle(), name.c_str(), &made));
+  check(treadle_trainer_fetched(t.handle(), c_text(name), &made));
   return new Held{treadle::Value(made), nb::none()};
 }
 
@@ -248,7 +252,7 @@ void bind_parameters(nb::class_<Trainer>& c) {
       .def(
           "set",
           [](Trainer& t, const std::string& name, const Held& value) {
-            check(treadle_trainer_set(t.handle(), name.c_str(), value.value.handle()));
+            check(treadle_trainer_set(t.handle(), c_text(name), value.value.handle()));
           },
           nb::arg("name"), nb::arg("value"))
       .def(
@@ -269,20 +273,20 @@ void bind_files(nb::class_<Trainer>& c) {
   c.def(
        "save",
        [](Trainer& t, const std::string& path) {
-         t.call([&] { return treadle_trainer_save(t.handle(), path.c_str()); });
+         t.call([&] { return treadle_trainer_save(t.handle(), c_text(path)); });
        },
        nb::arg("path"))
       .def(
           "load",
           [](Trainer& t, const std::string& path) {
-            t.call([&] { return treadle_trainer_load(t.handle(), path.c_str()); });
+            t.call([&] { return treadle_trainer_load(t.handle(), c_text(path)); });
           },
           nb::arg("path"))
       .def(
           "export",
           [](Trainer& t, const std::string& path, bool fold_batchnorm) {
             t.call([&] {
-              return treadle_trainer_export(t.handle(), path.c_str(), fold_batchnorm ? 1 : 0);
+              return treadle_trainer_export(t.handle(), c_text(path), fold_batchnorm ? 1 : 0);
             });
           },
           nb::arg("path"), nb::arg("fold_batchnorm"));

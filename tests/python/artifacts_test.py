@@ -5,6 +5,7 @@ import tempfile
 import unittest
 
 import numpy as np
+import onnx
 
 from common import LINE, LINE_T as T, LINE_X as X, treadle
 
@@ -54,10 +55,53 @@ class Artifacts(unittest.TestCase):
             np.testing.assert_allclose(treadle.load(folder / "out.onnx")(X),
                                        plain.eval(X, T)[1]["y"], rtol=1e-5)
 
+    def test_weights_in_another_file(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            model = onnx.ModelProto()
+            model.CopyFrom(LINE)
+            for tensor in model.graph.initializer:
+                array = onnx.numpy_helper.to_array(tensor)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+            (folder / "given").mkdir()
+            onnx.save(model, folder / "given/line.onnx", save_as_external_data=True,
+                      location="line.bin", size_threshold=0)
+            artifacts.generate_artifacts(folder / "given/line.onnx", artifact_directory=folder)
+            (folder / "given/line.bin").unlink()
+            state = artifacts.CheckpointState.load_checkpoint(folder / "checkpoint")
+            module = artifacts.Module(folder / "training_model.onnx", state)
+            np.testing.assert_array_equal(module.get_contiguous_parameters(),
+                                          np.float32([0.5, -1, 0.25]))
+
+    def test_nothing_is_written_on_failure(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            (folder / "training_model.onnx").write_bytes(b"mine")
+            for settings in ({"rate": object()}, {"hooks": {"y": print}}, {"prefix": "none/"}):
+                with self.assertRaises((treadle.Error, OSError)):
+                    artifacts.generate_artifacts(LINE, artifact_directory=folder, **settings)
+                self.assertEqual([p.name for p in folder.iterdir()], ["training_model.onnx"])
+                self.assertEqual((folder / "training_model.onnx").read_bytes(), b"mine")
+
+    def test_settings_of_numpy_and_damaged_ones(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            artifacts.generate_artifacts(LINE, rate=np.float32(0.1), artifact_directory=folder)
+            state = artifacts.CheckpointState.load_checkpoint(folder / "checkpoint")
+            module = artifacts.Module(folder / "training_model.onnx", state)
+            self.assertEqual(module.trainer.rate, 0.1)
+            self.assertEqual(len(list(folder.iterdir())), 3)
+            for text in ("{bad", "[1]", '{"model": 1}'):
+                (folder / "training_settings.json").write_text(text)
+                with self.assertRaisesRegex(treadle.InvalidArgument, "settings.json' is damaged"):
+                    artifacts.Module(folder / "training_model.onnx", state)
+
     def test_errors(self):
         with tempfile.TemporaryDirectory() as folder:
             for call, text in (
                     (lambda: artifacts.generate_artifacts(LINE, requires_grad=["v"],
+                                                          artifact_directory=folder), "'v'"),
+                    (lambda: artifacts.generate_artifacts(LINE, frozen_params=["v"],
                                                           artifact_directory=folder), "'v'"),
                     (lambda: artifacts.CheckpointState.load_checkpoint(folder + "/x"), "no checkpoint"),
                     (lambda: artifacts.LinearLRScheduler(None, 3, 3, 0.1), "fewer than all"),

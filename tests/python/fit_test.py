@@ -59,6 +59,23 @@ class Fits(unittest.TestCase):
             self.assertEqual(rates, [0.05, 0.025, 0.0125, 0.00625])
             self.assertEqual(losses, sorted(losses, reverse=True))
 
+    def test_on_event_may_not_train(self):
+        trainer = line()
+
+        def meddle(event):
+            for call in (lambda: trainer.step(X, T), lambda: trainer.load("none"),
+                         lambda: trainer.fit(X, T, epochs=1)):
+                with self.assertRaises(treadle.Busy):
+                    call()
+
+        trainer.fit(X, T, steps=2, on_event=meddle)
+        self.assertEqual(trainer.steps, 2)
+
+    def test_patience_wants_its_monitor(self):
+        for settings in ({}, {"val": (X, T), "monitor": "nonsense"}):
+            with self.assertRaisesRegex(treadle.InvalidArgument, "patience wants a number '"):
+                line().fit(X, T, epochs=9, patience=1, **settings)
+
     def test_on_event_ends(self):
         for data in ((X, T), ([(X, T)],)):
             done = line().fit(*data, epochs=100, on_event=lambda e: e.step == 3)

@@ -82,6 +82,8 @@ class Layers(unittest.TestCase):
                 (lambda: m.Sequential(m.Linear(2, initializer="hee")).build((4,)), "mean 'he'"),
                 (lambda: m.Sequential(m.Linear(2, name="a"), m.Linear(2, name="a")).build((4,)),
                  "name is empty or taken"),
+                (lambda: m.Sequential(m.Linear("3 bias=0")).build((4,)), "which has spaces"),
+                (lambda: m.Sequential(m.Linear(3)).build((4,), input="y"), "an input has this name"),
                 (lambda: m.ReLU()(np.zeros(2)), "values of a network"),
                 (lambda: m.Network().input((2,)) + 1, "given int"),
                 (lambda: m.Network().input((2,)) + m.Network().input((2,)), "of one network"),

@@ -51,6 +51,55 @@ class Steps(unittest.TestCase):
     def test_dtypes_are_brought_to_the_models(self):
         self.assertEqual(line().step(X.astype(np.float64), T.tolist()).loss, line().step(X, T).loss)
 
+    def test_integers_are_kept_or_refused(self):
+        network = train.Sequential(train.Embedding(8, 2), train.Flatten(), train.Linear(3))
+        trainer = train.Trainer(network.build((1,), np.int32), loss="cross_entropy")
+        self.assertEqual(trainer.step(np.array([[3], [1]]), np.array([2, 0], np.uint64)).loss,
+                         train.Trainer(network.build((1,), np.int32), loss="cross_entropy").step(
+                             [[3], [1]], [2, 0]).loss)
+        for x, target, text in (
+                (np.array([[3], [2**32 + 3]]), [0, 1], "'x': 4294967299 is no int32"),
+                ([[3], [2**32 + 3]], [0, 1], "'x': 4294967299 is no int32"),
+                ([[3], [1.5]], [0, 1], "'x': 1.5 is no int32"),
+                ([[3], [1]], np.array([0, 2**64 - 1], np.uint64), "'target': .* is no int64")):
+            with self.assertRaisesRegex(treadle.InvalidArgument, text):
+                trainer.step(x, target)
+        self.assertEqual(trainer.steps, 1)
+
+    def test_texts_with_nul_are_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            trainer, path = line(), folder + "/a"
+            for call in (lambda: trainer.save(path + "\0b"),
+                         lambda: trainer.export(path + "\0b"),
+                         lambda: trainer.fit(X, T, epochs=1, out=path + "\0b"),
+                         lambda: trainer["w\0"],
+                         lambda: line(loss="mse\0"),
+                         lambda: train.Sequential(train.Linear(2, name="a\0b")).build((2,))):
+                with self.assertRaisesRegex(ValueError, "a NUL follows '"):
+                    call()
+            self.assertEqual(os.listdir(folder), [])
+            trainer.save(path)
+            trainer.export(folder + "/m.onnx")
+            for call in (lambda: trainer.load(path + "\0b"),
+                         lambda: treadle.load(folder + "/m.onnx\0zzz"),
+                         lambda: train.Trainer(folder + "/m.onnx\0zzz")):
+                with self.assertRaisesRegex(ValueError, "a NUL follows '"):
+                    call()
+
+    def test_busy_in_a_hook(self):
+        done = []
+
+        def meddle(_):
+            for call in (lambda: trainer.step(X, T), lambda: trainer.load("none"),
+                         lambda: trainer.save("none"), lambda: trainer["w"]):
+                with self.assertRaises(treadle.Busy):
+                    call()
+                done.append(call)
+
+        trainer = line(hooks={"product": meddle})
+        trainer.step(X, T)
+        self.assertEqual((trainer.steps, len(done)), (1, 4))
+
     def test_accumulation(self):
         whole, halves = line(optimizer="adam"), line(optimizer="adam", accumulate=0)
         for _ in range(3):
@@ -183,12 +232,23 @@ class Steps(unittest.TestCase):
                 (lambda: line(hooks={"grad:nothing": print}), "'nothing' for a hook"),
                 (lambda: train.Trainer(3), "a model is a path"),
                 (lambda: trainer.fit(X, T, epochs=1, batch=0), "batch of 0 samples"),
+                (lambda: trainer.fit(X, T, epochs=1, patience=-1), "patience is -1"),
+                (lambda: trainer.fit(X, T, epochs=1, resume=True), "resume wants"),
+                (lambda: trainer.fit([(X, T)], epochs=1, resume=True), "as arrays, not batches"),
+                (lambda: trainer.fit(X, T, epochs=1, val=(X[:0], T[:0])), "'val' holds no samples"),
+                (lambda: line(beta1=-1), "'beta1' is '-1', expected at least 0"),
+                (lambda: line(fetch="y").fetched("y"), "make a step first"),
                 (lambda: trainer.fit(X, T), "either epochs or steps"),
                 (lambda: trainer.fit(X, T[:3], epochs=1), "samples of the target"),
                 (lambda: trainer.fit([(X, T)], epochs=1, out="x"), "as arrays, not batches"),
                 (lambda: trainer.fit(iter(()), epochs=1), "yield no batch")):
             with self.assertRaisesRegex(treadle.InvalidArgument, text):
                 call()
+        for settings, text in (({"steps": 2.5}, "steps is 2.5, expected an integer"),
+                               ({"steps": 1, "batch": 2**64}, "batch is 18446744073709551616"),
+                               ({"steps": 1, "loader_threads": 2**31}, "threads is 2147483648")):
+            with self.assertRaisesRegex(TypeError, text):
+                trainer.fit(X, T, **settings)
         with self.assertRaisesRegex(treadle.InvalidData, "'x' holds nan"):
             trainer.step(X * np.float32(np.nan), T)
         with self.assertRaises(treadle.FileError):

@@ -7,6 +7,7 @@
 #include <optional>
 #include <sstream>
 
+#include "graph/base/suggestion.h"
 #include "importer/importer.h"
 #include "training/data/exact.h"
 #include "training/fine_tuning.h"
@@ -171,6 +172,12 @@ void Loop::step() {
 void Loop::judge() {
   const auto found =
       std::ranges::find(result_.last, options_.monitor, &std::pair<std::string, double>::first);
+  if (options_.patience > 0 && found == result_.last.end()) {
+    std::vector<std::string> names;
+    for (const auto& [name, number] : result_.last) names.push_back(name);
+    fail(Code::kInvalidArgument, "patience wants a number '", options_.monitor,
+         "' of each epoch, which has none", suggestion(options_.monitor, names));
+  }
   bool best = false;
   if (found != result_.last.end() && std::isfinite(found->second)) {
     const double value = found->second;

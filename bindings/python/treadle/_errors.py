@@ -34,7 +34,7 @@ class OutOfMemory(Error, MemoryError):
 
 
 class Busy(Error):
-    """The session is running on another thread."""
+    """The session or trainer is in another call."""
 
 
 class Cancelled(Error):

@@ -182,7 +182,7 @@ class Model:
 
 def setting_text(value: Any) -> str:
     """An option's value as the C API takes it."""
-    if isinstance(value, bool):
+    if isinstance(value, (bool, np.bool_)):
         return "1" if value else "0"
     if isinstance(value, Mapping):
         return ",".join(f"{k}={v}" for k, v in value.items())

@@ -144,8 +144,20 @@ def as_array(x: Any, wanted: str = "") -> Array:
         if array.dtype.kind in "OUST":
             raise InvalidArgument(f"got {type(x).__name__}, which numpy reads as {array.dtype}")
         if isinstance(x, (bool, int, float, list, tuple)):
-            array = array.astype(numpy_dtype(code), casting="unsafe")
+            array = as_dtype(array, numpy_dtype(code))
     return array
+
+
+def as_dtype(array: Array, dtype: np.dtype[Any]) -> Array:
+    """The array in another dtype; ValueError where that is of integers and a number is none."""
+    with np.errstate(invalid="ignore"):  # such numbers are found below
+        made = array.astype(dtype, casting="unsafe", copy=False)
+    to_integers = dtype.name.removeprefix("u").startswith("int")  # ml_dtypes' have no kind
+    if to_integers and array.dtype.kind in "iuf" and not np.can_cast(array.dtype, dtype):
+        same = (made.astype(array.dtype) == array) & ((made < 0) == (array < 0))
+        if not same.all():
+            raise ValueError(f"{array[~same].flat[0]} is no {dtype}")
+    return made
 
 
 _ONNX = {"float": 1, "double": 11, "string": 8, "float8e4m3fn": 17, "float8e4m3fnuz": 18,

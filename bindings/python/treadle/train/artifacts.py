@@ -14,13 +14,14 @@ import enum
 import json
 import os
 import pathlib
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .._errors import InvalidArgument
-from .._model import Source, _source
+from .._model import Model, Source, _source, setting_text
 from .trainer import Trainer
 
 Path = "str | os.PathLike[str]"
@@ -51,28 +52,69 @@ def generate_artifacts(model: Source, requires_grad: Sequence[str] | None = None
 
     requires_grad: names of the parameters that train; None: all but frozen_params. settings: of
     Trainer, which loss and optimizer may name as Trainer does too."""
+    if "hooks" in settings:
+        raise InvalidArgument("hooks are no setting that a file keeps")
     source = _source(model)
-    data = pathlib.Path(source).read_bytes() if isinstance(source, str) else source
-    folder = pathlib.Path(artifact_directory)
-    given: dict[str, Any] = {
-        "loss": loss.value if isinstance(loss, LossType) else loss,
-        "optimizer": optimizer.value if isinstance(optimizer, OptimType) else optimizer,
-        "rate": 0.001, "accumulate": 0, **settings}
+    given = {"loss": loss.value if isinstance(loss, LossType) else loss,
+             "optimizer": optimizer.value if isinstance(optimizer, OptimType) else optimizer,
+             "rate": 0.001, "accumulate": 0, **settings}
+    texts: dict[str, Any] = {key: setting_text(value) for key, value in given.items()}
     frozen = list(frozen_params or ())
-    if requires_grad is not None:
-        everything = Trainer(data, **{**given, "freeze": []}).parameters
-        unknown = set(requires_grad) - set(everything)
-        if unknown:
-            raise InvalidArgument(f"requires_grad names '{min(unknown)}', expected some of "
-                                  f"{everything}")
-        frozen += [name for name in everything if name not in requires_grad]
+    if frozen or requires_grad is not None:
+        everything = Trainer(source, **{**texts, "freeze": ""}).parameters
+        for what, names in (("requires_grad", requires_grad or ()), ("frozen_params", frozen)):
+            unknown = set(names) - set(everything)
+            if unknown:
+                raise InvalidArgument(f"{what} names '{min(unknown)}', expected some of "
+                                      f"{everything}")
+        if requires_grad is not None:
+            frozen += [name for name in everything if name not in requires_grad]
     if frozen:
-        given["freeze"] = frozen
-    trainer = Trainer(data, **given)
+        texts["freeze"] = setting_text(frozen)
+    trainer = Trainer(source, **texts)
+    _write_all(pathlib.Path(artifact_directory), trainer,
+               {prefix + _MODEL: _bytes_of(source), prefix + _SETTINGS: json.dumps(texts).encode()},
+               prefix + _CHECKPOINT)
+
+
+def _bytes_of(source: str | bytes) -> bytes:
+    """The model's, with the weights that lie in files beside it."""
+    if isinstance(source, bytes):
+        return source
+    data = pathlib.Path(source).read_bytes()
+    if b"location" not in data:  # the key that each tensor in another file has
+        return data
+    with tempfile.TemporaryDirectory() as scratch:
+        whole = pathlib.Path(scratch) / "whole.onnx"
+        Model(source, optimize=False).save(whole)
+        return whole.read_bytes()
+
+
+def _write_all(folder: pathlib.Path, trainer: Trainer, files: dict[str, bytes],
+               checkpoint: str) -> None:
+    """Puts the files in place when all of them are written."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / (prefix + _MODEL)).write_bytes(data)
-    (folder / (prefix + _SETTINGS)).write_text(json.dumps(given))
-    trainer.save(folder / (prefix + _CHECKPOINT))
+    written = {name: folder / f"{name}.{os.getpid()}.tmp" for name in (*files, checkpoint)}
+    try:
+        for name, data in files.items():
+            written[name].write_bytes(data)
+        trainer.save(written[checkpoint])
+        for name, path in written.items():
+            path.replace(folder / name)
+    finally:
+        for path in written.values():
+            path.unlink(missing_ok=True)
+
+
+def _read_settings(path: pathlib.Path) -> dict[str, Any]:
+    """What generate_artifacts wrote."""
+    try:
+        settings = json.loads(path.read_text())
+    except ValueError as error:
+        raise InvalidArgument(f"'{path}' is damaged: {error}") from error
+    if not isinstance(settings, dict) or {"model", "hooks"} & settings.keys():
+        raise InvalidArgument(f"'{path}' is damaged: it holds no settings of a Trainer")
+    return settings
 
 
 class Parameter:
@@ -139,7 +181,7 @@ class Module:
         if not settings.is_file():
             raise InvalidArgument(f"there is no '{settings}' beside '{path}': generate_artifacts "
                                   "writes both")
-        self.trainer = Trainer(path, **{**json.loads(settings.read_text()), "device": device})
+        self.trainer = Trainer(path, **{**_read_settings(settings), "device": device})
         self.trainer.load(state._path)
         state._trainer = self.trainer
         self._state = state

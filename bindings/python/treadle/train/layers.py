@@ -21,6 +21,15 @@ from .._model import setting_text
 import numpy as np
 
 
+def _words(owner: str, settings: dict[str, Any]) -> str:
+    """Settings as the library takes them; None is not given."""
+    texts = {k: setting_text(v) for k, v in settings.items() if v is not None}
+    for key, text in texts.items():
+        if any(c.isspace() for c in text):
+            raise InvalidArgument(f"{owner}: {key} is '{text}', which has spaces")
+    return " ".join(f"{k}={text}" for k, text in texts.items())
+
+
 class Tensor:
     """A value of a network that is being built. +, -, * and / with another one add a layer."""
 
@@ -72,7 +81,7 @@ class Network:
             stem = kind.lower()
             self._counts[stem] = self._counts.get(stem, 0) + 1
             name = f"{stem}{self._counts[stem]}"
-        words = " ".join(f"{k}={setting_text(v)}" for k, v in settings.items() if v is not None)
+        words = _words(f"layer {kind}", settings)
         return Tensor(self, self._native.layer(kind, name, [x._number for x in inputs], words))
 
     def output(self, value: Tensor, name: str = "y") -> None:
@@ -324,5 +333,4 @@ def new(kind: str, *, classes: int = 10, input_shape: Sequence[int] | None = Non
     lenet, resnet18, mobilenetv2, unet, char-rnn, transformer."""
     given = {"classes": classes, "input_shape": input_shape, "hidden": hidden, "filters": filters,
              "dropout": dropout}
-    words = " ".join(f"{k}={setting_text(v)}" for k, v in given.items() if v is not None)
-    return _native.Network.known(kind, words, seed % 2**64)
+    return _native.Network.known(kind, _words(kind, given), seed % 2**64)

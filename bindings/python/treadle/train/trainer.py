@@ -74,7 +74,8 @@ class Trainer:
     takes its place for the rest of the step.
 
     A batch is given by position (the model's inputs in order, then the target) or by name. Calls
-    release Python's lock; a second one at the same time raises Busy."""
+    release Python's lock; a second one at the same time, or in a hook, raises Busy, and so does
+    what trains or loads in on_event of a fit of arrays."""
 
     def __init__(self, model: Source, loss: str = "mse", optimizer: str = "sgd",
                  rate: float = 0.01, *, fetch: Sequence[str] = (),
@@ -128,7 +129,10 @@ class Trainer:
                 x = _values.to_numpy(value)
             array = _values.as_array(x, text)
             if code:  # integers of any width are classes, numbers of any width the model's
-                array = array.astype(_values.numpy_dtype(code), casting="same_kind", copy=False)
+                dtype = _values.numpy_dtype(code)
+                if array.dtype.kind in "iu" and dtype.kind in "iu":
+                    array = _values.as_dtype(array, dtype)
+                array = array.astype(dtype, casting="same_kind", copy=False)
             return _values.tensor(array)
         except (TypeError, ValueError) as error:
             expected = f", expected {text}" if text else ""
@@ -278,8 +282,9 @@ class Trainer:
             return bool(on_event is not None and on_event(event))
 
         if target is None and not _samples_of(data):
-            if out is not None or patience > 0:
-                raise InvalidArgument("out and patience want the samples as arrays, not batches")
+            if out is not None or resume or patience or checkpoint_steps:
+                raise InvalidArgument("out, resume, patience and checkpoint_steps want the samples "
+                                      "as arrays, not batches")
             return _Loop(self, data, val, tell).run(epochs, steps, history)
         options = {"epochs": epochs, "steps": steps, "batch": batch, "seed": seed % 2**64,
                    "in_order": int(not shuffle), "drop_last": int(drop_last),
