@@ -1,4 +1,5 @@
 """The command as its users call it: a table of command lines with the exit code and texts that they must give."""
+import io
 import json
 import os
 import pathlib
@@ -211,6 +212,31 @@ CASES = [
     ("profile add.onnx --top -1", 2, ["--top"]),
     ("check normed.onnx", 3, ["BatchNormalization", "'scale' has shape [2], expected [3]"]),
     ("run map.onnx --fill ones", 0, ["a sequence of 1", "int64[2]  [7, 3]"]),
+    # Inputs as JSON, outputs that are asserted.
+    ("run add.onnx --input xy.json", 0, ["[0, -1, -2, -3, -4, -5]"]),
+    ("run add.onnx --input x=x.json --input y=xy.json", 0, ["[0, -1, -2, -3, -4, -5]"]),
+    ("run same.onnx --input null.json", 0, ["nan"]),
+    ("run same.onnx --input ragged.json", 4, ["'ragged.json', input 'x'", "a list of 1 beside one of 2"]),
+    ("run same.onnx --input mixed.json", 4, ["side by side"]),
+    ("run same.onnx --input word.json", 4, ["is no float"]),
+    ("run same.onnx --input broken.json", 4, ["'broken.json' is no JSON"]),
+    ("run same.onnx --input deep.json", 4, ["32 lists"]),
+    ("run same.onnx --input sun.json", 4, ["'sun'"]),
+    ("run ids.onnx --input half.json", 4, ["0.5 is no int64"]),
+    ("run doubled.onnx --input x.json --outputs all --no-optimize", 0, ["t  float", "u  float", "y  float"]),
+    ("run same.onnx --input nan.npy --check-nan", 1, ["tensor 'y' holds 5 NaN"]),
+    ("run same.onnx --input x.npy --check-nan", 0, []),
+    ("run add.onnx --input xy.npz --assert-outputs sum.npz", 0, ["equal  sum"]),
+    ("run add.onnx --input xy.npz --assert-outputs sum_apart.npz", 1, ["DIFFER sum", "expected -1"]),
+    ("run add.onnx --input xy.npz --assert-outputs sum_apart.npz --atol 0,sum:1.5", 0, ["equal  sum"]),
+    ("run add.onnx --input xy.npz --assert-outputs sum_apart.npz --atol 2,sum:0.5", 1, ["DIFFER sum"]),
+    ("run add.onnx --input xy.npz --assert-outputs sum.npz --atol sun:1", 2, ["'sun'", "did you mean 'sum'"]),
+    ("run add.onnx --input xy.npz --assert-outputs sum.npz --rtol sum:x", 2, ["--rtol"]),
+    ("run add.onnx --input xy.npz --assert-outputs named_sun.npz", 4, ["'sun'", "did you mean 'sum'"]),
+    ("run add.onnx --test-data sets --check-nan", 2, ["--check-nan"]),
+    ("run add.onnx --fill ones --save-outputs - --json", 2, ["--save-outputs"]),
+    ("compare doubled.onnx tripled.onnx --atol y:1e9", 0, ["PASSED"]),
+    ("compare doubled.onnx tripled.onnx --atol z:1e9", 2, ["--atol", "'z'"]),
 ]
 JSON = ["run add.onnx --input xy.npz --json", "bench add.onnx --duration 0.05 --json", "inspect add.onnx --json",
         "profile add.onnx --iterations 2 --json", "compare add.onnx --devices cpu,reference --json", "ops --json",
@@ -272,6 +298,12 @@ def main():
         told = json.loads(call("run same.onnx --input nan.npy --json", folder).stdout)["outputs"][0]
         if (told["min"], told["nan"], told["infinite"], told["values"][:3]) != (1, 5, 5, [None, None, 1]):
             fail("run --json gave", told)
+        for kind in ("npz", "npy", "json"):
+            given = "x=-" if kind == "npy" else "-"
+            done = subprocess.run([TOOL, *f"run doubled.onnx --input {given} --save-outputs -".split()],
+                                  input=(folder / f"x.{kind}").read_bytes(), capture_output=True, cwd=folder)
+            if done.returncode != 0 or list(np.load(io.BytesIO(done.stdout))) != ["y"]:
+                fail(f"run from a pipe of {kind} into a pipe: exit {done.returncode}", done.stderr)
         steps = json.loads(call("profile doubled.onnx --iterations 2 --top 1 --no-optimize --json", folder).stdout)["steps"]
         if len(steps) != 1:
             fail("profile --top 1 --json told of", len(steps), "steps")

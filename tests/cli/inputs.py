@@ -1,4 +1,5 @@
 """The models, tensors and pictures that cli_test.py's command lines read."""
+import json
 import os
 import struct
 import zlib
@@ -175,6 +176,7 @@ def prepare(folder):
     (folder / "broken.pb").write_bytes(b"\xff\xff\xff")
     np.savez(folder / "xy.npz", x=x, y=-2 * x)
     np.save(folder / "x.npy", x)
+    np.savez(folder / "x.npz", x=x)
     np.save(folder / "fortran.npy", np.asfortranarray(x))
     np.save(folder / "wide.npy", np.zeros((2, 4), np.float32))
     np.save(folder / "flat.npy", np.zeros(3, np.float32))
@@ -203,6 +205,16 @@ def prepare(folder):
     np.savez(folder / "only.npz", anything=x)
     os.rename(folder / "only.npz", folder / "ONLY.NPZ")
     np.save(folder / "nan.npy", np.array([[np.nan, np.inf, 1] * 5], np.float32))
+    np.savez(folder / "sum.npz", sum=-x)
+    np.savez(folder / "sum_apart.npz", sum=-x - 1)
+    np.savez(folder / "named_sun.npz", sun=x)
+    (folder / "xy.json").write_text(json.dumps({"x": x.tolist(), "y": (-2 * x).tolist()}))
+    (folder / "x.json").write_text(json.dumps(x.tolist()))
+    (folder / "null.json").write_text("[[1, null]]")
+    for kind, text in {"ragged": "[[1, 2], [3]]", "mixed": "[1, [2]]", "word": '["a"]', "broken": "[1",
+                       "deep": "[" * 100 + "]" * 100, "sun": '{"sun": 1}'}.items():
+        (folder / f"{kind}.json").write_text(text)
+    (folder / "half.json").write_text("[[0.5]]")
     np.save(folder / "scores.npy", np.array([[1, 3, 2], [9, 7, 8]], np.float32))
 
 

@@ -90,6 +90,22 @@ double Args::positive(std::string_view name, double fallback) const {
   return value;
 }
 
+double Args::number_for(std::string_view name, const std::string& key, double fallback) const {
+  double value = fallback;
+  bool own = false;
+  for (const std::string& item : list(name)) {
+    const size_t colon = item.rfind(':');
+    if (colon == std::string::npos) {
+      const double common = parse_number(name, item);
+      value = own ? value : common;
+    } else if (item.substr(0, colon) == key) {
+      value = parse_number(name, item.substr(colon + 1));
+      own = true;
+    }
+  }
+  return value;
+}
+
 std::string Args::choice(std::string_view name, const std::vector<std::string>& allowed) const {
   const std::string value = text(name, allowed.front());
   if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {

@@ -48,6 +48,8 @@ class Args {
   int64_t integer(std::string_view name, int64_t fallback, int64_t least = 0) const;
   double number(std::string_view name, double fallback) const;
   double positive(std::string_view name, double fallback) const;
+  // Of the values X and KEY:X that the flag has, by commas or again: the one for `key`, else the X.
+  double number_for(std::string_view name, const std::string& key, double fallback) const;
   // One of `allowed`, the first where the flag is not given.
   std::string choice(std::string_view name, const std::vector<std::string>& allowed) const;
   // Comma-separated values, over all the times that the flag was given.

@@ -30,7 +30,8 @@ const Flags kRunning = {
 };
 
 const Flags kInputs = {
-    {"--input", "[NAME=]FILE", "an input: .npy .npz .pb .bin .jpg .png"},
+    {"--input", "[NAME=]FILE",
+     "an input: .npy .npz .json .pb .bin .jpg .png, or - for the standard input"},
     kShape,
     {"--fill", "random|zeros|ones",
      "inputs without a file; random: floats ~N(0,1), integers 0 or 1, bools true"},
@@ -46,15 +47,18 @@ const Flags kPictures = {
     {"--layout", "nchw|nhwc", "layout of the input (from its shape)"},
 };
 const Flags kTolerance = {
-    {"--rtol", "X", "relative tolerance of floats (1e-3)"},
-    {"--atol", "X", "absolute tolerance (1e-4)"},
+    {"--rtol", "[OUTPUT:]X", "relative tolerance of floats (1e-3); several by commas"},
+    {"--atol", "[OUTPUT:]X", "absolute tolerance (1e-4)"},
 };
 
 const Flags kRun = {
     {"--test-data", "DIR",
      "input_N.pb, output_N.pb (or folders test_data_set_N): compare, exit 1 when apart"},
-    {"--outputs", "A,B", "compute these outputs only"},
-    {"--save-outputs", "FILE", "write the outputs to an .npz, or the only one to an .npy"},
+    {"--outputs", "A,B|all", "compute these outputs only; all: every tensor after optimizing"},
+    {"--save-outputs", "FILE",
+     "write the outputs to an .npz, or the only one to an .npy; -: an .npz to the standard output"},
+    {"--assert-outputs", "FILE.npz", "compare with its arrays by name, exit 1 when apart"},
+    {"--check-nan", "", "exit 1 where an output holds NaN, naming it"},
     {"--topk", "N", "the N largest of the first output along its last axis (5 with --labels)"},
     {"--labels", "FILE", "names for --topk: a line each, or lines 'index,name'"},
     {"--timeout", "SECONDS", "give up after so long"},

@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <map>
 
-#include "tools/treadle/difference.h"
 #include "tools/treadle/inputs.h"
 #include "tools/treadle/json.h"
 #include "tools/treadle/reference.h"
+#include "tools/treadle/tolerance.h"
 
 namespace treadle::tool {
 namespace {
@@ -24,16 +24,6 @@ struct Side {
   std::vector<NamedValue> values;            // outputs, or every tensor, producers first
   std::map<std::string, std::string> nodes;  // the node that makes each: "node 'conv1' (Conv)"
 };
-
-// Every tensor that the graph computes as an output, in the order in which they are computed.
-void expose_all(Graph& graph) {
-  while (!graph.outputs().empty()) graph.remove_output(graph.outputs().size() - 1);
-  for (NodeId id : graph.topological_order()) {
-    for (ValueId v : graph.node(id).outputs) {
-      if (v.valid() && graph.value(v).type.is_tensor()) graph.add_output(graph.value(v).name, v);
-    }
-  }
-}
 
 std::map<std::string, std::string> makers(const Graph& graph) {
   std::map<std::string, std::string> nodes;
@@ -62,12 +52,8 @@ Side run_side(const Subject& subject, const Args& args, const std::vector<Value>
     options.device = subject.device;
     side.title += " on " + subject.device;
   }
-  if (everything) {
-    if (options.optimize) optimize(graph, options.passes);
-    options.optimize = false;  // with all tensors outputs, little could be fused
-    expose_all(graph);
-  }
-  const auto model = Model::create(std::move(graph), options);
+  const auto model = everything ? create_exposed(std::move(graph), options)
+                                : Model::create(std::move(graph), options);
   side.nodes = makers(model->graph());
   std::vector<Value> ordered(model->input_count()), outputs(model->output_count());
   for (size_t i = 0; i < inputs.size(); ++i)
@@ -79,13 +65,19 @@ Side run_side(const Subject& subject, const Args& args, const std::vector<Value>
   return side;
 }
 
+std::vector<std::string> names_of(const Side& side) {
+  std::vector<std::string> names;
+  for (const NamedValue& v : side.values) names.push_back(v.name);
+  return names;
+}
+
 struct Row {
   std::string tensor;
   std::string node;  // that makes it, on the first side
   Difference difference;
 };
 
-std::vector<Row> compare_sides(const Side& a, const Side& b, const Args& args) {
+std::vector<Row> compare_sides(const Side& a, const Side& b, const Tolerances& tolerances) {
   std::map<std::string, const Value*> by_name;
   for (const NamedValue& v : b.values) by_name[v.name] = &v.value;
   std::vector<Row> rows;
@@ -94,8 +86,7 @@ std::vector<Row> compare_sides(const Side& a, const Side& b, const Args& args) {
     if (other == by_name.end()) continue;
     const auto node = a.nodes.find(v.name);
     rows.push_back({v.name, node == a.nodes.end() ? "" : node->second,
-                    compare_values(v.value, *other->second, args.number("rtol", 1e-3),
-                                   args.number("atol", 1e-4))});
+                    tolerances.compare(v.name, v.value, *other->second)});
   }
   TREADLE_CHECK(!rows.empty(), kInvalidArgument, a.title, " and ", b.title,
                 " have no output of the same name");
@@ -171,12 +162,13 @@ int run_compare(const Args& args) {
   const bool everything = args.has("all-layers");
   const Side left = run_side(a, args, inputs, *model, everything);
   const Side right = run_side(b, args, inputs, *model, everything);
-  const std::vector<Row> rows = compare_sides(left, right, args);
+  const Tolerances tolerances(args, names_of(left));
+  const std::vector<Row> rows = compare_sides(left, right, tolerances);
   const Row* first = first_different(rows);
   if (first == nullptr || everything) return report(left, right, rows, first, args);
   // The outputs are apart: where does it begin?
-  const std::vector<Row> layers = compare_sides(run_side(a, args, inputs, *model, true),
-                                                run_side(b, args, inputs, *model, true), args);
+  const std::vector<Row> layers = compare_sides(
+      run_side(a, args, inputs, *model, true), run_side(b, args, inputs, *model, true), tolerances);
   const Row* node = first_different(layers);
   return report(left, right, rows, node == nullptr ? first : node, args);
 }

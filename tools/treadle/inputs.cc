@@ -8,6 +8,7 @@
 #include "files/picture.h"
 #include "importer/importer.h"
 #include "tools/treadle/files.h"
+#include "tools/treadle/json.h"
 #include "tools/treadle/shapes.h"
 #include "training/data/preprocess.h"
 
@@ -134,6 +135,18 @@ Tensor only_array(const fs::path& path, const std::string& name) {
   return arrays.front().second;
 }
 
+// An object's element of the name, or the whole.
+Tensor json_input(const Json& json, const fs::path& path, const std::string& name,
+                  const Type& type) {
+  try {
+    TREADLE_CHECK(type.is_tensor(), kInvalidArgument, "JSON cannot fill ", type.text());
+    return json_tensor(json.is_object() && json.contains(name) ? json[name] : json, type.dtype);
+  } catch (Error& e) {
+    e.add_context(cat("'", path.string(), "', input '", name, "'"));
+    throw;
+  }
+}
+
 struct Place {
   const Model& model;
   size_t index;
@@ -148,13 +161,29 @@ Value read_input(const fs::path& path, const Place& input, const Args& args) {
   if (extension == ".bin") return raw_input(path, input.type);
   if (extension == ".jpg" || extension == ".jpeg" || extension == ".png")
     return picture_input(path, input.model, input.type, args);
-  throw UsageError(cat("--input: '", path.string(), "' is no .npy .npz .pb .bin .jpg .png"));
+  if (extension == ".json")
+    return json_input(read_json(path.string()), path, input.model.input(input.index).name,
+                      input.type);
+  throw UsageError(cat("--input: '", path.string(), "' is no .npy .npz .json .pb .bin .jpg .png"));
 }
 
 void put(const Model& model, size_t index, Value value, std::vector<Value>& values) {
   if (!values[index].empty())
     throw UsageError(cat("--input: '", model.input(index).name, "' is given twice"));
   values[index] = std::move(value);
+}
+
+// What a file of several inputs holds by their names; nothing: it holds one.
+NamedTensors named_inputs(const fs::path& path, const Model& model,
+                          const std::vector<Type>& types) {
+  if (extension_of(path) == ".npz") return read_npz(path);
+  NamedTensors tensors;
+  if (extension_of(path) != ".json") return tensors;
+  const Json json = read_json(path.string());
+  if (!json.is_object()) return tensors;
+  for (const auto& [name, value] : json.items())
+    tensors.emplace_back(name, json_input(json, path, name, types[model.find_input(name)]));
+  return tensors;
 }
 
 // Puts one --input into the slots.
@@ -166,8 +195,8 @@ void take_input(const Model& model, const Args& args, const std::vector<Type>& t
   if (equals != std::string::npos && !fs::exists(given)) {
     index = model.find_input(given.substr(0, equals));
     file = given.substr(equals + 1);
-  } else if (extension_of(given) == ".npz") {
-    for (auto& [name, tensor] : read_npz(given))
+  } else if (NamedTensors several = named_inputs(given, model, types); !several.empty()) {
+    for (auto& [name, tensor] : several)
       put(model, model.find_input(name), std::move(tensor), values);
     return;
   } else {
@@ -263,7 +292,13 @@ Value fill_input(const Model& model, size_t i, Type type, Missing missing, const
 std::vector<Value> gather_inputs(const Model& model, const Args& args, Missing missing) {
   std::vector<Value> values(model.input_count());
   const std::vector<Type> types = input_types(model, args);
-  for (const std::string& given : args.all("input")) take_input(model, args, types, given, values);
+  for (const std::string& given : args.all("input")) {
+    const bool piped = given == "-" || given.ends_with("=-");
+    const auto pipe = piped ? standard_input() : nullptr;
+    const std::string file =
+        piped ? given.substr(0, given.size() - 1) + pipe->path().string() : given;
+    take_input(model, args, types, file, values);
+  }
   for (size_t i = 0; i < values.size(); ++i) {
     const Tensor& fallback = model.input(i).default_value;
     if (values[i].empty() && fallback.defined()) values[i] = fallback;

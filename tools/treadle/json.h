@@ -1,4 +1,5 @@
-// The few JSON shapes that several subcommands print. The only header that brings nlohmann-json.
+// JSON: the shapes that several subcommands print, and files. The only header that brings
+// nlohmann-json.
 #pragma once
 
 #include <cstdio>
@@ -13,6 +14,12 @@ using Json = nlohmann::ordered_json;
 inline void print_json(const Json& json) {
   std::puts(json.dump(1, ' ', false, Json::error_handler_t::replace).c_str());
 }
+
+// kIo, kInvalidArgument naming the file.
+Json read_json(const std::string& path);
+// From an element or nested lists of one length a depth: numbers (null is NaN), bools, strings.
+// kInvalidArgument telling what does not fit.
+Tensor json_tensor(const Json& json, DType dtype);
 
 inline Json step_json(const StepInfo& s) {
   return {{"node", s.node},       {"op", s.op},

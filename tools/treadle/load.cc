@@ -66,10 +66,32 @@ ModelOptions model_options(const Args& args) {
   return options;
 }
 
+void expose_all(Graph& graph) {
+  while (!graph.outputs().empty()) graph.remove_output(graph.outputs().size() - 1);
+  for (NodeId id : graph.topological_order()) {
+    for (ValueId v : graph.node(id).outputs) {
+      if (v.valid() && graph.value(v).type.is_tensor()) graph.add_output(graph.value(v).name, v);
+    }
+  }
+}
+
+std::shared_ptr<const Model> create_exposed(Graph graph, ModelOptions options) {
+  if (options.optimize) optimize(graph, options.passes);
+  options.optimize = false;  // with all tensors outputs, little could be fused
+  expose_all(graph);
+  return of_model([&] { return Model::create(std::move(graph), options); });
+}
+
 std::shared_ptr<const Model> load_model(const std::string& path, const Args& args) {
   const ModelOptions options = model_options(args);
   Graph graph = load_graph(path, args);
   return of_model([&] { return Model::create(std::move(graph), options); });
+}
+
+std::vector<std::string> output_names(const Model& model) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < model.output_count(); ++i) names.push_back(model.output_name(i));
+  return names;
 }
 
 SessionOptions session_options(const Args& args) {

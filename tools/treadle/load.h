@@ -18,7 +18,12 @@ Graph load_graph(const std::string& path, const Args& args);
 OptimizeOptions optimize_options(const Args& args);
 // --device, --no-fallback, --no-optimize and those above.
 ModelOptions model_options(const Args& args);
+// Makes every tensor that the graph computes an output, in the order in which they are computed.
+void expose_all(Graph& graph);
+// With every tensor that is there after optimizing as an output.
+std::shared_ptr<const Model> create_exposed(Graph graph, ModelOptions options);
 std::shared_ptr<const Model> load_model(const std::string& path, const Args& args);
+std::vector<std::string> output_names(const Model& model);
 // --threads.
 SessionOptions session_options(const Args& args);
 

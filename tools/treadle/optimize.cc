@@ -4,9 +4,9 @@
 #include <span>
 
 #include "importer/importer.h"
-#include "tools/treadle/difference.h"
 #include "tools/treadle/inputs.h"
 #include "tools/treadle/json.h"
+#include "tools/treadle/tolerance.h"
 
 namespace treadle::tool {
 namespace {
@@ -40,6 +40,7 @@ struct Check {
 // of 1 where a dimension is symbolic) checks nothing.
 Check check_equal(const Graph& original, const Graph& optimized, const Args& args) {
   const auto before = unchanged(original), after = unchanged(optimized);
+  const Tolerances tolerances(args, output_names(*before));
   Session a(before, session_options(args)), b(after, session_options(args));
   std::vector<Value> want(before->output_count()), got(after->output_count()), inputs;
   try {
@@ -52,9 +53,8 @@ Check check_equal(const Graph& original, const Graph& optimized, const Args& arg
   run_model(b, args, inputs, got);
   Difference worst;
   for (size_t i = 0; i < want.size(); ++i) {
-    worst.merge(
-        compare_values(got[i], want[i], args.number("rtol", 1e-3), args.number("atol", 1e-4)),
-        cat("output '", before->output_name(i), "'"));
+    const std::string& name = before->output_name(i);
+    worst.merge(tolerances.compare(name, got[i], want[i]), cat("output '", name, "'"));
   }
   return {worst, ""};
 }

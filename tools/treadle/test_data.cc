@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "files/npy.h"
+#include "graph/base/suggestion.h"
 #include "importer/importer.h"
+#include "tools/treadle/load.h"
 
 namespace treadle::tool {
 namespace fs = std::filesystem;
@@ -39,6 +42,18 @@ std::vector<fs::path> test_data_sets(const fs::path& folder) {
   TREADLE_CHECK(!sets.empty(), kIo, "'", folder.string(),
                 "' holds no output_N.pb, nor folders test_data_set_N that do");
   return sets;
+}
+
+std::vector<Expected> read_expected(const Model& model, const fs::path& npz) {
+  const std::vector<std::string> names = output_names(model);
+  std::vector<Expected> expected;
+  for (auto& [name, tensor] : read_npz(npz)) {
+    const auto at = std::find(names.begin(), names.end(), name);
+    TREADLE_CHECK(at != names.end(), kInvalidArgument, "'", npz.string(), "': no output '", name,
+                  "'", suggestion(name, names));
+    expected.push_back({static_cast<size_t>(at - names.begin()), std::move(tensor)});
+  }
+  return expected;
 }
 
 TestData read_test_data(const Model& model, const fs::path& folder) {

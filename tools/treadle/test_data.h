@@ -20,6 +20,8 @@ struct TestData {
 // The folder itself when it holds test data, else its folders test_data_set_N in order; kIo when it
 // has neither.
 std::vector<std::filesystem::path> test_data_sets(const std::filesystem::path& folder);
+// The arrays of an .npz as the outputs of their names.
+std::vector<Expected> read_expected(const Model& model, const std::filesystem::path& npz);
 // Files are paired by the tensor's name where it is one of the model's, else by their number.
 TestData read_test_data(const Model& model, const std::filesystem::path& folder);
 

@@ -93,6 +93,20 @@ void add_numbers(const Tensor& t, Json& json) {
 
 }  // namespace
 
+size_t count_nan(const Value& value) {
+  size_t count = 0;
+  if (const auto* t = std::get_if<Tensor>(&value)) {
+    if (has_numbers(*t)) count = statistics(t->to_doubles()).nan;
+  } else if (const auto* s = std::get_if<std::shared_ptr<const Sequence>>(&value)) {
+    for (const Value& v : **s) count += count_nan(v);
+  } else if (const auto* m = std::get_if<std::shared_ptr<const Map>>(&value)) {
+    count = count_nan((*m)->values);
+  } else if (const auto* o = std::get_if<Optional>(&value); o != nullptr && o->value) {
+    count = count_nan(*o->value);
+  }
+  return count;
+}
+
 std::string summary(const Value& value) {
   if (const auto* t = std::get_if<Tensor>(&value)) return tensor_summary(*t);
   if (const auto* s = std::get_if<std::shared_ptr<const Sequence>>(&value))

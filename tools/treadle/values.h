@@ -10,6 +10,8 @@ namespace treadle::tool {
 // "float[1, 1000]  min -3.1  max 12.4  mean 0.02  3 NaN"; few elements are all there:
 // "float[2]  [1, 2]".
 std::string summary(const Value& value);
+// Of all tensors in it.
+size_t count_nan(const Value& value);
 // The same facts as numbers (of the finite elements), and all elements where there are at most
 // 1,000.
 Json value_json(const std::string& name, const Value& value);
