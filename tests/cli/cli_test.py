@@ -212,6 +212,8 @@ CASES = [
     ("profile add.onnx --top -1", 2, ["--top"]),
     ("check normed.onnx", 3, ["BatchNormalization", "'scale' has shape [2], expected [3]"]),
     ("run map.onnx --fill ones", 0, ["a sequence of 1", "int64[2]  [7, 3]"]),
+    ("bench add.onnx --iterations 7 --export-times times.json", 0, ["runs                    7"]),
+    ("bench add.onnx --iterations 0", 2, ["--iterations"]),
     # Inputs as JSON, outputs that are asserted.
     ("run add.onnx --input xy.json", 0, ["[0, -1, -2, -3, -4, -5]"]),
     ("run add.onnx --input x=x.json --input y=xy.json", 0, ["[0, -1, -2, -3, -4, -5]"]),
@@ -304,6 +306,8 @@ def main():
                                   input=(folder / f"x.{kind}").read_bytes(), capture_output=True, cwd=folder)
             if done.returncode != 0 or list(np.load(io.BytesIO(done.stdout))) != ["y"]:
                 fail(f"run from a pipe of {kind} into a pipe: exit {done.returncode}", done.stderr)
+        if len(json.loads((folder / "times.json").read_text())["times_ms"]) != 7:
+            fail("bench --export-times wrote other than 7 times")
         steps = json.loads(call("profile doubled.onnx --iterations 2 --top 1 --no-optimize --json", folder).stdout)["steps"]
         if len(steps) != 1:
             fail("profile --top 1 --json told of", len(steps), "steps")

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "tools/treadle/files.h"
 #include "tools/treadle/inputs.h"
 #include "tools/treadle/json.h"
 #include "tools/treadle/training.h"
@@ -36,11 +37,14 @@ std::vector<double> measure(const Args& args, F&& run) {
   std::vector<double> times;
   const double duration_ms = args.positive("duration", 2) * 1e3;
   const auto begin = Clock::now();
-  while (ms_since(begin) < duration_ms || times.size() < 5) {
+  const auto fixed = static_cast<size_t>(args.integer("iterations", 0, 1));
+  while (fixed > 0 ? times.size() < fixed : ms_since(begin) < duration_ms || times.size() < 5) {
     const auto start = Clock::now();
     run();
     times.push_back(ms_since(start));
   }
+  if (args.has("export-times"))
+    write_file(args.text("export-times"), Json{{"times_ms", times}}.dump());
   std::sort(times.begin(), times.end());
   return times;
 }
@@ -120,7 +124,8 @@ int bench_training(const Args& args, double base) {
 
 int run_bench(const Args& args) {
   const double base = peak_rss_mb();
-  args.integer("warmup", 3), args.positive("duration", 2);  // refused before anything is loaded
+  args.integer("warmup", 3), args.integer("iterations", 0, 1);
+  args.positive("duration", 2);  // refused before anything is loaded
   if (args.has("train")) return bench_training(args, base);
   auto start = Clock::now();
   const auto model = load_model(args.positional[0], args);

@@ -65,6 +65,8 @@ const Flags kRun = {
 };
 const Flags kBench = {
     {"--duration", "SECONDS", "measure for so long (2)"},
+    {"--iterations", "N", "measure so many runs instead"},
+    {"--export-times", "FILE", "write the time of each run as JSON, in their order"},
     {"--warmup", "N", "runs before measuring (3)"},
 };
 const Flags kTraining = {
