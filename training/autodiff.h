@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,8 @@
 #include "graph/graph.h"
 
 namespace treadle {
+
+class AddedOps;
 
 struct GradientRequest {
   // Names of the graph's outputs, or of any values. Of several, the sum of the products with the
@@ -30,6 +33,8 @@ struct GradientRequest {
   bool zero_unreachable = false;
   // The outputs that are asked for stay outputs of the result, before the gradients.
   bool keep_outputs = false;
+  // Where the gradients of added operators are found; null: they have none.
+  std::shared_ptr<const AddedOps> operators = nullptr;
 };
 
 // The value that a request means by a name; kInvalidArgument where there is none.
@@ -55,14 +60,15 @@ struct GradientTap {
 };
 
 struct GradientTargets {
-  std::vector<ValueId> outputs;
-  std::vector<ValueId> seeds;  // as many, invalid ids: ones
-  std::vector<ValueId> wrt;
+  std::vector<ValueId> outputs = {};
+  std::vector<ValueId> seeds = {};  // as many, invalid ids: ones
+  std::vector<ValueId> wrt = {};
   bool zero_unreachable = false;
   // The gradient of a `wrt` that none reaches is an invalid id instead.
   bool skip_unreachable = false;
   std::vector<ValueId> held = {};  // what they are computed from does not count
   std::vector<GradientTap> taps = {};
+  std::shared_ptr<const AddedOps> operators = nullptr;
 };
 
 // Adds the gradients to the graph itself, whose types must be inferred; the values of the gradients

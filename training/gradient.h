@@ -6,6 +6,7 @@
 // gradient of each input that is wanted; one that is not set is zero.
 #pragma once
 
+#include <memory>
 #include <set>
 #include <span>
 #include <string>
@@ -16,6 +17,7 @@
 
 namespace treadle {
 
+class AddedOps;
 class GradientContext;
 using GradientFn = void (*)(GradientContext&);
 // The outputs as formulas of the inputs; it reads no y(i) and no gradient.
@@ -93,6 +95,8 @@ class GradientContext {
   std::vector<ValueId>& gradients() { return gradients_; }  // of the outputs
   std::set<uint32_t>& wanted() { return wanted_; }          // indices of values
   const std::vector<std::pair<ValueId, ValueId>>& results() const { return results_; }
+  // Those of the request; may be null.
+  std::shared_ptr<const AddedOps>& operators() { return operators_; }
 
  private:
   Graph& graph_;
@@ -102,6 +106,7 @@ class GradientContext {
   std::vector<ValueId> gradients_;
   std::set<uint32_t> wanted_;
   std::vector<std::pair<ValueId, ValueId>> results_;  // value, part of its gradient
+  std::shared_ptr<const AddedOps> operators_;
 };
 
 }  // namespace treadle

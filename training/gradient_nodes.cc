@@ -69,7 +69,8 @@ ValueId copy_between(Graph& graph, const Named& named, const std::vector<ValueId
   return mapped(named.y);
 }
 
-void expand_gradient(Graph& graph, NodeId id, Replaced& replaced) {
+void expand_gradient(Graph& graph, NodeId id, Replaced& replaced,
+                     const std::shared_ptr<const AddedOps>& operators) {
   const Node node = graph.node(id);
   const Named named = read_names(graph, node, replaced);
   GradientTargets targets;
@@ -78,6 +79,7 @@ void expand_gradient(Graph& graph, NodeId id, Replaced& replaced) {
                  node.inputs.begin() + static_cast<ptrdiff_t>(named.xs.size())};
   targets.zero_unreachable = true;
   targets.held = node.inputs;
+  targets.operators = operators;
   const std::vector<ValueId> gradients = add_gradients(graph, targets);
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     if (!node.outputs[i].valid()) continue;
@@ -89,13 +91,13 @@ void expand_gradient(Graph& graph, NodeId id, Replaced& replaced) {
 
 }  // namespace
 
-void expand_gradient_nodes(Graph& graph) {
+void expand_gradient_nodes(Graph& graph, const std::shared_ptr<const AddedOps>& operators) {
   Replaced replaced;
   for (NodeId id : graph.topological_order()) {
     if (!graph.alive(id) || !graph.node(id).is("Gradient", kDomain)) continue;
     const std::string where = describe(graph.node(id));
     try {
-      expand_gradient(graph, id, replaced);
+      expand_gradient(graph, id, replaced, operators);
     } catch (Error& e) {
       e.add_context(where);
       throw;

@@ -173,9 +173,8 @@ void JointBuilder::build_backward() {
   while (!graph_.outputs().empty()) graph_.remove_output(graph_.outputs().size() - 1);
   graph_.add_output(kLossOutput, loss);
   for (const auto& [name, next] : statistics_) graph_.add_output("next/" + name, next);
-  GradientTargets targets;
-  targets.outputs = {loss};
-  targets.skip_unreachable = true;
+  GradientTargets targets{
+      .outputs = {loss}, .skip_unreachable = true, .operators = options_.operators};
   if (options_.scaled) targets.seeds = {cast(scale_, graph_.value(loss).type.dtype).id()};
   for (const std::string& name : parameters_) targets.wrt.push_back(graph_.find_value(name));
   std::vector<std::string> wanted;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,8 @@
 #include "training/updates.h"
 
 namespace treadle {
+
+class AddedOps;
 
 struct JointOptions {
   LossOptions loss;
@@ -38,6 +41,8 @@ struct JointOptions {
   // Values of the model, or "grad:NAME" of one (where it has a gradient), that a run yields too.
   std::vector<std::string> fetch;
   std::vector<Hook> hooks;
+  // That the model was loaded with, and that have gradients; null: none.
+  std::shared_ptr<const AddedOps> operators;
 };
 
 // Names of the joint graph's own inputs and outputs.

@@ -9,6 +9,7 @@
 #include "graph/base/suggestion.h"
 #include "graph/ops/op.h"
 #include "training/diagnose.h"
+#include "training/gradient_nodes.h"
 #include "training/runner.h"
 
 namespace treadle {
@@ -98,6 +99,7 @@ Trainer::Impl::Impl(Graph given_model, const TrainerOptions& trainer_options)
   options.joint.scaled = scaling.initial > 0;
   options.joint.guard = options.joint.guard || options.joint.scaled;
   if (options.joint.scaled) progress.scale = scaling.initial;
+  expand_gradient_nodes(model, options.joint.operators);
   joint = build_joint(model, options.joint);
   for (Variable& v : joint.variables) {
     Tensor own = v.initial.clone();

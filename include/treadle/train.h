@@ -51,9 +51,15 @@ TREADLE_API void treadle_train_options_release(treadle_train_options* options);
  *   gamma, power, last_rate, rise, period, milestones, steps, warm_up, patience, threshold
  * The machine:
  *   threads         default "1"; results are the same bit for bit at the same count
- *   device, optimize */
+ *   device, optimize
+ * Operators of your own:
+ *   plugins         paths, each as treadle_load_plugin takes it */
 TREADLE_API treadle_status treadle_train_options_set(treadle_train_options* options,
                                                      const char* key, const char* value);
+/* As treadle_options_add_op. It is trained through where it names its gradient, which is added the
+ * same way. */
+TREADLE_API treadle_status treadle_train_options_add_op(treadle_train_options* options,
+                                                        const treadle_op* op);
 
 /* Sees a value of a training step as it is made. What it writes to the tensor, the rest of the step
  * sees; the tensor is not valid afterwards. Not 0: the step ends with TREADLE_CANCELLED, and some

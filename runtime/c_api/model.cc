@@ -116,7 +116,7 @@ std::vector<std::pair<std::string, std::string>> metadata_of(const treadle::Grap
 
 treadle_model* wrap(treadle::Graph graph, const treadle_options* options) {
   auto handle = std::make_unique<treadle_model>();
-  treadle::expand_gradient_nodes(graph);
+  treadle::expand_gradient_nodes(graph, options != nullptr ? options->load.operators : nullptr);
   handle->model = treadle::Model::create(
       std::move(graph), options != nullptr ? options->model : treadle::ModelOptions{});
   const treadle::Model& model = *handle->model;

@@ -6,24 +6,10 @@ using treadle::AddedOps;
 using treadle::c_api::guarded;
 using treadle::c_api::require;
 
-namespace {
-
-// Models that were loaded before keep what they were loaded with.
-template <class Change>
-void change_operators(treadle_options& options, Change&& change) {
-  auto& operators = options.load.operators;
-  auto next =
-      operators != nullptr ? std::make_shared<AddedOps>(*operators) : std::make_shared<AddedOps>();
-  change(*next);
-  operators = std::move(next);
-}
-
-}  // namespace
-
 namespace treadle::c_api {
 
 void add_plugin(treadle_options& options, const std::string& path) {
-  change_operators(options, [&](AddedOps& ops) { load_plugin(ops, path); });
+  change_operators(options.load.operators, [&](AddedOps& ops) { load_plugin(ops, path); });
 }
 
 }  // namespace treadle::c_api
@@ -34,7 +20,7 @@ treadle_status treadle_options_add_op(treadle_options* options, const treadle_op
   return guarded([&] {
     require(options, "options");
     require(op, "op");
-    change_operators(*options, [&](AddedOps& ops) { add_op(ops, *op); });
+    treadle::change_operators(options->load.operators, [&](AddedOps& ops) { add_op(ops, *op); });
   });
 }
 

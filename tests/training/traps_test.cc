@@ -2,11 +2,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <set>
+
 #include "graph/ops/op.h"
 #include "graph/text.h"
 #include "tests/support/gradcheck.h"
 #include "tests/support/tensors.h"
 #include "training/autodiff.h"
+#include "training/trainer.h"
 
 namespace treadle::test {
 namespace {
@@ -65,6 +69,41 @@ TEST(Traps, Trap15RecurrentLengthsAndStates) {
       "<int32[2] n = {0, 2}> { y, l = RNN <hidden_size = 2, direction = \"reverse\", clip = 0.7> "
       "(x, "
       "w, r, \"\", n, h) }");
+}
+
+TEST(Traps, Trap16OnlyTheBranchTakenCounts) {
+  const Graph g = parse(R"(f (double[2] x, double[2] w, bool c) => (double[2] y) {
+    y = If (c) <
+      then_branch = a () => (p) { p = Mul (x, w) },
+      else_branch = b () => (n) { n = Exp (x) }
+    >
+  })");
+  const Graph d = autodiff(g, {.outputs = {"y"}, .wrt = {"x", "w"}});
+  const Value x = f64({2}, {0, 1}), w = f64({2}, {5, 7});
+  const auto taken = evaluate(d, {x, w, Tensor::scalar<bool>(true)});
+  EXPECT_EQ(difference(taken[0], w), "");
+  EXPECT_EQ(difference(taken[1], x), "");
+  const auto other = evaluate(d, {x, w, Tensor::scalar<bool>(false)});
+  EXPECT_EQ(difference(other[0], f64({2}, {1, std::exp(1.0)})), "");
+  EXPECT_EQ(difference(other[1], f64({2}, {0, 0})), "") << "what the other branch captures";
+}
+
+// y = x·wⁿ, where n is known at run time.
+TEST(Traps, Trap16LoopsOfAnyNumberOfTrips) {
+  const Graph g = parse(R"(f (int64 n, double[2] x, double[2] w) => (double[2] y)
+    <bool go = {1}> {
+    y = Loop (n, go, x) <
+      body = b (int64 i, bool c, double[2] a) => (c, p) { p = Mul (a, w) }
+    >
+  })");
+  const Graph d = autodiff(g, {.outputs = {"y"}, .wrt = {"x", "w"}});
+  const Value x = f64({2}, {3, 5}), w = f64({2}, {2, -1});
+  const auto none = evaluate(d, {Tensor::scalar<int64_t>(0), x, w});
+  EXPECT_EQ(difference(none[0], f64({2}, {1, 1})), "");
+  EXPECT_EQ(difference(none[1], f64({2}, {0, 0})), "");
+  const auto three = evaluate(d, {Tensor::scalar<int64_t>(3), x, w});
+  EXPECT_EQ(difference(three[0], f64({2}, {8, -1})), "");
+  EXPECT_EQ(difference(three[1], f64({2}, {36, 15})), "");
 }
 
 TEST(Traps, Trap17IntegersStopTheGradientAndTheCutIsNamed) {
@@ -128,6 +167,32 @@ TEST(Traps, Trap23SharedWeightsGetTheSum) {
   })");
   const Graph d = autodiff(g, {.outputs = {"y"}, .wrt = {"w"}});
   EXPECT_EQ(d.outputs().size(), 1u);
+}
+
+// A weight that is an input with a default, and what the optimizer would fold: Conv and
+// BatchNormalization, and a product of weights.
+TEST(Traps, Trap24TrainableWeightsAreNotFolded) {
+  constexpr const char* kNet = R"(f (float[2, 1, 2, 2] x) => (float[2, 1, 2, 2] y)
+    <float[1, 1, 1, 1] w = {2}, float[1, 1, 1, 1] v = {0.5}, float[1] s = {1}, float[1] b = {0},
+     float[1] m = {0}, float[1] d = {1}> {
+    k = Mul (w, v)
+    c = Conv (x, k)
+    y = BatchNormalization (c, s, b, m, d)
+  })";
+  Trainer trainer(parse(kNet));
+  std::set<std::string> trained;
+  for (const Variable& v : trainer.variables()) {
+    if (v.role == Variable::Role::kParameter) trained.insert(v.name);
+  }
+  EXPECT_THAT(trained, testing::ElementsAre("b", "s", "v", "w"));
+  const Value x = f32({2, 1, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
+  const Value target = f32({2, 1, 2, 2}, {0, 1, 0, 1, 0, 1, 0, 2});
+  trainer.step(std::vector<NamedValue>{{"x", x}, {"target", target}});
+  for (const char* name : {"b", "s"}) {
+    EXPECT_NE(trainer.variable(name).to_doubles(),
+              parse(kNet).value(parse(kNet).find_value(name)).constant.to_doubles())
+        << name;
+  }
 }
 
 }  // namespace

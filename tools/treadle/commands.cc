@@ -124,6 +124,7 @@ const Flags kJob = {
     {"--batch-size", "N", "samples a step (32)"},
     {"--seed", "N", "of everything that is drawn (0)"},
     {"--threads", "N", "that compute (1)"},
+    kPlugin,
 };
 const Flags kFitting = {
     {"--optimizer", "RULE",
@@ -153,6 +154,7 @@ const Flags kExport = {
     {"--fold-batchnorm", "", "into the weights before it"},
     {"--embed-preprocess", "", "the model takes bytes 0..255 as floats and normalizes itself"},
     {"--opset", "N", "write this opset at most"},
+    kPlugin,
 };
 const Flags kEval = {
     {"--split", "val|train", "which part of the data (val)"},

@@ -22,7 +22,7 @@ int run_eval(const Args& args) {
   Training training;
   const std::string& given = args.positional[0];
   if (std::filesystem::is_directory(given)) {
-    training.trainer = trainer_of_run(given, job, args.has("best"));
+    training.trainer = trainer_of_run(given, job, args);
     apply_flags(args, job);
     training.data = job_data(job, &training.trainer->model());
     job.fit.loader.preprocess = read_metadata(training.trainer->model().metadata);

@@ -10,7 +10,7 @@ namespace treadle::tool {
 
 int run_export(const Args& args) {
   Job job;
-  const auto trainer = trainer_of_run(args.positional[0], job, args.has("best"));
+  const auto trainer = trainer_of_run(args.positional[0], job, args);
   Graph graph = trainer->exported(
       {.fold_batchnorm = args.has("fold-batchnorm"), .averaged = args.has("averaged")});
   merge_lora(graph);

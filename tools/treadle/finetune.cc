@@ -51,7 +51,7 @@ int run_finetune(const Args& args) {
   job.model = args.positional[0];
   for (size_t i = 1; i < args.positional.size(); ++i) set_job_field(job, args.positional[i]);
   apply_flags(args, job);
-  Graph model = load(job.model);
+  Graph model = load(job.model, load_options(job));
   free_batch(model);
   DataSet data = job_data(job, &model);
   const uint64_t seed = job.trainer.joint.seed;

@@ -23,6 +23,7 @@ struct Derivative {
 
 GradientRequest request_of(const Graph& graph, const Args& args) {
   GradientRequest request;
+  request.operators = load_options(args).operators;
   request.wrt = args.list("wrt");
   request.outputs = args.list("of");
   request.keep_outputs = args.has("keep-outputs");

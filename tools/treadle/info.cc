@@ -129,8 +129,9 @@ int report_problems(const std::vector<Error>& problems, const Args& args) {
 
 // What training would ask for: the gradients of all floats among the weights (without any: the
 // inputs) of all outputs.
-GradientRequest training_request(const Graph& graph) {
+GradientRequest training_request(const Graph& graph, const Args& args) {
   GradientRequest request;
+  request.operators = load_options(args).operators;
   request.zero_unreachable = true;
   auto is_smooth = [&](ValueId v) {
     const Type& type = graph.value(v).type;
@@ -227,7 +228,7 @@ int run_check(const Args& args) {
     }
   }
   if (args.has("train")) {
-    const auto missing = missing_gradients(graph, training_request(graph));
+    const auto missing = missing_gradients(graph, training_request(graph, args));
     if (!missing.empty()) return report_missing(missing, args);
     notes.emplace_back("every node on the way to an output can be differentiated");
   }

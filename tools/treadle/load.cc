@@ -35,7 +35,7 @@ Graph load_graph(const std::string& path, const Args& args) {
   const LoadOptions options = load_options(args);
   return of_model([&] {
     Graph graph = load(path, options);
-    expand_gradient_nodes(graph);
+    expand_gradient_nodes(graph, options.operators);
     return graph;
   });
 }

@@ -4,6 +4,7 @@
 
 #include "files/npy.h"
 #include "tools/treadle/inputs.h"
+#include "tools/treadle/load.h"
 #include "training/settings.h"
 
 namespace treadle::tool {
@@ -37,6 +38,7 @@ Tensor classes(const Trainer& trainer, Dims dims) {
 
 TrainerOptions trainer_options(const Args& args) {
   TrainerOptions options;
+  options.joint.operators = load_options(args).operators;
   if (args.has("loss")) set(options, "--loss", "loss", args.text("loss"));
   if (args.has("optimizer")) set(options, "--optimizer", "optimizer", args.text("optimizer"));
   if (args.has("lr")) set(options, "--lr", "rate", args.text("lr"));

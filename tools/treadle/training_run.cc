@@ -96,6 +96,7 @@ CancelToken& interrupted() {
 }  // namespace
 
 void apply_flags(const Args& args, Job& job) {
+  job.trainer.joint.operators = load_options(args).operators;
   for (const FlagField& f : kFlagFields) {
     for (const std::string& value : args.all(f.flag)) set_job_field(job, cat(f.key, "=", value));
   }
@@ -103,6 +104,12 @@ void apply_flags(const Args& args, Job& job) {
   if (args.has("resume")) job.fit.resume = true;
   if (args.has("mean")) job.mean = args.numbers("mean", {});
   if (args.has("std")) job.deviation = args.numbers("std", {});
+}
+
+LoadOptions load_options(const Job& job) {
+  LoadOptions options;
+  options.operators = job.trainer.joint.operators;
+  return options;
 }
 
 DataSet job_data(Job& job, const Graph* model) {
@@ -116,7 +123,7 @@ Training prepare(Job& job) {
   if (job.model.empty() && job.fresh.kind.empty())
     throw UsageError("there is no model: give a file, or kind in [new]");
   if (!job.model.empty()) {
-    Graph model = load(job.model);
+    Graph model = load(job.model, load_options(job));
     DataSet data = job_data(job, &model);
     return prepare(job, std::move(data), std::move(model));
   }
@@ -142,10 +149,13 @@ Training prepare(Job& job, DataSet data, Graph model) {
   return training;
 }
 
-std::unique_ptr<Trainer> trainer_of_run(const std::string& folder, Job& job, bool best) {
+std::unique_ptr<Trainer> trainer_of_run(const std::string& folder, Job& job, const Args& args) {
   const std::filesystem::path path = folder;
+  const bool best = args.has("best");
   read_job((path / "job.toml").string(), job);
-  auto trainer = std::make_unique<Trainer>(load(path / "start.onnx"), job.trainer);
+  job.trainer.joint.operators = load_options(args).operators;
+  auto trainer =
+      std::make_unique<Trainer>(load(path / "start.onnx", load_options(job)), job.trainer);
   const CheckpointFolder checkpoints(path / "checkpoints");
   const auto checkpoint = best ? checkpoints.best() : checkpoints.newest();
   TREADLE_CHECK(checkpoint.has_value(), kIo, "'", folder, "' holds no ", best ? "best " : "",

@@ -4,14 +4,17 @@
 #include <memory>
 #include <string>
 
+#include "importer/importer.h"
 #include "tools/treadle/command.h"
 #include "tools/treadle/job.h"
 #include "tools/treadle/json.h"
 
 namespace treadle::tool {
 
-// --data, --lr, --epochs and the others that set a job's field.
+// --data, --lr, --epochs and the others that set a job's field; --plugin.
 void apply_flags(const Args& args, Job& job);
+// What the job's model is loaded with.
+LoadOptions load_options(const Job& job);
 
 struct Training {
   DataSet data;
@@ -26,9 +29,9 @@ Training prepare(Job& job, DataSet data, Graph model);
 // The data that the job names, pictures in the size that the model takes.
 DataSet job_data(Job& job, const Graph* model);
 
-// The trainer of a run's folder with the newest (or best) checkpoint; fills the job that made it.
-// kIo where there is none.
-std::unique_ptr<Trainer> trainer_of_run(const std::string& folder, Job& job, bool best);
+// The trainer of a run's folder with the newest checkpoint (--best: the best one); fills the job
+// that made it. kIo where there is none.
+std::unique_ptr<Trainer> trainer_of_run(const std::string& folder, Job& job, const Args& args);
 
 // Trains, telling steps on stderr (a bar on a terminal, else a line an epoch) and the result on
 // stdout.

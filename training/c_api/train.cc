@@ -1,10 +1,12 @@
 // The C API of training (include/treadle/train.h) over Trainer.
 #include "treadle/train.h"
 
+#include <algorithm>
 #include <functional>
 #include <string>
 
 #include "importer/importer.h"
+#include "runtime/plugins/plugins.h"
 #include "training/c_api/calls.h"
 #include "training/checkpoint.h"
 #include "training/settings.h"
@@ -36,6 +38,22 @@ std::span<const NamedValue> batch_of(treadle_trainer& trainer, const char* const
     trainer.batch[i].value = values[i]->value;
   }
   return trainer.batch;
+}
+
+treadle::LoadOptions load_options(const treadle_train_options* options) {
+  treadle::LoadOptions load;
+  if (options != nullptr) load.operators = options->options.joint.operators;
+  return load;
+}
+
+void add_plugins(treadle::TrainerOptions& options, std::string_view paths) {
+  treadle::change_operators(options.joint.operators, [&](treadle::AddedOps& ops) {
+    while (!paths.empty()) {
+      const size_t comma = std::min(paths.find(','), paths.size());
+      if (comma > 0) load_plugin(ops, paths.substr(0, comma));
+      paths.remove_prefix(std::min(comma + 1, paths.size()));
+    }
+  });
 }
 
 void put_result(treadle_step_result* to, const treadle::StepResult& result) {
@@ -82,7 +100,17 @@ treadle_status treadle_train_options_set(treadle_train_options* options, const c
     require(options, "options");
     require(key, "key");
     require(value, "value");
+    if (std::string_view(key) == "plugins") return add_plugins(options->options, value);
     set_train_setting(options->options, key, value);
+  });
+}
+
+treadle_status treadle_train_options_add_op(treadle_train_options* options, const treadle_op* op) {
+  return guarded([&] {
+    require(options, "options");
+    require(op, "op");
+    treadle::change_operators(options->options.joint.operators,
+                              [&](treadle::AddedOps& ops) { add_op(ops, *op); });
   });
 }
 
@@ -100,7 +128,7 @@ treadle_status treadle_trainer_create(const char* model_path, const treadle_trai
                                       treadle_trainer** trainer) {
   return create(trainer, options, [&] {
     require(model_path, "model_path");
-    return treadle::load(model_path);
+    return treadle::load(model_path, load_options(options));
   });
 }
 treadle_status treadle_trainer_create_memory(const void* model, size_t size,
@@ -108,7 +136,8 @@ treadle_status treadle_trainer_create_memory(const void* model, size_t size,
                                              treadle_trainer** trainer) {
   return create(trainer, options, [&] {
     require(model, "model");
-    return treadle::load_bytes({static_cast<const std::byte*>(model), size});
+    return treadle::load_bytes({static_cast<const std::byte*>(model), size}, "",
+                               load_options(options));
   });
 }
 void treadle_trainer_release(treadle_trainer* trainer) { delete trainer; }

@@ -16,17 +16,20 @@ std::vector<ValueId> wanted_captures(const GradientContext& c) {
   return wanted;
 }
 
-Node node_for(const GradientContext& c, const char* kind, const char* suffix) {
+Node node_for(const GradientContext& c, const Op* op, const char* suffix) {
   Node node;
-  node.op = find_op(kind);
+  node.op = op;
   node.name = cat(c.node().name, "/", suffix);
   node.origins = c.node().origins;
   if (node.origins.empty()) node.origins.push_back(c.node().name);
   return node;
 }
 
-// The gradients of `wrt` in a body whose results have the given seeds (absent ones are zero).
-std::vector<Expr> differentiate(Body& body, const std::vector<Expr>& results,
+Node node_for(const GradientContext& c, const char* kind, const char* suffix) {
+  return node_for(c, find_op(kind), suffix);
+}
+
+std::vector<Expr> differentiate(GradientContext& c, Body& body, const std::vector<Expr>& results,
                                 const std::vector<std::optional<Expr>>& seeds,
                                 const std::vector<Expr>& wrt) {
   GradientTargets targets;
@@ -38,6 +41,7 @@ std::vector<Expr> differentiate(Body& body, const std::vector<Expr>& results,
   }
   for (const Expr& e : wrt) targets.wrt.push_back(e.id());
   targets.held = targets.wrt;
+  targets.operators = c.operators();
   std::vector<Expr> gradients;
   for (ValueId v : add_gradients(body.graph(), targets)) gradients.emplace_back(body.builder(), v);
   return gradients;

@@ -9,6 +9,8 @@
 namespace treadle {
 
 std::vector<std::span<const GradientDef>> gradient_families();
+// The rule of all added operators: a node of the operator that the row names as its gradient.
+void differentiate_added(GradientContext& c);
 
 std::span<const GradientDef> attention_gradients();
 std::span<const GradientDef> binary_gradients();

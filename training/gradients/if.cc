@@ -18,7 +18,7 @@ void differentiate_branch(Context& c, const Subgraph& branch, const std::vector<
   }
   std::vector<Expr> wrt;
   for (ValueId v : wanted) wrt.push_back(body.capture(v));
-  for (const Expr& gradient : differentiate(body, results, seeds, wrt)) body.output(gradient);
+  for (const Expr& gradient : differentiate(c, body, results, seeds, wrt)) body.output(gradient);
 }
 
 // A branch that is wrong for the shapes at hand is the one that is not taken.

@@ -241,7 +241,7 @@ std::vector<Expr> step_back(Body& body, const Back& back, const std::vector<Expr
   for (size_t i = 0; i < f.inputs.size(); ++i) {
     if (f.c.wants(f.carried + i)) wrt.push_back(formals[f.carried + i]);
   }
-  std::vector<Expr> next = differentiate(body, results, seeds, wrt);
+  std::vector<Expr> next = differentiate(f.c, body, results, seeds, wrt);
   for (size_t k = 0; k < back.captures.size(); ++k) {
     const size_t at = back.smooth.size() + k;
     next[at] = sum_of({carried[at], next[at]});

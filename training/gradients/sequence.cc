@@ -97,7 +97,7 @@ void map(Context& c) {
     if (c.wants(i)) wrt.push_back(formals[i]);
   }
   for (ValueId v : captures) wrt.push_back(body.capture(v));
-  for (const Expr& gradient : differentiate(body, results, seeds, wrt)) body.output(gradient);
+  for (const Expr& gradient : differentiate(c, body, results, seeds, wrt)) body.output(gradient);
   node.outputs.resize(wrt.size());
   node.subgraphs.push_back(body.take("body"));
   const std::vector<Expr> made = add_with_bodies(c.builder(), std::move(node));
