@@ -1,5 +1,5 @@
 /* A plugin with one operator: example.WindowMean(X) -> Y, the mean of each `window` neighbours
- * along the last axis, [.., N] to [.., N - window + 1].
+ * along the last axis, [.., N] to [.., N - window + 1]; and its gradient.
  *
  * Nothing here links with the library: the functions that the callbacks need come as a table. */
 #include <stdlib.h>
@@ -73,8 +73,44 @@ static treadle_status compute(const treadle_op_api* api, treadle_op_call* call, 
   return TREADLE_OK;
 }
 
+/* The gradient (dY, X, Y) -> dX: the attributes are those of WindowMean. */
+
+static treadle_status infer_gradient(const treadle_op_api* api, treadle_op_call* call, void* user,
+                                     void* state) {
+  const int32_t rank = api->input_rank(call, 1);
+  int64_t dims[TREADLE_MAX_RANK];
+  int32_t i;
+  (void)user, (void)state;
+  if (rank == -1) return TREADLE_OK;
+  for (i = 0; i < rank; ++i) dims[i] = api->input_dim(call, 1, (size_t)i);
+  return api->set_output_type(call, 0, TREADLE_UNDEFINED, dims, rank);
+}
+
+static treadle_status compute_gradient(const treadle_op_api* api, treadle_op_call* call, void* user,
+                                       void* state) {
+  const int64_t window = *(const int64_t*)state;
+  int64_t width, means, row, i, k;
+  treadle_op_tensor dy, x, dx;
+  treadle_status status = api->input(call, 0, &dy);
+  (void)user;
+  if (status == TREADLE_OK) status = api->input(call, 1, &x);
+  if (status == TREADLE_OK) status = api->output(call, 0, x.dtype, x.dims, x.rank, &dx);
+  if (status != TREADLE_OK) return status;
+  width = x.dims[x.rank - 1];
+  means = width - window + 1;
+  for (i = 0; i < (int64_t)x.count; ++i) ((float*)dx.data)[i] = 0;
+  for (row = 0; means > 0 && row < (int64_t)dy.count / means; ++row) {
+    const float* from = (const float*)dy.data + row * means;
+    float* to = (float*)dx.data + row * width;
+    for (i = 0; i < means; ++i)
+      for (k = i; k < i + window; ++k) to[k] += from[i] / (float)window;
+  }
+  return TREADLE_OK;
+}
+
 treadle_status treadle_plugin_register(const treadle_plugin_host* host) {
-  treadle_op op = {0};
+  treadle_op op = {0}, gradient;
+  treadle_status status;
   op.struct_size = sizeof op;
   op.name = "WindowMean";
   op.domain = "example";
@@ -87,5 +123,16 @@ treadle_status treadle_plugin_register(const treadle_plugin_host* host) {
   op.destroy = destroy;
   op.infer = infer;
   op.compute = compute;
-  return host->add_op(host->context, &op);
+  op.gradient = "example.WindowMeanGradient";
+  status = host->add_op(host->context, &op);
+  if (status != TREADLE_OK) return status;
+
+  gradient = op;
+  gradient.name = "WindowMeanGradient";
+  gradient.inputs = "dY:T X:T Y:T";
+  gradient.outputs = "dX:T";
+  gradient.infer = infer_gradient;
+  gradient.compute = compute_gradient;
+  gradient.gradient = NULL;
+  return host->add_op(host->context, &gradient);
 }

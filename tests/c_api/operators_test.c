@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <treadle/treadle.h>
+#include <treadle/train.h>
 
 #include "check.h"
 #include "operators.h"
@@ -345,6 +345,49 @@ static void test_plugins(const char* plugin, const char* other, const char* fail
   treadle_options_release(options);
 }
 
+/* ---- Training through them: y = x + Scale(c), of which c is trained. */
+
+static double step(treadle_trainer* trainer) {
+  const char* names[] = {"x", "target"};
+  const int64_t dims[2] = {1, 3};
+  float zeros[3] = {0, 0, 0};
+  treadle_value* x = NULL;
+  treadle_step_result result = {.struct_size = sizeof result};
+  CHECK(treadle_tensor_wrap(TREADLE_FLOAT, dims, 2, zeros, sizeof zeros, &x) == TREADLE_OK);
+  const treadle_value* batch[2] = {x, x};
+  CHECK(treadle_trainer_step(trainer, names, batch, 2, &result) == TREADLE_OK);
+  treadle_value_release(x);
+  return result.loss;
+}
+
+static void test_training(const char* plugin) {
+  counts user = {0, 0, 0};
+  char path[4096];
+  treadle_train_options* options = NULL;
+  treadle_trainer* trainer = NULL;
+  treadle_op scale = scale_op(&user), gradient = scale_op(&user);
+  snprintf(path, sizeof path, "%s/constant.onnx", folder);
+  scale.gradient = "test.ScaleGradient";
+  gradient.name = "ScaleGradient";
+  gradient.inputs = "dY:T X:T Y:T";
+  CHECK(treadle_train_options_create(&options) == TREADLE_OK);
+  CHECK(treadle_train_options_add_op(options, NULL) == TREADLE_INVALID_ARGUMENT);
+  CHECK(treadle_train_options_set(options, "plugins", "/does/not/exist.so") == TREADLE_IO);
+  CHECK(treadle_train_options_set(options, "plugins", plugin) == TREADLE_OK);
+  CHECK(treadle_trainer_create(path, options, &trainer) == TREADLE_UNSUPPORTED);
+  CHECK(treadle_train_options_add_op(options, &scale) == TREADLE_OK);
+  CHECK(treadle_trainer_create(path, options, &trainer) == TREADLE_UNSUPPORTED);
+  CHECK(strstr(treadle_last_error(), "test.ScaleGradient is no added operator") != NULL);
+  CHECK(treadle_train_options_add_op(options, &gradient) == TREADLE_OK);
+  CHECK(treadle_trainer_create(path, options, &trainer) == TREADLE_OK);
+  treadle_train_options_release(options);
+  const double first = step(trainer);
+  CHECK(first > 18.6 && first < 18.7); /* the mean of 2², 4² and 6² */
+  CHECK(step(trainer) < 0.99 * first);
+  treadle_trainer_release(trainer);
+  CHECK(user.created == user.destroyed);
+}
+
 int main(int argc, char** argv) {
   if (argc != 5) return 2;
   folder = argv[1];
@@ -360,6 +403,7 @@ int main(int argc, char** argv) {
   test_wrong();
   test_refused();
   test_plugins(argv[2], argv[3], argv[4]);
+  test_training(argv[2]);
   if (failures == 0) puts("ok");
   return failures == 0 ? 0 : 1;
 }

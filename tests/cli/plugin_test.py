@@ -39,6 +39,18 @@ CASES = [
     (["run", SAVED, "--plugin", PLUGIN, "--shape", "x:1x8", "--fill", "ones"], 0, ["[1, 6]"]),
     (["run", "wide.onnx", "--plugin", PLUGIN, "--shape", "x:1x8"], 3,
      ["window must be at least 1", "'smooth'"]),
+    (["check", MODEL, "--train", "--plugin", PLUGIN], 0, ["can be differentiated"]),
+    (["grad", MODEL, "grad.onnx", "--wrt", "x", "--check", "--tolerance", "1e-3", "--plugin", PLUGIN,
+      "--shape", "x:1x8"], 0, ["agrees"]),
+    (["run", "grad.onnx", "--plugin", PLUGIN, "--shape", "x:1x8", "--fill", "ones"], 0, []),
+    (["train", "trained.onnx", "--data", "data.npz", "--epochs", "3", "--out", "tuned"], 3,
+     ["example.WindowMean"]),
+    (["train", "trained.onnx", "--data", "data.npz", "--epochs", "3", "--out", "tuned", "--plugin",
+      PLUGIN], 0, ["train_loss"]),
+    (["eval", "tuned", "--plugin", PLUGIN], 0, ["samples"]),
+    (["export", "tuned", "tuned.onnx", "--plugin", PLUGIN], 0, ["after 24 steps"]),
+    (["finetune", "trained.onnx", "--data", "data.npz", "--epochs", "1", "--out", "again",
+      "--plugin", PLUGIN], 0, ["train_loss"]),
     (["run", MODEL, "--plugin", "missing.so"], 4, ["missing.so"]),
     (["run", MODEL, "--plugin", MODEL], 4, ["cannot be opened", MODEL]),
     (["run", MODEL, "--plugin", str(BUILD / "lib" / "libtreadle.so")], 4, ["no plugin"]),
@@ -79,6 +91,16 @@ with tempfile.TemporaryDirectory() as folder:
     model = onnx.load(MODEL)
     model.graph.node[0].attribute[0].i = 0
     onnx.save(model, "wide.onnx")
+    # example.WindowMean between a weight and the loss.
+    weight = onnx.helper.make_tensor("w", onnx.TensorProto.FLOAT, [4], [1, 2, 3, 4])
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Mul", ["x", "w"], ["p"]),
+         onnx.helper.make_node("WindowMean", ["p"], ["y"], "smooth", domain="example", window=2)], "trained",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 4])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["N", 3])], [weight])
+    onnx.save(onnx.helper.make_model(graph, ir_version=8, opset_imports=[
+        onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("example", 1)]), "trained.onnx")
+    np.savez("data.npz", x=np.ones((320, 4), np.float32), target=np.ones((320, 3), np.float32))
     failed = [f for case in CASES for f in check_command(*case)]
     if {o.domain: o.version for o in onnx.load(SAVED).opset_import}.get("example") != 1:
         failed.append(f"{SAVED} does not import domain example")
