@@ -38,8 +38,9 @@ const ReduceRule* find_rule(const Node& node) {
   return nullptr;
 }
 
-// The reduced dimension between kept ones.
+// The reduced dimension between kept ones; of sums, before them there may be another one.
 struct ReduceShape {
+  int64_t lead = 1;
   int64_t outer = 1;
   int64_t n = 1;
   int64_t inner = 1;
@@ -71,13 +72,14 @@ bool keeps_dims(const NodeSpec& spec) {
 std::optional<std::vector<bool>> physical_mask(const NodeSpec& spec, const std::vector<bool>& mask,
                                                Layout layout) {
   if (layout == kPlain) return mask;
-  if (mask[0] || mask[1] || mask.size() < 3) return std::nullopt;
+  if (mask[1] || mask.size() < 3) return std::nullopt;
   const bool spatial = std::all_of(mask.begin() + 2, mask.end(), [](bool m) { return m; });
   if (!spatial) return std::nullopt;
   const bool whole_blocks = spec.inputs[0].dims[1] % channel_block(layout) == 0;
   if (!keeps_dims(spec) && !whole_blocks) return std::nullopt;
   std::vector<bool> physical(physical_dims(spec.inputs[0].dims, layout).size(), true);
-  physical.front() = physical.back() = false;
+  physical.front() = mask[0];
+  physical.back() = false;
   if (channel_block(layout) > 1) physical[1] = false;
   return physical;
 }
@@ -88,14 +90,23 @@ std::optional<ReduceShape> reduce_shape(const Dims& dims, const std::vector<bool
   for (size_t i = 0; i < dims.size(); ++i) {
     if (dims[i] == 1) continue;
     if (mask[i]) {
-      if (shape.inner != 1) return std::nullopt;
+      if (shape.inner != 1) {
+        if (shape.lead != 1 || shape.outer != 1) return std::nullopt;
+        shape = {.lead = shape.n, .outer = shape.inner};
+      }
       shape.n *= dims[i];
       reduced = true;
     } else {
       (reduced ? shape.inner : shape.outer) *= dims[i];
     }
   }
+  if (shape.lead != 1 && shape.inner != 1) return std::nullopt;
   return shape;
+}
+
+bool sums(const Node& node) {
+  const RowOp op = find_rule(node)->op;
+  return op == RowOp::kSum || op == RowOp::kSumSquare || op == RowOp::kSumAbs;
 }
 
 std::optional<ReduceShape> plan_reduce(const NodeSpec& spec, Layout layout) {
@@ -103,7 +114,8 @@ std::optional<ReduceShape> plan_reduce(const NodeSpec& spec, Layout layout) {
   if (!mask) return std::nullopt;
   const auto physical = physical_mask(spec, *mask, layout);
   if (!physical) return std::nullopt;
-  return reduce_shape(physical_dims(spec.inputs[0].dims, layout), *physical);
+  const auto shape = reduce_shape(physical_dims(spec.inputs[0].dims, layout), *physical);
+  return shape && shape->lead != 1 && !sums(*spec.node) ? std::nullopt : shape;
 }
 
 class ReduceKernel : public Kernel {
@@ -116,11 +128,9 @@ class ReduceKernel : public Kernel {
     auto* to = static_cast<float*>(args.outputs[0]);
     const ReduceShape& s = shape_;
     if (s.inner == 1) {
-      const int64_t grain = std::max<int64_t>(1, kParallelGrain / std::max<int64_t>(s.n, 1));
+      const int64_t grain = std::max<int64_t>(1, kParallelGrain / (s.lead * s.n));
       parallel_for(threads_, s.outer, grain, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          to[i] = finished(rows_.reduce(rule_.op, from + i * s.n, static_cast<size_t>(s.n)));
-        }
+        for (int64_t i = begin; i < end; ++i) to[i] = finished(reduce_row(from, i));
       });
       return;
     }
@@ -140,6 +150,16 @@ class ReduceKernel : public Kernel {
  private:
   static constexpr int64_t kPiece = 512;  // columns that one thread takes at once
 
+  float reduce_row(const float* from, int64_t i) const {
+    const auto n = static_cast<size_t>(shape_.n);
+    if (shape_.lead == 1) return rows_.reduce(rule_.op, from + i * shape_.n, n);
+    double sum = 0;
+    for (int64_t k = 0; k < shape_.lead; ++k) {
+      sum += rows_.reduce(rule_.op, from + (k * shape_.outer + i) * shape_.n, n);
+    }
+    return static_cast<float>(sum);
+  }
+
   void reduce_columns(const float* from, float* to, size_t columns) const {
     rows_.reduce_columns(rule_.op,
                          {.x = from,
@@ -151,7 +171,7 @@ class ReduceKernel : public Kernel {
     for (size_t i = 0; i < columns; ++i) to[i] = finished(to[i]);
   }
   float finished(float x) const {
-    if (rule_.finish == Finish::kMean) return x / static_cast<float>(shape_.n);
+    if (rule_.finish == Finish::kMean) return x / static_cast<float>(shape_.lead * shape_.n);
     return rule_.finish == Finish::kRoot ? std::sqrt(x) : x;
   }
   ReduceRule rule_;

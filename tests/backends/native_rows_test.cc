@@ -68,6 +68,29 @@ TEST(NativeRows, Reductions) {
       {.name = "all", .op = "ReduceSum", .inputs = {random_tensor(DType::kFloat, {333}, 3)}});
 }
 
+// As the gradient of a convolution's bias.
+TEST(NativeRows, SumsOverAllButTheChannels) {
+  for (const Layout layout : {kPlain, kBlocked16, kChannelsLast}) {
+    for (const char* op : {"ReduceSum", "ReduceMean", "ReduceL2", "ReduceL1"}) {
+      for (const int64_t keep : {0, 1}) {
+        check_on_all_targets(
+            cpu::kNativeReduce,
+            {.name = cat(op, layout, keep),
+             .op = op,
+             .attributes = {{"keepdims", keep}},
+             .inputs = {random_tensor(DType::kFloat, {3, 21, 7, 9}, 2), axes({0, 2, 3})},
+             .constants = {1},
+             .layouts = {layout}});
+      }
+    }
+  }
+  EXPECT_EQ(reason(cpu::kNativeReduce,
+                   {.name = "max",
+                    .op = "ReduceMax",
+                    .inputs = {random_tensor(DType::kFloat, {3, 2, 7}, 2), axes({0, 2})}}),
+            "scattered or unknown axes");
+}
+
 TEST(NativeRows, PoolingOverChannelsInTheirLayout) {
   for (const Layout layout : {kPlain, kBlocked16, kChannelsLast}) {
     for (const int64_t channels : {16, 21, 64}) {
