@@ -1,5 +1,6 @@
 #include "training/settings.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -62,6 +63,12 @@ std::vector<T> numbers(const Given& g, T (*parse)(const Given&)) {
   return values;
 }
 
+// One of the names.
+std::string name(const Given& g, const std::vector<std::string>& known) {
+  if (std::ranges::find(known, g.text) != known.end()) return g.text;
+  fail(Code::kInvalidArgument, "there is no ", g.key, " '", g.text, "'", suggestion(g.text, known));
+}
+
 // "PATTERN=FACTOR,…": groups whose learning rate is multiplied.
 void add_rates(TrainerOptions& o, const Given& g) {
   for (const std::string& item : list(g)) {
@@ -92,7 +99,7 @@ struct Row {
   void (*set)(O& o, const Given& g);
 };
 constexpr Row kRows[] = {
-    {"loss", [](O& o, const Given& g) { o.joint.loss.kind = g.text; }},
+    {"loss", [](O& o, const Given& g) { o.joint.loss.kind = name(g, loss_kinds()); }},
     {"loss_output", [](O& o, const Given& g) { o.joint.output = g.text; }},
     {"reduction", set_reduction},
     {"label_smoothing", [](O& o, const Given& g) { o.joint.loss.label_smoothing = number(g); }},
@@ -101,7 +108,7 @@ constexpr Row kRows[] = {
      [](O& o, const Given& g) { o.joint.loss.class_weights = numbers(g, number); }},
     {"delta", [](O& o, const Given& g) { o.joint.loss.delta = number(g); }},
     {"target", [](O& o, const Given& g) { o.joint.target = g.text; }},
-    {"optimizer", [](O& o, const Given& g) { o.joint.update.rule = g.text; }},
+    {"optimizer", [](O& o, const Given& g) { o.joint.update.rule = name(g, update_rules()); }},
     {"momentum", [](O& o, const Given& g) { o.joint.update.momentum = not_negative(g); }},
     {"rho", [](O& o, const Given& g) { o.joint.update.rho = not_negative(g); }},
     {"beta1", [](O& o, const Given& g) { o.joint.update.beta1 = not_negative(g); }},

@@ -18,6 +18,7 @@ struct RuleDef {
   const char* name;
   std::vector<SlotDef> slots;
   UpdateOptions defaults;
+  double rate;  // the usual one
   RuleFn build;
 };
 
@@ -94,16 +95,24 @@ UpdateOptions defaults(double momentum, double rho, double beta1, double beta2, 
 
 const std::vector<RuleDef>& rules() {
   static const std::vector<RuleDef> table = {
-      {"sgd", {}, defaults(0, 0, 0, 0, 0), sgd},
-      {"momentum", {{"velocity", 0}}, defaults(0.9, 0, 0, 0, 0), momentum},
-      {"nesterov", {{"velocity", 0}}, defaults(0.9, 0, 0, 0, 0), nesterov},
-      {"adagrad", {{"square_sum", 0}}, defaults(0, 0, 0, 0, 1e-10), adagrad},
-      {"rmsprop", {{"square_mean", 0}, {"velocity", 0}}, defaults(0, 0.99, 0, 0, 1e-8), rmsprop},
-      {"adadelta", {{"square_mean", 0}, {"step_mean", 0}}, defaults(0, 0.9, 0, 0, 1e-6), adadelta},
-      {"adam", {{"mean", 0}, {"square_mean", 0}}, defaults(0, 0, 0.9, 0.999, 1e-8), adam},
-      {"adamw", {{"mean", 0}, {"square_mean", 0}}, defaults(0, 0, 0.9, 0.999, 1e-8), adam},
-      {"lion", {{"mean", 0}}, defaults(0, 0, 0.9, 0.99, 0), lion},
-      {"lamb", {{"mean", 0}, {"square_mean", 0}}, defaults(0, 0, 0.9, 0.999, 1e-6), lamb},
+      {"sgd", {}, defaults(0, 0, 0, 0, 0), 0.01, sgd},
+      {"momentum", {{"velocity", 0}}, defaults(0.9, 0, 0, 0, 0), 0.01, momentum},
+      {"nesterov", {{"velocity", 0}}, defaults(0.9, 0, 0, 0, 0), 0.01, nesterov},
+      {"adagrad", {{"square_sum", 0}}, defaults(0, 0, 0, 0, 1e-10), 0.01, adagrad},
+      {"rmsprop",
+       {{"square_mean", 0}, {"velocity", 0}},
+       defaults(0, 0.99, 0, 0, 1e-8),
+       0.01,
+       rmsprop},
+      {"adadelta",
+       {{"square_mean", 0}, {"step_mean", 0}},
+       defaults(0, 0.9, 0, 0, 1e-6),
+       1,
+       adadelta},
+      {"adam", {{"mean", 0}, {"square_mean", 0}}, defaults(0, 0, 0.9, 0.999, 1e-8), 0.001, adam},
+      {"adamw", {{"mean", 0}, {"square_mean", 0}}, defaults(0, 0, 0.9, 0.999, 1e-8), 0.001, adam},
+      {"lion", {{"mean", 0}}, defaults(0, 0, 0.9, 0.99, 0), 0.0001, lion},
+      {"lamb", {{"mean", 0}, {"square_mean", 0}}, defaults(0, 0, 0.9, 0.999, 1e-6), 0.001, lamb},
   };
   return table;
 }
@@ -128,6 +137,8 @@ std::vector<std::string> update_rules() {
   for (const RuleDef& def : rules()) names.emplace_back(def.name);
   return names;
 }
+
+double usual_rate(const std::string& rule) { return find_rule(rule).rate; }
 
 UpdateOptions checked(const UpdateOptions& options) {
   const RuleDef& def = find_rule(options.rule);

@@ -45,6 +45,8 @@ struct UpdateOptions {
 };
 
 std::vector<std::string> update_rules();
+// The learning rate to begin with where none is given. kInvalidArgument: an unknown rule.
+double usual_rate(const std::string& rule);
 // With every default filled in. kInvalidArgument: an unknown rule (with the close match), or a
 // number out of its range.
 UpdateOptions checked(const UpdateOptions& options);

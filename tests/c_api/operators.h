@@ -2,9 +2,12 @@
 #ifndef TESTS_C_API_OPERATORS_H
 #define TESTS_C_API_OPERATORS_H
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <treadle/treadle.h>
+
+#include "check.h"
 
 /* ---- Scale: y = x * factor (1), with a state that is counted. */
 
@@ -160,6 +163,40 @@ static treadle_op plain_op(const char* name,
   op.attributes = "how:s";
   op.compute = compute;
   return op;
+}
+
+/* ---- Models with them, in `folder` */
+
+static const char* folder;
+
+static treadle_status load(const char* name, const treadle_options* options,
+                           treadle_model** model) {
+  char path[4096];
+  *model = NULL;
+  snprintf(path, sizeof path, "%s/%s.onnx", folder, name);
+  return treadle_model_load(path, options, model);
+}
+
+/* Runs on x = {-1, 0, 1, …} [rows, 3]; `y` gets up to `room` elements. */
+static treadle_status run(const treadle_model* model, const treadle_options* options, int64_t rows,
+                          float* y, size_t room, size_t* count) {
+  const char *in[] = {"x"}, *out[] = {"y"};
+  const int64_t dims[2] = {rows, 3};
+  float data[64];
+  treadle_value *x = NULL, *result = NULL;
+  treadle_session* session = NULL;
+  for (int i = 0; i < 64; ++i) data[i] = (float)(i - 1);
+  CHECK(treadle_session_create(model, options, &session) == TREADLE_OK);
+  CHECK(treadle_tensor_wrap(TREADLE_FLOAT, dims, 2, data, (size_t)rows * 12, &x) == TREADLE_OK);
+  const treadle_status status =
+      treadle_session_run(session, in, (const treadle_value* const*)&x, 1, out, &result, 1, NULL);
+  *count = treadle_tensor_count(result);
+  if (status == TREADLE_OK && *count <= room)
+    memcpy(y, treadle_tensor_data(result), treadle_tensor_size(result));
+  treadle_value_release(result);
+  treadle_value_release(x);
+  treadle_session_release(session);
+  return status;
 }
 
 #endif /* TESTS_C_API_OPERATORS_H */

@@ -238,7 +238,23 @@ def refusals(folder):
     }.items():
         bad.write_text(text)
         call("train bad.toml", folder, 2, texts)
-    call("train net.onnx --data points.csv --loss cross_entrpy", folder, 4, ["did you mean 'cross_entropy'"])
+    call("train net.onnx --data points.csv --loss cross_entrpy", folder, 2, ["did you mean 'cross_entropy'"])
+    call("train net.onnx --data points.csv --optimizer adma", folder, 2, ["did you mean 'adam'"])
+    call("train net.onnx --data points.csv --epochs 0", folder, 2, ["--epochs"])
+    call("train net.onnx --data points.csv --steps 0", folder, 2, ["--steps"])
+    call("train net.onnx --data points.csv --steps 1", folder, 0, ["nothing of this run is kept"])
+    call("train net.onnx augment.mixup=0.2 --data points.csv --steps 1", folder, 2, ["kl or bce_with_logits"])
+    call("train net.onnx augment.mixup=0.2 --data points.csv --steps 1 --loss kl --out mixed", folder)
+    for rule, rate in {"adam": 0.001, "lion": 0.0001, "adadelta": 1}.items():
+        call(f"train net.onnx --data points.csv --steps 1 --optimizer {rule} --out by_{rule}", folder)
+        with open(folder / f"by_{rule}/metrics.jsonl", encoding="utf-8") as lines:
+            expect(json.loads(next(lines))["rate"] == rate, f"{rule}'s usual rate is not {rate}")
+    data = dict(np.load(folder / "points.npz"))
+    data["x"][290:, 2] = np.nan
+    np.savez(folder / "nan.npz", **data)
+    call("train net.onnx --data nan.npz --mean 0 --std 1 --epochs 1 --no-shuffle --val-split 0 --out nan", folder, 4,
+         ["the loss of step 10 is not finite", "holds nan"])
+    call("train net.onnx --data nan.npz --epochs 1 --val-split 0", folder, 4, ["sample 290 of", "holds nan"])
     call("train net.onnx --data nowhere", folder, 4, ["nowhere"])
     call("train net.onnx --data points.csv --batch-size 0", folder, 4, ["batch of 0"])
     call("train net.onnx --data points.csv --epochs two", folder, 2, ["'epochs' wants an integer"])

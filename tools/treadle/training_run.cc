@@ -8,6 +8,7 @@
 #include "importer/importer.h"
 #include "tools/treadle/load.h"
 #include "tools/treadle/progress.h"
+#include "training/data/exact.h"
 #include "training/run/batches.h"
 #include "training/settings.h"
 
@@ -88,6 +89,17 @@ int64_t planned_steps(const Job& job, const Source& train) {
   return std::max<int64_t>(batches * job.fit.epochs / accumulate, 1);
 }
 
+// Mixed targets are shares of classes, which are no classes.
+void check_mixup(const Job& job, const Trainer& trainer) {
+  if (job.fit.loader.augmentation.mixup == 0) return;
+  for (const Trainer::Input& input : trainer.inputs()) {
+    if (input.name != trainer.target() || !is_integer(input.type.dtype)) continue;
+    throw UsageError(cat("augment.mixup makes targets shares of the classes, and the loss '",
+                         job.trainer.joint.loss.kind,
+                         "' takes one class a sample: give --loss kl or bce_with_logits"));
+  }
+}
+
 CancelToken& interrupted() {
   static CancelToken token;
   return token;
@@ -97,6 +109,8 @@ CancelToken& interrupted() {
 
 void apply_flags(const Args& args, Job& job) {
   job.trainer.joint.operators = load_options(args).operators;
+  args.integer("epochs", 1, 1);  // 0 in a job's file means that it tells none
+  args.integer("steps", 1, 1);
   for (const FlagField& f : kFlagFields) {
     for (const std::string& value : args.all(f.flag)) set_job_field(job, cat(f.key, "=", value));
   }
@@ -137,13 +151,14 @@ Training prepare(Job& job, DataSet data, Graph model) {
   const bool classes = is_integer(data.train.target.dtype);
   set_default(job, "loss", classes ? "cross_entropy" : "mse");
   set_default(job, "optimizer", "adam");
-  set_default(job, "rate", job.trainer.joint.update.rule.starts_with("adam") ? "0.001" : "0.01");
+  set_default(job, "rate", exact_text(usual_rate(job.trainer.joint.update.rule)));
   set_default(job, "steps", std::to_string(planned_steps(job, data.train)));
   job.fit.loader.seed = job.trainer.joint.seed;
   job.fit.loader.preprocess = preprocess_of(job, model, data.train);
   write_metadata(job.fit.loader.preprocess, data.train, model.metadata);
   Training training;
   training.trainer = std::make_unique<Trainer>(std::move(model), job.trainer);
+  check_mixup(job, *training.trainer);
   training.data.train = fitted(data.train, *training.trainer);
   if (data.val.size > 0) training.data.val = fitted(data.val, *training.trainer);
   return training;
@@ -181,6 +196,8 @@ std::string numbers_text(const NamedNumbers& numbers) {
 }
 
 int run_training(Training& training, Job& job, const Args& args) {
+  if (job.fit.out.empty())
+    std::fputs("treadle train: nothing of this run is kept: --out DIR would keep it\n", stderr);
   ProgressLines progress;
   job.fit.config = job_text(job);
   job.fit.on_event = [&](const Event& e) { progress.told(e); };

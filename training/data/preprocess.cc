@@ -59,12 +59,17 @@ Preprocess measure(const Source& source, int64_t samples) {
   const int64_t count = std::min(samples, source.size);
   for (int64_t i = 0; i < count; ++i) {
     // Evenly over the source, which may be sorted by class.
-    const Sample sample = source.sample(i * source.size / count);
+    const int64_t at = i * source.size / count;
+    const Sample sample = source.sample(at);
     const auto x = sample.inputs[0].data<float>();
     for (size_t k = 0; k < x.size(); ++k) {
       sums[k / group] += x[k];
       squares[k / group] += double{x[k]} * x[k];
     }
+    TREADLE_CHECK(std::ranges::all_of(sums, [](double sum) { return std::isfinite(sum); }),
+                  kInvalidData, "sample ", at, " of '", source.name, "' holds ",
+                  *std::ranges::find_if(x, [](float e) { return !std::isfinite(e); }),
+                  ": it has no mean to be normalized by");
   }
   const double n = static_cast<double>(count) * static_cast<double>(group);
   for (size_t g = 0; g < groups; ++g) {
