@@ -104,16 +104,14 @@ Tensor read_tensor(TextScanner& in, const Type& type) {
     fail(Code::kInvalidModel, in.place(start), ": ", count, " elements for ", type.text());
   }
   Tensor t = Tensor::zeros(type.dtype, *dims);
-  const auto bits = static_cast<unsigned>(dtype_bits(type.dtype));
+  const int bits = dtype_bits(type.dtype);
   if (type.dtype == DType::kString) {
     std::move(strings.begin(), strings.end(), t.data<std::string>().begin());
   } else if (bits >= 8) {
     std::copy(bytes.begin(), bytes.end(), t.raw());
   } else {
-    for (size_t i = 0; i < bytes.size(); ++i) {
-      const auto low = static_cast<unsigned>(bytes[i]) & ((1u << bits) - 1u);
-      t.raw()[i * bits / 8] |= static_cast<std::byte>(low << (i * bits % 8));
-    }
+    for (size_t i = 0; i < bytes.size(); ++i)
+      put_packed_element(t.raw(), bits, static_cast<int64_t>(i), static_cast<uint8_t>(bytes[i]));
   }
   return t;
 }

@@ -56,12 +56,10 @@ std::string float_text(float value) {
   return text;
 }
 
-// The element at `index` of a packed tensor, as a bit pattern sign-extended for int4 and int2.
-int64_t packed_element(const Tensor& t, int64_t index) {
+// Of a packed tensor, as a bit pattern; sign-extended for int4 and int2.
+int64_t packed_number(const Tensor& t, int64_t index) {
   const int bits = dtype_bits(t.dtype());
-  const int64_t at = index * bits;
-  const auto byte = static_cast<unsigned>(t.raw()[at / 8]);
-  const auto raw = static_cast<int64_t>((byte >> (at % 8)) & ((1u << bits) - 1u));
+  const int64_t raw = packed_element(t.raw(), bits, index);
   const bool is_signed = t.dtype() == DType::kInt4 || t.dtype() == DType::kInt2;
   return is_signed && (raw >> (bits - 1)) != 0 ? raw - (int64_t{1} << bits) : raw;
 }
@@ -99,7 +97,7 @@ std::string elements_text(const Tensor& t, int64_t max_elements) {
       out += cat(i != 0 ? ", " : "", static_cast<int>(t.raw()[i]));
     }
   } else if (dtype_bits(t.dtype()) < 8 && t.dtype() != DType::kString) {
-    for (int64_t i = 0; i < t.count(); ++i) out += cat(i != 0 ? ", " : "", packed_element(t, i));
+    for (int64_t i = 0; i < t.count(); ++i) out += cat(i != 0 ? ", " : "", packed_number(t, i));
   } else {
     out += dispatch(t.dtype(), PrintedTypes{}, [&]<class T>() { return join(t.data<T>()); });
   }

@@ -24,6 +24,12 @@ struct LoadLimits {
   int64_t max_bytes = int64_t{1} << 40;  // of weights
 };
 
+// A tensor that stands for an initializer of the file, whose own bytes are not read.
+struct GivenInitializer {
+  Tensor tensor;          // of the dtype and shape that the file states
+  bool required = false;  // else it is ignored where the file has no such initializer
+};
+
 struct LoadOptions {
   // Initializers that are also graph inputs are constants, unless named here: then they are inputs
   // whose value in the file is used where none is given. "*" names all, but none in a file before
@@ -33,6 +39,10 @@ struct LoadOptions {
   // file gives a dimension ("DATA_BATCH"); the name counts first. What no input has is ignored.
   std::map<std::string, int64_t> dims;
   std::map<std::string, int64_t> denoted_dims;
+  std::map<std::string, GivenInitializer> initializers;  // by name
+  // Files of external data that lie in memory, by the location that the model names. They must
+  // outlive the load.
+  std::map<std::string, std::span<const std::byte>> files;
   // Map weights from the file instead of reading them. A file that shrinks while it is mapped kills
   // the process.
   bool mmap = false;

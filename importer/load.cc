@@ -58,6 +58,7 @@ Graph load_from(const Bytes& bytes, onnx::ExternalFiles& external,
   onnx::Spans spans;
   onnx::parse(bytes, model, spans);
   check_model(model);
+  for (const auto& [location, memory] : options.load.files) external.add(location, memory);
   onnx::TensorReader tensors(bytes, spans, external, options.load.limits.max_bytes);
   Graph graph = onnx::read_model(model, tensors, options);
   if (options.problems == nullptr || options.problems->empty()) verify(graph);

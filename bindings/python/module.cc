@@ -2,7 +2,9 @@
 // built from these in treadle/*.py.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include "native.h"
@@ -203,14 +205,31 @@ nb::typed<nb::dict, nb::str, nb::str> metadata_of(const treadle::Model& model) {
   return out;
 }
 
-void construct_from_bytes(treadle::Model* self, const nb::bytes& data, const nb::dict& settings) {
-  const treadle::Options options = options_of(settings);
+// [(name, tensor, whether the model must have it)]
+using Given = std::vector<std::tuple<std::string, const Held*, bool>>;
+// [(location, contents)]
+using Files = std::vector<std::pair<std::string, nb::bytes>>;
+
+// What is given for the model's initializers and its files of external data, added to the settings.
+treadle::Options load_options(const nb::dict& settings, const Given& given, const Files& files) {
+  treadle::Options options = options_of(settings);
+  for (const auto& [name, held, required] : given)
+    options.set_initializer(name.c_str(), held->value, required);
+  for (const auto& [location, bytes] : files)
+    options.set_file(location.c_str(), bytes.data(), bytes.size());
+  return options;
+}
+
+void construct_from_bytes(treadle::Model* self, const nb::bytes& data, const nb::dict& settings,
+                          const Given& given, const Files& files) {
+  const treadle::Options options = load_options(settings, given, files);
   const nb::gil_scoped_release released;
   new (self) treadle::Model(data.data(), data.size(), options);
 }
 
-void construct_from_path(treadle::Model* self, const std::string& path, const nb::dict& settings) {
-  const treadle::Options options = options_of(settings);
+void construct_from_path(treadle::Model* self, const std::string& path, const nb::dict& settings,
+                         const Given& given, const Files& files) {
+  const treadle::Options options = load_options(settings, given, files);
   const char* const text = c_text(path);
   const nb::gil_scoped_release released;
   new (self) treadle::Model(text, options);
@@ -265,6 +284,7 @@ NB_MODULE(_native, m) {
   this_is_the_main_thread();
   nb::register_exception_translator(translate);
   m.def("version", &treadle_version);
+  m.def("set_seed", &treadle_set_seed, nb::arg("seed"));
 
   nb::class_<Cancel>(m, "Cancel").def(nb::init<>()).def("signal", &Cancel::signal);
 
@@ -287,8 +307,11 @@ NB_MODULE(_native, m) {
       .def("elements", [](nb::handle self) { return elements_of(self); });
 
   nb::class_<treadle::Model>(m, "Model")
-      .def("__init__", &construct_from_bytes, nb::arg("data"), nb::arg("settings"))
-      .def("__init__", &construct_from_path, nb::arg("path"), nb::arg("settings"))
+      // The given tensors' bytes must live as long as the model.
+      .def("__init__", &construct_from_bytes, nb::arg("data"), nb::arg("settings"),
+           nb::arg("given") = Given(), nb::arg("files") = Files())
+      .def("__init__", &construct_from_path, nb::arg("path"), nb::arg("settings"),
+           nb::arg("given") = Given(), nb::arg("files") = Files())
       .def_prop_ro("inputs", [](const treadle::Model& m) { return ports(kInputs, m.handle()); })
       .def_prop_ro("outputs", [](const treadle::Model& m) { return ports(kOutputs, m.handle()); })
       .def_prop_ro("metadata", &metadata_of)

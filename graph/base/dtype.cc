@@ -17,7 +17,8 @@ constexpr std::array<DTypeRow, kDTypeCount> kRows = {{
     {"uint32", 32},        {"uint64", 64},      {"complex64", 64},     {"complex128", 128},
     {"bfloat16", 16},      {"float8e4m3fn", 8}, {"float8e4m3fnuz", 8}, {"float8e5m2", 8},
     {"float8e5m2fnuz", 8}, {"uint4", 4},        {"int4", 4},           {"float4e2m1", 4},
-    {"float8e8m0", 8},     {"uint2", 2},        {"int2", 2},
+    {"float8e8m0", 8},     {"uint2", 2},        {"int2", 2},           {"float6e2m3", 6},
+    {"float6e3m2", 6},
 }};
 
 }  // namespace
@@ -41,7 +42,8 @@ int dtype_bits(DType dtype) {
 
 bool is_float(DType d) {
   return kFloats.has(d) || (d >= DType::kFloat8E4M3FN && d <= DType::kFloat8E5M2FNUZ) ||
-         d == DType::kFloat4E2M1 || d == DType::kFloat8E8M0;
+         d == DType::kFloat4E2M1 || d == DType::kFloat8E8M0 || d == DType::kFloat6E2M3 ||
+         d == DType::kFloat6E3M2;
 }
 
 bool is_integer(DType d) {

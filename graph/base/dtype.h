@@ -43,13 +43,15 @@ enum class DType : uint8_t {
   kFloat8E8M0 = 24,
   kUint2 = 25,
   kInt2 = 26,
+  kFloat6E2M3 = 27,
+  kFloat6E3M2 = 28,
 };
-inline constexpr int kDTypeCount = 27;
+inline constexpr int kDTypeCount = 29;
 
 // ONNX's textual name: "float", "int64", "bfloat16"…
 std::string_view dtype_name(DType dtype);
 DType dtype_from_name(std::string_view name);  // kUndefined when unknown
-// Bits of one element (packed types: 4 or 2); 0 for string and undefined.
+// Bits of one element (packed types: 6, 4 or 2); 0 for string and undefined.
 int dtype_bits(DType dtype);
 bool is_float(DType dtype);    // floating of any width, not complex
 bool is_integer(DType dtype);  // signed or unsigned, not bool

@@ -48,6 +48,22 @@ size_t rounded_up(size_t bytes) {
 
 }  // namespace
 
+uint8_t packed_element(const std::byte* raw, int bits, int64_t i) {
+  const int64_t byte = i * bits / 8;
+  const auto shift = static_cast<int>(i * bits % 8);
+  auto window = static_cast<unsigned>(raw[byte]);
+  if (shift + bits > 8) window |= static_cast<unsigned>(raw[byte + 1]) << 8;
+  return static_cast<uint8_t>((window >> shift) & ((1u << bits) - 1));
+}
+
+void put_packed_element(std::byte* raw, int bits, int64_t i, uint8_t element) {
+  const int64_t byte = i * bits / 8;
+  const auto shift = static_cast<int>(i * bits % 8);
+  const unsigned window = (element & ((1u << bits) - 1)) << shift;
+  raw[byte] |= static_cast<std::byte>(window & 0xff);
+  if (shift + bits > 8) raw[byte + 1] |= static_cast<std::byte>(window >> 8);
+}
+
 std::shared_ptr<Buffer> Buffer::allocate(size_t bytes) {
   TREADLE_CHECK(bytes <= SIZE_MAX - 2 * kAlignment, kLimit, "size overflows: ", bytes, " bytes");
   std::byte* data = allocate_bytes(rounded_up(bytes));

@@ -17,6 +17,11 @@ namespace treadle {
 // Bytes of `count` packed elements (sub-byte types round up); kLimit on overflow.
 int64_t byte_size(DType dtype, int64_t count);
 
+// Element i of elements of less than a byte, which follow each other from the lowest bit on; and
+// its writer, over zeros. `bits` is dtype_bits(), at most 8.
+uint8_t packed_element(const std::byte* raw, int bits, int64_t i);
+void put_packed_element(std::byte* raw, int bits, int64_t i, uint8_t element);
+
 inline constexpr size_t kAlignment = 64;
 
 // Shared bytes, 64-byte aligned when owned. Borrowed bytes must outlive every tensor over them.

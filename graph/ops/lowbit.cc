@@ -27,6 +27,8 @@ Format format_of(DType dtype) {
     case DType::kFloat8E5M2FNUZ: return {2, 16, 0x80, 0x7f, 0, 0x80, false};
     case DType::kFloat4E2M1:
       return {1, 1, 0x08, 0x07, 0, 0, true};  // NaN becomes -0, as ml_dtypes has it
+    case DType::kFloat6E2M3: return {3, 1, 0x20, 0x1f, 0, 0, true};
+    case DType::kFloat6E3M2: return {2, 3, 0x20, 0x1f, 0, 0, true};
     default: fail(Code::kInternal, dtype_name(dtype), " is not a narrow float");
   }
 }
@@ -88,22 +90,9 @@ uint8_t encode(const Format& f, float x, bool saturate) {
 
 bool is_signed_int(DType dtype) { return dtype == DType::kInt4 || dtype == DType::kInt2; }
 
-// Element i of packed storage; the first lies in the low bits.
-uint8_t unpack(const std::byte* raw, int width, int64_t i) {
-  const int64_t per_byte = 8 / width;
-  const auto shift = static_cast<int>(i % per_byte) * width;
-  return static_cast<uint8_t>((static_cast<unsigned>(raw[i / per_byte]) >> shift) &
-                              ((1u << width) - 1));
-}
-void pack(std::byte* raw, int width, int64_t i, uint8_t bits) {
-  const int64_t per_byte = 8 / width;
-  const auto shift = static_cast<int>(i % per_byte) * width;
-  raw[i / per_byte] |= static_cast<std::byte>((bits & ((1u << width) - 1)) << shift);
-}
-
 }  // namespace
 
-bool is_lowbit(DType dtype) { return dtype >= DType::kFloat8E4M3FN && dtype <= DType::kInt2; }
+bool is_lowbit(DType dtype) { return dtype >= DType::kFloat8E4M3FN && dtype <= DType::kFloat6E3M2; }
 
 DType widened_dtype(DType dtype) {
   if (is_float(dtype)) return DType::kFloat;
@@ -120,14 +109,14 @@ Tensor widen(const Tensor& x) {
     }
     const auto to = y.data<float>();
     for (int64_t i = 0; i < x.count(); ++i)
-      to[static_cast<size_t>(i)] = table[unpack(x.raw(), width, i)];
+      to[static_cast<size_t>(i)] = table[packed_element(x.raw(), width, i)];
     return y;
   }
   const uint8_t sign =
       is_signed_int(x.dtype()) ? static_cast<uint8_t>(1u << (width - 1)) : uint8_t{0};
   auto* to = reinterpret_cast<uint8_t*>(y.raw());
   for (int64_t i = 0; i < x.count(); ++i) {
-    const uint8_t bits = unpack(x.raw(), width, i);
+    const uint8_t bits = packed_element(x.raw(), width, i);
     to[i] = static_cast<uint8_t>((bits ^ sign) - sign);  // extends the sign
   }
   return y;
@@ -141,7 +130,7 @@ Tensor narrow(const Tensor& x, DType dtype, Narrowing how) {
   const int width = dtype_bits(dtype);
   if (!is_float(dtype)) {
     const auto* from = reinterpret_cast<const uint8_t*>(x.raw());
-    for (int64_t i = 0; i < x.count(); ++i) pack(y.raw(), width, i, from[i]);
+    for (int64_t i = 0; i < x.count(); ++i) put_packed_element(y.raw(), width, i, from[i]);
     return y;
   }
   const auto from = x.data<float>();
@@ -150,7 +139,7 @@ Tensor narrow(const Tensor& x, DType dtype, Narrowing how) {
     const float value = from[static_cast<size_t>(i)];
     const uint8_t bits = dtype == DType::kFloat8E8M0 ? encode_scale(value, how)
                                                      : encode(format, value, how.saturate);
-    pack(y.raw(), width, i, bits);
+    put_packed_element(y.raw(), width, i, bits);
   }
   return y;
 }

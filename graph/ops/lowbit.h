@@ -1,11 +1,12 @@
-// The element types narrower than a C++ type: float8, float4, and packed int4, uint4, int2, uint2.
+// The element types narrower than a C++ type: float8, and packed float6, float4, int4, uint4,
+// int2, uint2.
 #pragma once
 
 #include "graph/base/tensor.h"
 
 namespace treadle {
 
-// True for the float8 types, float8e8m0, float4e2m1 and the 4- and 2-bit integers.
+// True for the float8 types, float8e8m0, float6, float4e2m1 and the 4- and 2-bit integers.
 bool is_lowbit(DType dtype);
 
 // How `narrow` treats what the float types cannot hold.
@@ -17,8 +18,8 @@ struct Narrowing {
 
 // The elements in the smallest ordinary type that holds them all: float, int8 or uint8.
 Tensor widen(const Tensor& x);
-// The opposite: from a float tensor to float8 or float4 (ties to even), from an int8 or uint8
-// tensor to 4- or 2-bit integers (their low bits).
+// The opposite: from a float tensor to float8, float6 or float4 (ties to even), from an int8 or
+// uint8 tensor to 4- or 2-bit integers (their low bits).
 Tensor narrow(const Tensor& x, DType dtype, Narrowing how = {});
 // What `widen` gives for the type.
 DType widened_dtype(DType dtype);

@@ -5,27 +5,20 @@
 namespace treadle {
 
 Tensor unpack_elements(const Tensor& packed) {
-  const auto bits = static_cast<size_t>(dtype_bits(packed.dtype()));
-  const size_t per_byte = 8 / bits;
-  const auto mask = static_cast<uint8_t>((1u << bits) - 1);
+  const int bits = dtype_bits(packed.dtype());
   Tensor out(DType::kUint8, packed.dims());
   const auto to = out.data<uint8_t>();
-  for (size_t i = 0; i < to.size(); ++i) {
-    const auto byte = static_cast<uint8_t>(packed.raw()[i / per_byte]);
-    to[i] = static_cast<uint8_t>(byte >> (i % per_byte * bits)) & mask;
-  }
+  for (size_t i = 0; i < to.size(); ++i)
+    to[i] = packed_element(packed.raw(), bits, static_cast<int64_t>(i));
   return out;
 }
 
 void pack_elements(const Tensor& unpacked, Tensor& packed) {
-  const auto bits = static_cast<size_t>(dtype_bits(packed.dtype()));
-  const size_t per_byte = 8 / bits;
-  const auto mask = static_cast<uint8_t>((1u << bits) - 1);
+  const int bits = dtype_bits(packed.dtype());
   const auto from = unpacked.data<uint8_t>();
   std::fill_n(packed.raw(), packed.bytes(), std::byte{0});
-  for (size_t i = 0; i < from.size(); ++i) {
-    packed.raw()[i / per_byte] |= static_cast<std::byte>((from[i] & mask) << (i % per_byte * bits));
-  }
+  for (size_t i = 0; i < from.size(); ++i)
+    put_packed_element(packed.raw(), bits, static_cast<int64_t>(i), from[i]);
 }
 
 void copy_strided(const Tensor& from, const Dims& strides, int64_t start, Tensor& to) {

@@ -9,7 +9,7 @@
 
 namespace treadle {
 
-// 4- and 2-bit elements, one in a byte, and back. Padding bits are zero.
+// 6-, 4- and 2-bit elements, one in a byte, and back. Padding bits are zero.
 Tensor unpack_elements(const Tensor& packed);
 void pack_elements(const Tensor& unpacked, Tensor& packed);
 

@@ -82,7 +82,7 @@ constexpr DTypeSet kQuantized{DType::kInt8,       DType::kUint8,          DType:
                               DType::kUint16,     DType::kFloat8E4M3FN,   DType::kFloat8E4M3FNUZ,
                               DType::kFloat8E5M2, DType::kFloat8E5M2FNUZ, DType::kUint4,
                               DType::kInt4,       DType::kFloat4E2M1,     DType::kUint2,
-                              DType::kInt2};
+                              DType::kInt2,       DType::kFloat6E2M3,     DType::kFloat6E3M2};
 
 DType quantized_dtype(const Attributes& attributes, std::optional<DType> zero_point) {
   const DType dtype = read_dtype(attributes, "output_dtype", zero_point.value_or(DType::kUint8));
@@ -223,11 +223,11 @@ void eval_dynamic_quantize(EvalContext& c) {
 constexpr const char* kQuantizeTypes =
     "T1=float,float16,bfloat16,int32 T2=float,float16,bfloat16,int32,float8e8m0 "
     "T3=int8,uint8,int16,uint16,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz,uint4,int4,"
-    "float4e2m1,uint2,int2";
+    "float4e2m1,uint2,int2,float6e2m3,float6e3m2";
 constexpr const char* kDequantizeTypes =
     "T1=int8,uint8,int16,uint16,int32,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz,uint4,"
     "int4,float4e2m1,"
-    "uint2,int2 T2=float,float16,bfloat16,float8e8m0";
+    "uint2,int2,float6e2m3,float6e3m2 T2=float,float16,bfloat16,float8e8m0";
 
 constexpr OpDef kRows[] = {
     {.kind = "QuantizeLinear",

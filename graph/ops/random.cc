@@ -1,5 +1,7 @@
 // Random operators by counter: RandomUniform, RandomNormal (and Like), Bernoulli, Multinomial,
 // Dropout, treadle.DropoutMask.
+#include "graph/ops/random.h"
+
 #include <atomic>
 #include <bit>
 #include <cmath>
@@ -16,11 +18,12 @@
 namespace treadle {
 namespace {
 
+std::atomic<uint64_t> next_seed{0};
+
 // The attribute where it is given; otherwise another number at each call.
 uint64_t seed_of(const Attributes& a) {
-  static std::atomic<uint64_t> calls{0};
   const Attribute* seed = a.find("seed");
-  if (seed == nullptr) return ++calls * 0x9e3779b97f4a7c15u;
+  if (seed == nullptr) return next_seed.fetch_add(1) * 0x9e3779b97f4a7c15u;
   if (const float* f = std::get_if<float>(seed)) return std::bit_cast<uint32_t>(*f);
   return static_cast<uint64_t>(a.i("seed", 0));
 }
@@ -266,5 +269,8 @@ constexpr OpDef kRows[] = {
 }  // namespace
 
 std::span<const OpDef> random_ops() { return kRows; }
+
+// Apart by more than the calls of a process.
+void set_random_seed(uint64_t seed) { next_seed = seed << 32; }
 
 }  // namespace treadle

@@ -16,6 +16,10 @@ class ExternalFiles {
   // it is a link, as in Hugging Face's cache, files beside its target may be linked to as well.
   ExternalFiles(std::filesystem::path folder, std::filesystem::path model, bool map)
       : folder_(std::move(folder)), model_(std::move(model)), map_(map) {}
+  // Takes `memory`, which outlives this, for the file at `location`.
+  void add(const std::string& location, std::span<const std::byte> memory) {
+    opened_[location] = Bytes::over(memory);
+  }
   // kInvalidModel for a location outside the folder, or one that is no file that can be opened.
   const Bytes& open(const std::string& location);
 

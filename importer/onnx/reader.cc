@@ -1,12 +1,12 @@
 #include "importer/onnx/reader.h"
 
 #include <algorithm>
-#include <iterator>
 #include <set>
 #include <unordered_set>
 
 #include "importer/onnx/attributes.h"
 #include "importer/onnx/functions.h"
+#include "importer/onnx/initializers.h"
 #include "importer/onnx/metadata.h"
 #include "importer/onnx/types.h"
 #include "importer/onnx/typing.h"
@@ -15,19 +15,7 @@
 namespace treadle::onnx {
 namespace {
 
-// Gives the dimensions that the options size their values.
-void fix_dims(pb::ValueInfoProto& input, const LoadOptions& load) {
-  if (!input.type().tensor_type().has_shape()) return;
-  for (auto& d : *input.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim()) {
-    const auto named = load.dims.find(d.dim_param());
-    const auto denoted = load.denoted_dims.find(d.denotation());
-    if (named != load.dims.end()) {
-      d.set_dim_value(named->second);
-    } else if (denoted != load.denoted_dims.end() && !d.has_dim_value()) {
-      d.set_dim_value(denoted->second);
-    }
-  }
-}
+using Given = std::map<std::string, GivenInitializer>;
 
 class Reader {
  public:
@@ -72,10 +60,12 @@ class Reader {
   }
 
   void read_initializers(const pb::GraphProto& proto, Scope& scope,
-                         const std::set<std::string>& overridable) {
+                         const std::set<std::string>& overridable, const Given& given) {
     auto add = [&](const std::string& name, const auto& t) {
       TREADLE_CHECK(!name.empty(), kInvalidModel, "an initializer has no name");
-      const Tensor tensor = once(&t, [&] { return tensors_.read(t); });
+      const auto instead = given.find(name);
+      const Tensor tensor = instead != given.end() ? checked_given(name, instead->second.tensor, t)
+                                                   : once(&t, [&] { return tensors_.read(t); });
       if (overridable.contains(name)) return set_default(name, tensor, scope);
       scope.define(name, scope.build.graph.add_constant(name, tensor));
     };
@@ -90,47 +80,19 @@ class Reader {
     return tensors_read_[part] = read();
   }
 
-  static void set_default(const std::string& name, Tensor tensor, Scope& scope) {
-    const auto id = scope.find(name);
-    if (!id) return;  // the input could not be read, which is noted
-    ValueDef& input = scope.build.graph.value(*id);
-    TREADLE_CHECK(!input.default_value.defined(), kInvalidModel, "the name '", name,
-                  "' is defined twice");
-    const Type own = Type::tensor(tensor.dtype(), symbolic(tensor.dims()));
-    TREADLE_CHECK(accepts(input.type, own), kInvalidModel, "initializer '", name, "' is ",
-                  own.text(), ", the input of that name is ", input.type.text());
-    input.default_value = std::move(tensor);
-  }
-
-  std::set<std::string> overridable_inputs(const std::set<std::string>& initialized) const {
-    std::set<std::string> inputs;
-    for (const auto& i : model_.graph().input()) inputs.insert(i.name());
-    std::set<std::string> overridable = options_.load.overridable;
-    // Before IR version 4 every initializer had to be an input: none was meant to be overridden.
-    if (overridable.erase("*") > 0 && model_.ir_version() >= 4) {
-      std::ranges::set_intersection(inputs, initialized,
-                                    std::inserter(overridable, overridable.end()));
-    }
-    for (const std::string& name : overridable) {
-      TREADLE_CHECK(inputs.contains(name), kInvalidArgument, "overridable '", name,
-                    "' is not an input of the model");
-    }
-    return overridable;
-  }
-
   void read_model_inputs(Scope& scope) {
     const pb::GraphProto& proto = model_.graph();
-    std::set<std::string> initialized;
-    for (const auto& t : proto.initializer()) initialized.insert(t.name());
-    for (const auto& t : proto.sparse_initializer()) initialized.insert(t.values().name());
-    const std::set<std::string> overridable = overridable_inputs(initialized);
+    const std::set<std::string> initialized = initializer_names(proto);
+    check_required(initialized, options_.load);
+    const std::set<std::string> overridable =
+        overridable_inputs(model_, initialized, options_.load);
     for (const auto& i : proto.input()) {
       if (initialized.contains(i.name()) && !overridable.contains(i.name())) continue;
       pb::ValueInfoProto input = i;
       fix_dims(input, options_.load);
       attempt([&] { read_input(input, scope); });
     }
-    read_initializers(proto, scope, overridable);
+    read_initializers(proto, scope, overridable, options_.load.initializers);
   }
 
   void read_input(const pb::ValueInfoProto& input, Scope& scope) {
@@ -340,7 +302,7 @@ class Reader {
     GraphBuild build(*body.graph);
     Scope scope{build, owner.scope, {}};
     for (const auto& i : proto.input()) attempt([&] { read_input(i, scope); });
-    read_initializers(proto, scope, {});
+    read_initializers(proto, scope, {}, {});
     Frame frame;
     frame.scope = &scope;
     frame.opsets = owner.opsets;

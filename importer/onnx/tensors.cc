@@ -39,6 +39,18 @@ void fill(Tensor& t, const List& list, std::string_view field) {
   std::transform(list.begin(), list.end(), out, [](auto x) { return static_cast<T>(x); });
 }
 
+// Each entry is one element.
+template <class List>
+void fill_six_bits(Tensor& t, const List& list) {
+  check_count(list.size(), t.count(), "int32_data", t);
+  std::fill_n(t.raw(), t.bytes(), std::byte{0});
+  for (int i = 0; i < list.size(); ++i) {
+    TREADLE_CHECK(list[i] >= 0 && list[i] < 64, kInvalidModel, "int32_data has the entry ", list[i],
+                  ", expected 6 bits of a ", dtype_name(t.dtype()));
+    put_packed_element(t.raw(), 6, i, static_cast<uint8_t>(list[i]));
+  }
+}
+
 void fill_from_int32(Tensor& t, const pb::TensorProto& proto) {
   const auto& list = proto.int32_data();
   if (t.dtype() == DType::kBool) {
@@ -50,6 +62,7 @@ void fill_from_int32(Tensor& t, const pb::TensorProto& proto) {
   switch (dtype_bits(t.dtype())) {
     case 32: return fill<uint32_t>(t, list, "int32_data");
     case 16: return fill<uint16_t>(t, list, "int32_data");
+    case 6: return fill_six_bits(t, list);
     default: return fill<uint8_t>(t, list, "int32_data");
   }
 }

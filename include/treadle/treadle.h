@@ -100,7 +100,9 @@ enum {
   TREADLE_FLOAT4E2M1 = 23,
   TREADLE_FLOAT8E8M0 = 24,
   TREADLE_UINT2 = 25,
-  TREADLE_INT2 = 26
+  TREADLE_INT2 = 26,
+  TREADLE_FLOAT6E2M3 = 27,
+  TREADLE_FLOAT6E3M2 = 28
 };
 /* "float", "int64" …; static. */
 TREADLE_API const char* treadle_dtype_name(treadle_dtype dtype);
@@ -138,6 +140,22 @@ TREADLE_API void treadle_options_release(treadle_options* options);
  *   threads      "0" (default): the processors that this process may use; "1": no other thread */
 TREADLE_API treadle_status treadle_options_set(treadle_options* options, const char* key,
                                                const char* value);
+
+typedef struct treadle_value treadle_value; /* see Values below */
+/* In models loaded with these options the tensor stands for the file's initializer of this name,
+ * whose own bytes are not read; dtype and dims must be the file's. `required` 0: it is ignored
+ * where the file has no such initializer; 1: that is TREADLE_INVALID_ARGUMENT. The tensor may be
+ * released; bytes that it wraps must outlive the models. */
+TREADLE_API treadle_status treadle_options_set_initializer(treadle_options* options,
+                                                           const char* name,
+                                                           const treadle_value* tensor,
+                                                           int32_t required);
+/* Takes `data` for the file of external data that models name `location`. It must outlive the
+ * loads, which copy what they need. */
+TREADLE_API treadle_status treadle_options_set_file(treadle_options* options, const char* location,
+                                                    const void* data, size_t size);
+/* Random operators that state no seed go on from this one, in all sessions of the process. */
+TREADLE_API void treadle_set_seed(uint64_t seed);
 
 /* ---- Kinds of values ---- */
 
@@ -209,7 +227,6 @@ TREADLE_API const char* treadle_model_metadata(const treadle_model* model, const
 
 /* ---- Values: tensors, and what holds tensors ---- */
 
-typedef struct treadle_value treadle_value;
 TREADLE_API void treadle_value_release(treadle_value* value);
 TREADLE_API treadle_kind treadle_value_kind(const treadle_value* value);
 

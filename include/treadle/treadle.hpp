@@ -187,6 +187,14 @@ class Options {
   void set(const char* key, const char* value) {
     detail::check(treadle_options_set(handle_.get(), key, value));
   }
+  // See treadle_options_set_initializer and treadle_options_set_file for what must outlive what.
+  void set_initializer(const char* name, const Value& tensor, bool required = false) {
+    detail::check(treadle_options_set_initializer(handle_.get(), name, tensor.handle(),
+                                                  required ? 1 : 0));
+  }
+  void set_file(const char* location, const void* data, size_t size) {
+    detail::check(treadle_options_set_file(handle_.get(), location, data, size));
+  }
   const treadle_options* handle() const { return handle_.get(); }
 
  private:

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "graph/base/suggestion.h"
+#include "graph/ops/random.h"
 #include "runtime/c_api/handles.h"
 #include "training/gradient_nodes.h"
 
@@ -161,6 +162,31 @@ treadle_status treadle_options_set(treadle_options* options, const char* key, co
     treadle::fail(Code::kInvalidArgument, "no option '", key, "'", treadle::suggestion(key, keys));
   });
 }
+
+treadle_status treadle_options_set_initializer(treadle_options* options, const char* name,
+                                               const treadle_value* tensor, int32_t required) {
+  return guarded([&] {
+    require(options, "options");
+    require(name, "name");
+    require(tensor, "tensor");
+    const auto* given = std::get_if<treadle::Tensor>(&tensor->value);
+    TREADLE_CHECK(given != nullptr, kInvalidArgument, "what is given for initializer '", name,
+                  "' is no tensor");
+    options->load.initializers[name] = {*given, required != 0};
+  });
+}
+
+treadle_status treadle_options_set_file(treadle_options* options, const char* location,
+                                        const void* data, size_t size) {
+  return guarded([&] {
+    require(options, "options");
+    require(location, "location");
+    require(data, "data");
+    options->load.files[location] = {static_cast<const std::byte*>(data), size};
+  });
+}
+
+void treadle_set_seed(uint64_t seed) { treadle::set_random_seed(seed); }
 
 treadle_status treadle_model_load(const char* path, const treadle_options* options,
                                   treadle_model** model) {

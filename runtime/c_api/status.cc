@@ -7,7 +7,7 @@
 namespace treadle::c_api {
 
 static_assert(TREADLE_INTERNAL == static_cast<int>(Code::kInternal));
-static_assert(TREADLE_INT2 == static_cast<int>(DType::kInt2));
+static_assert(TREADLE_FLOAT6E3M2 == static_cast<int>(DType::kFloat6E3M2));
 static_assert(TREADLE_MAX_RANK == kMaxRank);
 
 namespace {
@@ -74,11 +74,11 @@ int32_t treadle_version_number(void) {
 
 const char* treadle_dtype_name(treadle_dtype dtype) {
   return treadle::dtype_name(
-             static_cast<treadle::DType>(dtype < 0 || dtype > TREADLE_INT2 ? 0 : dtype))
+             static_cast<treadle::DType>(dtype < 0 || dtype > TREADLE_FLOAT6E3M2 ? 0 : dtype))
       .data();
 }
 int32_t treadle_dtype_bits(treadle_dtype dtype) {
-  return dtype < 0 || dtype > TREADLE_INT2
+  return dtype < 0 || dtype > TREADLE_FLOAT6E3M2
              ? 0
              : treadle::dtype_bits(static_cast<treadle::DType>(dtype));
 }

@@ -237,6 +237,41 @@ static void test_cancel(treadle_session* session) {
   treadle_value_release(output);
 }
 
+/* Relu(0 + c) with another c, shared; and what is refused. */
+static void test_initializers(const unsigned char* bytes, size_t size) {
+  static float given[3] = {5, 6, -7};
+  static float zeros[3] = {0, 0, 0};
+  const int64_t three = 3;
+  const int64_t dims[2] = {1, 3};
+  treadle_options* options = NULL;
+  treadle_value* tensor = NULL;
+  treadle_model* model = NULL;
+  CHECK(treadle_options_create(&options) == TREADLE_OK);
+  CHECK(treadle_tensor_wrap(TREADLE_FLOAT, &three, 1, given, sizeof given, &tensor) == TREADLE_OK);
+  CHECK(treadle_options_set_initializer(options, "c", tensor, 1) == TREADLE_OK);
+  CHECK(treadle_options_set_initializer(options, "nothing", tensor, 0) == TREADLE_OK);
+  treadle_value_release(tensor);
+  CHECK(treadle_model_load_memory(bytes, size, NULL, options, &model) == TREADLE_OK);
+  treadle_session* session = NULL;
+  treadle_value *x = NULL, *y = NULL;
+  const char *in[] = {"x"}, *out[] = {"y"};
+  CHECK(treadle_session_create(model, NULL, &session) == TREADLE_OK);
+  CHECK(treadle_tensor_wrap(TREADLE_FLOAT, dims, 2, zeros, sizeof zeros, &x) == TREADLE_OK);
+  CHECK(treadle_session_run(session, in, (const treadle_value* const*)&x, 1, out, &y, 1, NULL) ==
+        TREADLE_OK);
+  const float* result = treadle_tensor_const_data(y);
+  CHECK(result[0] == 5 && result[1] == 6 && result[2] == 0);
+  CHECK(treadle_options_set_initializer(options, "nothing", x, 1) == TREADLE_OK);
+  treadle_value_release(x);
+  treadle_value_release(y);
+  treadle_session_release(session);
+  treadle_model_release(model);
+  CHECK(treadle_model_load_memory(bytes, size, NULL, options, &model) == TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), "no initializer 'nothing'") != NULL);
+  CHECK(treadle_options_set_initializer(options, "c", NULL, 0) == TREADLE_INVALID_ARGUMENT);
+  treadle_options_release(options);
+}
+
 /* What goes in through a constructor comes out through the accessors. */
 static void test_values(void) {
   const int64_t two[1] = {2};
@@ -320,6 +355,7 @@ int main(void) {
   test_allocation(session);
   test_cancel(session);
   test_values();
+  test_initializers(bytes, make_model(bytes));
   test_reports(session);
   test_run(session, 3);
   treadle_session_release(session);

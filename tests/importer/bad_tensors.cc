@@ -18,8 +18,8 @@ std::vector<Bad> bad_tensors() {
              [](Proto& t) { t.set_data_type(99); }),
       weight("element_type_missing", Code::kInvalidModel, {"'w'", "element type 0"},
              [](Proto& t) { t.clear_data_type(); }),
-      weight("element_type_float6", Code::kUnsupported, {"'w'", "FLOAT6"},
-             [](Proto& t) { t.set_data_type(Proto::FLOAT6E2M3); }),
+      weight("float6_of_seven_bits", Code::kInvalidModel, {"'w'", "the entry 64", "6 bits"},
+             [](Proto& t) { t.set_data_type(Proto::FLOAT6E2M3), t.add_int32_data(64); }),
       weight("negative_dimension", Code::kInvalidModel, {"'w'", "[2, -3]"},
              [](Proto& t) {
                set_dims(t, {2, -3});

@@ -72,6 +72,15 @@ TEST(Load, PackedData) {
   });
   EXPECT_EQ(typed.count(), 3);
   EXPECT_TRUE(typed == raw);
+  const Tensor six = initializer([](Proto& t) {
+    t.set_data_type(Proto::FLOAT6E3M2), t.add_dims(5);
+    for (int code : {0x3f, 0, 1, 0x2a, 0x15}) t.add_int32_data(code);
+  });
+  const Tensor raw_six = initializer([](Proto& t) {
+    t.set_data_type(Proto::FLOAT6E3M2), t.add_dims(5);
+    t.set_raw_data(std::string("\x3f\x10\xa8\x15", 4));
+  });
+  EXPECT_TRUE(six == raw_six);
 }
 
 TEST(Load, RawDataOfAnySize) {

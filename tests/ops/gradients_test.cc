@@ -202,12 +202,13 @@ std::vector<OpCase> batch_cases() {
     for (const Dims& dims : std::vector<Dims>{{2, 3, 5}, {3, 20, 7, 5}, {2, 32, 20, 20}}) {
       Ints others = {0};
       for (size_t i = 2; i < dims.size(); ++i) others.push_back(static_cast<int64_t>(i));
-      cases.push_back({.name = cat("all_but_channels_of_", dims.size(), "_", dims.back(), "_keep_", keep),
-                       .op = "ReduceSum",
-                       .attributes = {{"keepdims", keep}},
-                       .inputs = {random(dims, 1), axes(others)},
-                       .rtol = 1e-4,
-                       .atol = 1e-4});
+      cases.push_back(
+          {.name = cat("all_but_channels_of_", dims.size(), "_", dims.back(), "_keep_", keep),
+           .op = "ReduceSum",
+           .attributes = {{"keepdims", keep}},
+           .inputs = {random(dims, 1), axes(others)},
+           .rtol = 1e-4,
+           .atol = 1e-4});
     }
   }
   cases.push_back({.name = "by_hand",

@@ -17,16 +17,13 @@ std::vector<OpCase> cases() {
        .want = {text({2}, {"a", ""})}},
       {.name = "packed",
        .op = "Identity",
-       .inputs = {packed4(DType::kInt4, {3}, {1, -2, 7})},
-       .want = {packed4(DType::kInt4, {3}, {1, -2, 7})}},
+       .inputs = {packed(DType::kInt4, {3}, {1, -2, 7})},
+       .want = {packed(DType::kInt4, {3}, {1, -2, 7})}},
       {.name = "sequence",
        .op = "Identity",
        .inputs = {sequence({f32({1}, {1}), f32({2}, {2, 3})})},
        .want = {sequence({f32({1}, {1}), f32({2}, {2, 3})})}},
-      {.name = "missing",
-       .op = "Identity",
-       .inputs = {Value{}},
-       .error = "input 'input'"},
+      {.name = "missing", .op = "Identity", .inputs = {Value{}}, .error = "input 'input'"},
   };
 }
 

@@ -272,6 +272,81 @@ class Sessions(unittest.TestCase):
             self.assertEqual(session.end_profiling(), "")
             onnx.checker.check_model(onnx.load(options.optimized_model_filepath))
 
+    def test_given_initializers(self):
+        model = model_of("m (float[2, 3] x) => (float[2, 3] y) { y = Add(x, w) }")
+        w = onnx.numpy_helper.from_array(np.ones((2, 3), np.float32), "w")
+        model.graph.initializer.append(w)
+        inside = model.SerializeToString()
+        w = model.graph.initializer[0]
+        w.ClearField("raw_data")
+        w.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", "w.bin"), ("offset", "8"), ("length", "24")):
+            w.external_data.add(key=key, value=value)
+        outside = model.SerializeToString()
+        x = np.zeros((2, 3), np.float32)
+        two = treadle.OrtValue.ortvalue_from_numpy(np.full((2, 3), 2, np.float32))
+
+        def result(source, give):
+            options = treadle.SessionOptions()
+            give(options)
+            session = pickle.loads(pickle.dumps(treadle.InferenceSession(source, options)))
+            return session.run(None, {"x": x})[0]
+
+        for source in (inside, outside):
+            for give in (lambda o: o.add_initializer("w", two),
+                         lambda o: o.add_external_initializers(["w"], [two])):
+                np.testing.assert_array_equal(result(source, give), two.numpy())
+        np.testing.assert_array_equal(result(inside, lambda o: o.add_initializer("v", two)), 1)
+        with self.assertRaisesRegex(treadle.InvalidArgument, "no initializer 'v'"):
+            result(inside, lambda o: o.add_external_initializers(["v"], [two]))
+        with self.assertRaisesRegex(treadle.InvalidArgument, r"'w' is float\[3\]"):
+            result(inside, lambda o: o.add_initializer(
+                "w", treadle.OrtValue.ortvalue_from_numpy(x[0])))
+        with self.assertRaises(treadle.InvalidArgument):
+            treadle.SessionOptions().add_external_initializers(["w"], [])
+        file = np.arange(8, dtype=np.float32)
+        np.testing.assert_array_equal(
+            result(outside, lambda o: o.add_external_initializers_from_files_in_memory(
+                ["w.bin"], [file], [32])), file[2:].reshape(2, 3))
+        loaded = treadle.load(outside, initializers={"w": np.full((2, 3), 5, np.float32)})
+        np.testing.assert_array_equal(loaded(x), 5)
+
+    def test_vectors(self):
+        session = treadle.InferenceSession(ADD.SerializeToString())
+        x = np.ones((2, 3), np.float32)
+        feeds = treadle.capi.onnxruntime_pybind11_state.OrtValueVector()
+        feeds.push_back(treadle.OrtValue.ortvalue_from_numpy(x))
+        feeds.push_back(treadle.OrtValue.ortvalue_from_numpy(x))
+        fetches = type(feeds)()
+        session.run_with_ortvaluevector(None, ["x", "b"], feeds, ["y"], fetches,
+                                        [treadle.OrtDevice.make("cpu", 0)])
+        np.testing.assert_array_equal(fetches[0].numpy(), 2)
+        binding = session.io_binding()
+        binding.bind_cpu_input("x", x)
+        binding.bind_cpu_input("b", x)
+        binding.bind_output("y")
+        session.run_with_iobinding(binding)
+        self.assertEqual(len(binding.get_outputs_as_ortvaluevector()), 1)
+
+    def test_sparse_is_refused(self):
+        with self.assertRaisesRegex(treadle.Unsupported, "dense"):
+            treadle.SparseTensor.sparse_coo_from_numpy([4], np.ones(1), np.zeros(1, np.int64),
+                                                       treadle.OrtDevice.make("cpu", 0))
+
+    def test_seed(self):
+        model = treadle.load(model_of(
+            "m (float[8] x) => (float[8] y) { y = RandomUniformLike(x) }").SerializeToString())
+        x = np.zeros(8, np.float32)
+
+        def drawn(seed):
+            treadle.set_seed(seed)
+            return [model(x).tolist(), model(x).tolist()]
+
+        first = drawn(7)
+        self.assertEqual(drawn(7), first)
+        self.assertNotEqual(first[0], first[1])
+        self.assertNotEqual(drawn(8), first)
+
     def test_free_dimensions(self):
         model = onnx.ModelProto()
         model.CopyFrom(ADD)

@@ -38,10 +38,13 @@ Tensor counting(DType dtype, Dims dims) {
   return t;
 }
 
-Tensor packed4(DType dtype, Dims dims, const std::vector<int>& v) {
+Tensor packed(DType dtype, Dims dims, const std::vector<int>& v) {
   Tensor t = Tensor::zeros(dtype, std::move(dims));
-  for (size_t i = 0; i < v.size(); ++i)
-    t.raw()[i / 2] |= static_cast<std::byte>((v[i] & 15) << (i % 2 * 4));
+  const auto bits = static_cast<size_t>(dtype_bits(dtype));
+  for (size_t i = 0; i < v.size() * bits; ++i) {
+    const int bit = v[i / bits] >> (i % bits) & 1;
+    t.raw()[i / 8] |= static_cast<std::byte>(bit << (i % 8));
+  }
   return t;
 }
 

@@ -37,8 +37,8 @@ Tensor f16(Dims dims, const std::vector<float>& v);
 Tensor bf16(Dims dims, const std::vector<float>& v);
 // Elements 0, 1, 2 … of any number dtype.
 Tensor counting(DType dtype, Dims dims);
-// Packed 4-bit elements, given as their bit patterns.
-Tensor packed4(DType dtype, Dims dims, const std::vector<int>& v);
+// Elements of 6, 4 or 2 bits, given as their bit patterns.
+Tensor packed(DType dtype, Dims dims, const std::vector<int>& v);
 // A 1-D int64 tensor.
 Tensor axes(const std::vector<int64_t>& v);
 Value sequence(std::vector<Value> elements);

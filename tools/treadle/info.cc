@@ -67,6 +67,7 @@ Json op_json(const Op& op) {
   }
   json["reference"] = reference_text(op);
   json["cpu"] = kernel_families("cpu", op);
+  json["cuda"] = kernel_families("cuda", op);
   json["gradient"] = gradient_text(op);
   return json;
 }

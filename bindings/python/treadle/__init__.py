@@ -16,14 +16,15 @@ from . import _native
 from ._errors import (Busy, Cancelled, DeviceError, Error, FileError, InternalError,
                       InvalidArgument, InvalidData, InvalidModel, LimitExceeded, OutOfMemory,
                       Timeout, Unsupported)
-from ._model import Model, Port, load
+from ._model import Model, Port, load, set_seed
 from ._options import (ExecutionMode, ExecutionOrder, GraphOptimizationLevel, ModelMetadata,
                        RunOptions, SessionOptions)
 from ._ort import (InferenceSession, IOBinding, NodeArg, disable_telemetry_events,
                    enable_telemetry_events, get_all_providers, get_available_providers,
                    get_build_info, get_device, get_version_string, set_default_logger_severity,
                    set_default_logger_verbosity)
-from ._ort_values import OrtAllocatorType, OrtDevice, OrtMemoryInfo, OrtMemType, OrtValue
+from ._ort_values import (OrtAllocatorType, OrtDevice, OrtMemoryInfo, OrtMemType, OrtValue,
+                          SparseTensor)
 from . import capi, train
 
 __version__ = _native.version()
@@ -33,8 +34,8 @@ __all__ = [
     "GraphOptimizationLevel", "IOBinding", "InferenceSession", "InternalError", "InvalidArgument",
     "InvalidData", "InvalidModel", "LimitExceeded", "Model", "ModelMetadata", "NodeArg",
     "OrtAllocatorType", "OrtDevice", "OrtMemType", "OrtMemoryInfo", "OrtValue", "OutOfMemory",
-    "Port", "RunOptions", "SessionOptions", "Timeout", "Unsupported", "capi",
+    "Port", "RunOptions", "SessionOptions", "SparseTensor", "Timeout", "Unsupported", "capi",
     "disable_telemetry_events", "enable_telemetry_events", "get_all_providers",
     "get_available_providers", "get_build_info", "get_device", "get_version_string", "load",
-    "set_default_logger_severity", "set_default_logger_verbosity", "train",
+    "set_default_logger_severity", "set_default_logger_verbosity", "set_seed", "train",
 ]

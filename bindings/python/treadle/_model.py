@@ -55,14 +55,22 @@ class Model:
     `metadata` what the file says of itself."""
 
     def __init__(self, source: Source, *, threads: int = 0, device: str = "cpu",
-                 **settings: Any) -> None:
+                 initializers: Mapping[str, Any] | None = None,
+                 optional_initializers: Mapping[str, Any] | None = None,
+                 files: Mapping[str, bytes] | None = None, **settings: Any) -> None:
         self._source = _source(source)
+        self._given = [(name, _values.as_array(x.numpy() if hasattr(x, "numpy") else x), required)
+                       for given, required in ((initializers, True), (optional_initializers, False))
+                       for name, x in (given or {}).items()]
+        self._files = [(name, bytes(data)) for name, data in (files or {}).items()]
         self._settings = {"device": device, **{k: setting_text(v) for k, v in settings.items()}}
         self._threads = int(threads)
         self._open()
 
     def _open(self) -> None:
-        self._model = _native.Model(self._source, self._settings)
+        # Their bytes are the model's: they live as long.
+        self._tensors = [(n, _values.tensor(x), required) for n, x, required in self._given]
+        self._model = _native.Model(self._source, self._settings, self._tensors, self._files)
         given, made = self._model.inputs, self._model.outputs
         # The library names the dimensions that the file does not.
         nameless = {"?"} | {f"{name}_dim{i}" for name, _, _, dims in given
@@ -81,7 +89,8 @@ class Model:
     def __getstate__(self) -> dict[str, Any]:
         source = self._source
         source = os.path.abspath(source) if isinstance(source, str) else source
-        return {"_source": source, "_settings": self._settings, "_threads": self._threads}
+        return {"_source": source, "_settings": self._settings, "_threads": self._threads,
+                "_given": self._given, "_files": self._files}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -191,14 +200,25 @@ def setting_text(value: Any) -> str:
     return str(value)
 
 
-def load(source: Source, *, threads: int = 0, device: str = "cpu", **settings: Any) -> Model:
+def load(source: Source, *, threads: int = 0, device: str = "cpu",
+         initializers: Mapping[str, Any] | None = None,
+         optional_initializers: Mapping[str, Any] | None = None,
+         files: Mapping[str, bytes] | None = None, **settings: Any) -> Model:
     """Loads and optimizes an ONNX model: a path, bytes or an onnx.ModelProto.
 
-    threads: 0 = the processors that this process may use. settings: the options of
+    threads: 0 = the processors that this process may use. initializers: arrays that stand for the
+    model's of those names, shared and not to be changed; the optional ones are ignored where it
+    has none. files: what external data's files hold, by location. settings: the options of
     treadle_options_set (optimize, winograd, dims, skip_pass, overridable, fallback, mmap,
     max_bytes, max_nodes, max_depth, max_weight_bytes), as texts, numbers, lists or dicts.
 
     >>> model = treadle.load("model.onnx", dims={"batch": 1})
     >>> logits = model(pixels)
     """
-    return Model(source, threads=threads, device=device, **settings)
+    return Model(source, threads=threads, device=device, initializers=initializers,
+                 optional_initializers=optional_initializers, files=files, **settings)
+
+
+def set_seed(seed: int) -> None:
+    """Random operators that state no seed go on from this one, in all models of the process."""
+    _native.set_seed(int(seed) % 2**64)

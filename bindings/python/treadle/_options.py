@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from . import _native
 from ._errors import InvalidArgument
+from ._ort_values import OrtValue
 
 
 class GraphOptimizationLevel(enum.IntEnum):
@@ -48,6 +50,12 @@ class _Entries:
         return self._entries[key]
 
 
+def _same_length(*lists: Sequence[Any]) -> None:
+    counts = [len(items) for items in lists]
+    if len(set(counts)) > 1:
+        raise InvalidArgument(f"lists of one length are expected, got {counts}")
+
+
 class SessionOptions(_Entries):
     """How a session is made.
 
@@ -62,7 +70,7 @@ class SessionOptions(_Entries):
         "optimized_model_filepath", "enable_mem_pattern", "enable_mem_reuse",
         "enable_cpu_mem_arena", "use_deterministic_compute", "use_per_session_threads",
         "log_severity_level", "log_verbosity_level", "logid", "_dims", "_denoted_dims", "_plugins",
-        "_providers")
+        "_providers", "_initializers", "_external", "_files")
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,6 +94,9 @@ class SessionOptions(_Entries):
         self._denoted_dims: dict[str, int] = {}
         self._plugins: list[str] = []
         self._providers: list[tuple[str, dict[str, str]]] = []
+        self._initializers: dict[str, OrtValue] = {}
+        self._external: dict[str, OrtValue] = {}
+        self._files: dict[str, bytes] = {}
 
     def add_provider(self, name: str, options: Mapping[str, str]) -> None:
         """Asks for a provider, as InferenceSession's `providers` does."""
@@ -94,6 +105,23 @@ class SessionOptions(_Entries):
     def has_providers(self) -> bool:
         """Whether one was asked for."""
         return bool(self._providers)
+
+    def add_initializer(self, name: str, value: OrtValue) -> None:
+        """Takes the value, shared, for the initializer of this name in the models that have one."""
+        self._initializers[name] = value
+
+    def add_external_initializers(self, names: Sequence[str], values: Sequence[OrtValue]) -> None:
+        """Takes values, shared, for initializers that the model must have; where they lie in
+        files of external data, those are not read."""
+        _same_length(names, values)
+        self._external.update(zip(names, values))
+
+    def add_external_initializers_from_files_in_memory(
+            self, names: Sequence[str], buffers: Sequence[Any], lengths: Sequence[int]) -> None:
+        """Takes buffers for the files of external data that the model names."""
+        _same_length(names, buffers, lengths)
+        for name, buffer, length in zip(names, buffers, lengths):
+            self._files[name] = bytes(memoryview(buffer).cast("B")[:length])
 
     def add_session_config_entry(self, key: str, value: str) -> None:
         """Keeps the entry; none changes anything."""

@@ -18,7 +18,8 @@ from . import _native, _values
 from ._errors import InvalidArgument
 from ._model import Model, Port, Source
 from ._options import GraphOptimizationLevel, ModelMetadata, RunOptions, SessionOptions
-from ._ort_values import OrtMemoryInfo, OrtValue, check_device, cpu_memory, value_at
+from ._ort_values import (OrtDevice, OrtMemoryInfo, OrtValue, OrtValueVector, check_device,
+                          cpu_memory, value_at)
 
 Array = np.ndarray[Any, Any]
 
@@ -93,6 +94,10 @@ class IOBinding:
         """The outputs of the last run, in the order in which they were bound."""
         return [OrtValue(v) for v in self._results]
 
+    def get_outputs_as_ortvaluevector(self) -> OrtValueVector:
+        """The same, as `run_with_ortvaluevector` takes them."""
+        return OrtValueVector(self.get_outputs())
+
     def copy_outputs_to_cpu(self) -> list[Any]:
         """Copies of the last run's outputs, as arrays."""
         return [np.array(a) if isinstance(a, np.ndarray) else a
@@ -131,7 +136,9 @@ class InferenceSession:
         optimize = options.graph_optimization_level != GraphOptimizationLevel.ORT_DISABLE_ALL
         return Model(source, threads=max(0, options.intra_op_num_threads), optimize=optimize,
                      dims=options._dims, denoted_dims=options._denoted_dims,
-                     plugins=options._plugins, **settings)
+                     plugins=options._plugins, initializers=options._external,
+                     optional_initializers=options._initializers, files=options._files,
+                     **settings)
 
     def _with_overridable(self) -> Model:
         """The model whose initializers stay inputs: loaded when it is first asked for."""
@@ -174,6 +181,16 @@ class InferenceSession:
         names = list(input_dict_ort_values)
         values = [v._value for v in input_dict_ort_values.values()]
         return [OrtValue(v) for v in self._run(output_names, names, values, run_options)]
+
+    def run_with_ortvaluevector(self, run_options: RunOptions | None, feed_names: Sequence[str],
+                                feeds: Sequence[OrtValue], fetch_names: Sequence[str],
+                                fetches: list[OrtValue], fetch_devices: Sequence[Any]) -> None:
+        """As `run_with_ort_values`, over lists; `fetches` becomes the outputs."""
+        for device in fetch_devices:
+            if device.device_type() != OrtDevice.cpu():
+                raise InvalidArgument("outputs lie on the CPU alone")
+        feed = dict(zip(feed_names, feeds, strict=True))
+        fetches[:] = self.run_with_ort_values(fetch_names, feed, run_options)
 
     def run_async(self, output_names: Iterable[str] | None, input_feed: Mapping[str, Any],
                   callback: Callable[[list[Any], Any, str], Any], user_data: Any,

@@ -170,6 +170,15 @@ class OrtValue:
         """False: sparse tensors are made dense when a model is loaded."""
         return False
 
+    @staticmethod
+    def ort_value_from_sparse_tensor(sparse_tensor: SparseTensor) -> OrtValue:
+        """Unsupported."""
+        raise Unsupported("there are no sparse values: pass the dense array")
+
+    def as_sparse_tensor(self) -> SparseTensor:
+        """Unsupported."""
+        raise Unsupported(f"the value is a dense {self.data_type()}")
+
     def has_value(self) -> bool:
         """False for an optional that is empty."""
         return self._value.kind != _values.OPTIONAL or bool(self._value.elements())
@@ -189,6 +198,9 @@ class OrtValue:
             raise Unsupported(f"a value of {self.data_type()} cannot be updated in place")
         target[...] = array
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OrtValue.ortvalue_from_numpy, (self.numpy(),)
+
     def __dlpack__(self, **options: Any) -> Any:
         return self._value.dlpack().__dlpack__(**options)
 
@@ -197,3 +209,31 @@ class OrtValue:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+
+class OrtValueVector(list[OrtValue]):
+    """A list, as `run_with_ortvaluevector` takes and fills it."""
+
+    def push_back(self, value: OrtValue) -> None:
+        """Appends a value."""
+        self.append(value)
+
+
+class SparseTensor:
+    """Not to be made: what a model's file holds in sparse form is made dense when it is loaded, and
+    runs take and give dense tensors only."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise Unsupported("there are no sparse values: pass the dense array")
+
+    @staticmethod
+    def sparse_coo_from_numpy(dense_shape: Any, values: Array, coo_indices: Array,
+                              ort_device: OrtDevice) -> SparseTensor:
+        """Unsupported."""
+        return SparseTensor()
+
+    @staticmethod
+    def sparse_csr_from_numpy(dense_shape: Any, values: Array, inner_indices: Array,
+                              outer_indices: Array, ort_device: OrtDevice) -> SparseTensor:
+        """Unsupported."""
+        return SparseTensor()

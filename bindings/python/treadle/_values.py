@@ -20,10 +20,11 @@ _CODES = {
     "bool": 9, "float16": 10, "float64": 11, "uint32": 12, "uint64": 13, "complex64": 14,
     "complex128": 15, "bfloat16": 16, "float8_e4m3fn": 17, "float8_e4m3fnuz": 18,
     "float8_e5m2": 19, "float8_e5m2fnuz": 20, "uint4": 21, "int4": 22, "float4_e2m1fn": 23,
-    "float8_e8m0fnu": 24, "uint2": 25, "int2": 26,
+    "float8_e8m0fnu": 24, "uint2": 25, "int2": 26, "float6_e2m3fn": 27, "float6_e3m2fn": 28,
 }
 _NAMES = {code: name for name, code in _CODES.items()}
-_BITS = {21: 4, 22: 4, 23: 4, 25: 2, 26: 2}  # packed, the first element in the lowest bits
+# Of packed elements, which follow each other from the lowest bit on.
+_BITS = {21: 4, 22: 4, 23: 4, 25: 2, 26: 2, 27: 6, 28: 6}
 _NUMPY: dict[int, np.dtype[Any]] = {}
 
 
@@ -53,20 +54,16 @@ def dtype_code(dtype: np.dtype[Any]) -> int:
 
 
 def _pack(array: Array, bits: int) -> Array:
-    flat = array.reshape(-1).view(np.uint8) & ((1 << bits) - 1)
-    each = 8 // bits
-    flat = np.concatenate([flat, np.zeros(-len(flat) % each, np.uint8)]).reshape(-1, each)
-    packed: Array = np.bitwise_or.reduce(flat << (np.arange(each, dtype=np.uint8) * bits), axis=1,
-                                         dtype=np.uint8)
-    return packed
+    flat = array.reshape(-1).view(np.uint8)
+    return np.packbits(np.unpackbits(flat[:, None], axis=1, count=bits, bitorder="little"),
+                       bitorder="little")
 
 
 def _unpack(data: Array, code: int, dims: list[int]) -> Array:
     bits = _BITS[code]
-    each = 8 // bits
     count = int(np.prod(dims, dtype=np.int64))
-    flat = (data[:, None] >> (np.arange(each, dtype=np.uint8) * bits)) & ((1 << bits) - 1)
-    flat = flat.reshape(-1)[:count]
+    each = np.unpackbits(data, count=count * bits, bitorder="little").reshape(count, bits)
+    flat = np.packbits(each, axis=1, bitorder="little").reshape(count)
     if _NAMES[code].startswith("int"):  # ml_dtypes wants the sign in the whole byte
         sign = 1 << (bits - 1)
         flat = (flat ^ sign) - np.uint8(sign)
@@ -161,7 +158,8 @@ def as_dtype(array: Array, dtype: np.dtype[Any]) -> Array:
 
 
 _ONNX = {"float": 1, "double": 11, "string": 8, "float8e4m3fn": 17, "float8e4m3fnuz": 18,
-         "float8e5m2": 19, "float8e5m2fnuz": 20, "float8e8m0": 24, "float4e2m1": 23}
+         "float8e5m2": 19, "float8e5m2fnuz": 20, "float8e8m0": 24, "float4e2m1": 23,
+         "float6e2m3": 27, "float6e3m2": 28}
 _ONNX_NAMES = {code: name for name, code in _ONNX.items()}
 
 

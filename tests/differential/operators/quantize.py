@@ -7,7 +7,7 @@ from draw import ALL, FLOAT8, FLOATS, NUMBERS, SMALL
 from operators.window import windows
 
 BYTES = ("int8", "uint8")
-LOW = FLOAT8 + ("float4e2m1",)
+LOW = FLOAT8 + ("float4e2m1", "float6e2m3", "float6e3m2")
 
 
 def code(name):

@@ -1,6 +1,7 @@
-"""onnxruntime's names of exceptions, so that what a script catches is caught."""
+"""onnxruntime's names of exceptions, so that what a script catches is caught, and of a vector."""
 
 from .._errors import Error, FileError, InvalidArgument, InvalidModel, Unsupported
+from .._ort_values import OrtValueVector
 
 Fail = RuntimeException = EPFail = EngineError = Error
 InvalidGraph = InvalidProtobuf = InvalidModel
@@ -8,4 +9,5 @@ NoSuchFile = FileError
 NotImplemented = Unsupported
 
 __all__ = ["EPFail", "EngineError", "Fail", "InvalidArgument", "InvalidGraph",
-           "InvalidProtobuf", "NoSuchFile", "NotImplemented", "RuntimeException"]
+           "InvalidProtobuf", "NoSuchFile", "NotImplemented",
+           "OrtValueVector", "RuntimeException"]
