@@ -239,7 +239,7 @@ def refusals(folder):
         bad.write_text(text)
         call("train bad.toml", folder, 2, texts)
     call("train net.onnx --data points.csv --loss cross_entrpy", folder, 2, ["did you mean 'cross_entropy'"])
-    call("train net.onnx --data points.csv --optimizer adma", folder, 2, ["did you mean 'adam'"])
+    call("train net.onnx --data points.csv --optimizer adamm", folder, 2, ["did you mean 'adam'"])
     call("train net.onnx --data points.csv --epochs 0", folder, 2, ["--epochs"])
     call("train net.onnx --data points.csv --steps 0", folder, 2, ["--steps"])
     call("train net.onnx --data points.csv --steps 1", folder, 0, ["nothing of this run is kept"])
@@ -257,7 +257,7 @@ def refusals(folder):
     call("train net.onnx --data nan.npz --epochs 1 --val-split 0", folder, 4, ["sample 290 of", "holds nan"])
     call("train net.onnx --data nowhere", folder, 4, ["nowhere"])
     call("train net.onnx --data points.csv --batch-size 0", folder, 4, ["batch of 0"])
-    call("train net.onnx --data points.csv --epochs two", folder, 2, ["'epochs' wants an integer"])
+    call("train net.onnx --data points.csv --epochs two", folder, 2, ["--epochs: 'two' is not an integer"])
     call("train --fields", folder, 0, ["| `loader.batch_size` | `32` |", "| `train.optimizer` |"])
     listed = call("train --fields", folder).stdout
     documented = (pathlib.Path(os.environ["TREADLE_SOURCE"]) / "docs/training.md").read_text(encoding="utf-8")

@@ -147,6 +147,7 @@ DataSet split(const Source& all, const DataOptions& options) {
   if (options.split_tail) std::iota(order.begin(), order.end(), int64_t{0});
   const auto val =
       static_cast<ptrdiff_t>(std::llround(options.val_split * static_cast<double>(all.size)));
+  std::sort(order.begin(), order.end() - val);  // as they lie: to shuffle is the loader's work
   DataSet set{subset(all, {order.begin(), order.end() - val}), {}};
   if (val > 0) set.val = subset(all, {order.end() - val, order.end()});
   return set;
