@@ -40,7 +40,8 @@ bench: build
 	scripts/setup.sh --bench
 	scripts/bench.sh build/release/bin/treadle
 
-install: build
+install: configure
+	cmake --build --preset release -j $(JOBS) --target treadle treadle_tool
 	cmake --install build/release --prefix $(PREFIX)
 
 format:
