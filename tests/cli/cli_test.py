@@ -214,6 +214,13 @@ CASES = [
     ("run map.onnx --fill ones", 0, ["a sequence of 1", "int64[2]  [7, 3]"]),
     ("bench add.onnx --iterations 7 --export-times times.json", 0, ["runs                    7"]),
     ("bench add.onnx --iterations 0", 2, ["--iterations"]),
+    ("version", 0, ["treadle "]),
+    ("check add.onnx --strict", 0, ["valid"]),
+    ("check trained.onnx --strict", 1, ["ignored", "TrainingInfoProto"]),
+    ("profile doubled.onnx --no-optimize --sort op", 0, ["all steps"]),
+    ("profile doubled.onnx --sort colour", 2, ["--sort", "time"]),
+    ("inspect doubled.onnx --pass nonsense", 2, ["--pass", "fold_constants"]),
+    ("inspect doubled.onnx --pass eliminate", 0, ["nodes          3, optimized to 3"]),
     # Inputs as JSON, outputs that are asserted.
     ("run add.onnx --input xy.json", 0, ["[0, -1, -2, -3, -4, -5]"]),
     ("run add.onnx --input x=x.json --input y=xy.json", 0, ["[0, -1, -2, -3, -4, -5]"]),
@@ -306,6 +313,9 @@ def main():
                                   input=(folder / f"x.{kind}").read_bytes(), capture_output=True, cwd=folder)
             if done.returncode != 0 or list(np.load(io.BytesIO(done.stdout))) != ["y"]:
                 fail(f"run from a pipe of {kind} into a pipe: exit {done.returncode}", done.stderr)
+        steps = json.loads(call("profile doubled.onnx --no-optimize --sort op --json", folder).stdout)["steps"]
+        if [s["op"] for s in steps] != sorted(s["op"] for s in steps) or len(steps) < 3:
+            fail("profile --sort op gave", [s["op"] for s in steps])
         if len(json.loads((folder / "times.json").read_text())["times_ms"]) != 7:
             fail("bench --export-times wrote other than 7 times")
         steps = json.loads(call("profile doubled.onnx --iterations 2 --top 1 --no-optimize --json", folder).stdout)["steps"]

@@ -98,5 +98,6 @@ int run_new(const Args& args);
 int run_check(const Args& args);
 int run_ops(const Args& args);
 int run_info(const Args& args);
+int run_version(const Args& args);
 
 }  // namespace treadle::tool

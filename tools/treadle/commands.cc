@@ -20,6 +20,7 @@ const Flags kLoad = {
 };
 const Flags kPasses = {
     {"--skip-pass", "A,B", "leave out these optimizer passes (inspect --show passes names them)"},
+    {"--pass", "A,B", "run only these optimizer passes"},
     {"--stop-after", "N", "stop the optimizer after N rewrites"},
 };
 const Flags kRunning = {
@@ -87,6 +88,7 @@ const Flags kInspect = {
 const Flags kProfile = {
     {"--iterations", "N", "runs (20)"},
     {"--top", "N", "show the N slowest (all, in the order of the run)"},
+    {"--sort", "order|time|op|node", "the order of the table (order; time with --top)"},
     {"--trace", "FILE", "write a Chrome trace (chrome://tracing, Perfetto)"},
 };
 const Flags kOptimize = {
@@ -269,7 +271,10 @@ std::vector<Command> make_commands() {
       {"check",
        "Lists all problems of a model at once",
        {file},
-       {kPlugin, {"--train", "", "also the nodes that training cannot differentiate"}, kJson},
+       {kPlugin,
+        {"--train", "", "also the nodes that training cannot differentiate"},
+        {"--strict", "", "exit 1 where something is ignored or a rank is unknown"},
+        kJson},
        run_check},
       {"ops",
        "Lists the operators, or shows one",
@@ -277,6 +282,7 @@ std::vector<Command> make_commands() {
        {kJson},
        run_ops},
       {"info", "Shows version, processor, threads and devices", {}, {kJson}, run_info},
+      {"version", "Prints the version", {}, {}, run_version},
   };
 }
 

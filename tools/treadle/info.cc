@@ -184,6 +184,11 @@ int run_info(const Args& args) {
   return kExitOk;
 }
 
+int run_version(const Args&) {
+  std::puts("treadle " TREADLE_VERSION);
+  return kExitOk;
+}
+
 int run_ops(const Args& args) {
   const std::vector<const Op*> ops = sorted_ops();
   if (!args.positional.empty()) {
@@ -228,6 +233,7 @@ int run_check(const Args& args) {
       }
     }
   }
+  const bool refused = args.has("strict") && !notes.empty();
   if (args.has("train")) {
     const auto missing = missing_gradients(graph, training_request(graph, args));
     if (!missing.empty()) return report_missing(missing, args);
@@ -239,7 +245,7 @@ int run_check(const Args& args) {
     for (const std::string& note : notes) std::printf("note: %s\n", note.c_str());
     std::printf("valid: %zu nodes\n", graph.node_count());
   }
-  return kExitOk;
+  return refused ? kExitDiffers : kExitOk;
 }
 
 }  // namespace treadle::tool

@@ -20,6 +20,20 @@ auto of_model(F&& f) {
   }
 }
 
+// The passes that a flag names; UsageError for one that is none of `known`.
+std::vector<std::string> known_passes(const Args& args, const char* flag,
+                                      const std::vector<std::string>& known) {
+  const std::vector<std::string> given = args.list(flag);
+  for (const std::string& pass : given) {
+    if (std::find(known.begin(), known.end(), pass) != known.end()) continue;
+    std::string list;
+    for (const std::string& name : known) list += " " + name;
+    throw UsageError(cat("--", flag, ": '", pass, "' is no pass", suggestion(pass, known),
+                         " The passes are:", list));
+  }
+  return given;
+}
+
 }  // namespace
 
 LoadOptions load_options(const Args& args) {
@@ -43,14 +57,11 @@ Graph load_graph(const std::string& path, const Args& args) {
 OptimizeOptions optimize_options(const Args& args) {
   OptimizeOptions options;
   const std::vector<std::string> known = pass_names();
-  for (const std::string& pass : args.list("skip-pass")) {
-    if (std::find(known.begin(), known.end(), pass) == known.end()) {
-      std::string list;
-      for (const std::string& name : known) list += " " + name;
-      throw UsageError(cat("--skip-pass: '", pass, "' is no pass", suggestion(pass, known),
-                           " The passes are:", list));
-    }
-    options.skip.insert(pass);
+  for (const std::string& pass : known_passes(args, "skip-pass", known)) options.skip.insert(pass);
+  const std::vector<std::string> only = known_passes(args, "pass", known);
+  for (const std::string& pass : known) {
+    const bool wanted = only.empty() || std::find(only.begin(), only.end(), pass) != only.end();
+    if (!wanted) options.skip.insert(pass);
   }
   options.stop_after = args.integer("stop-after", -1);
   return options;

@@ -14,7 +14,7 @@ namespace treadle::tool {
 LoadOptions load_options(const Args& args);
 // By these options. ModelError where it exceeds a limit.
 Graph load_graph(const std::string& path, const Args& args);
-// --skip-pass (UsageError for an unknown one), --stop-after.
+// --pass, --skip-pass (UsageError for an unknown one), --stop-after.
 OptimizeOptions optimize_options(const Args& args);
 // --device, --no-fallback, --no-optimize and those above.
 ModelOptions model_options(const Args& args);

@@ -11,6 +11,7 @@
 namespace treadle::tool {
 namespace {
 
+const std::vector<std::string> kSorts = {"order", "time", "op", "node"};
 constexpr size_t kShapesShown = 64, kOriginsShown = 40;  // columns; --json has them whole
 
 std::string cut(const std::string& text, size_t columns) {
@@ -38,11 +39,16 @@ double gigabytes(const StepInfo& s) {
   return mean_us(s) == 0 ? 0 : 1e-3 * static_cast<double>(s.bytes) / mean_us(s);
 }
 
-// The slowest first, as many as --top asks for; else all in their order.
+// The slowest, as many as --top asks for (else all), by --sort.
 std::vector<StepInfo> shown(std::vector<StepInfo> steps, const Args& args) {
-  if (!args.has("top")) return steps;
-  std::ranges::stable_sort(steps, std::greater(), mean_us);
-  steps.resize(std::min(steps.size(), static_cast<size_t>(args.integer("top", 20, 1))));
+  if (args.has("top")) {
+    std::ranges::stable_sort(steps, std::greater(), mean_us);
+    steps.resize(std::min(steps.size(), static_cast<size_t>(args.integer("top", 20, 1))));
+  }
+  const std::string by = args.choice("sort", kSorts);
+  if (by == "time") std::ranges::stable_sort(steps, std::greater(), mean_us);
+  if (by == "op") std::ranges::stable_sort(steps, std::less(), &StepInfo::op);
+  if (by == "node") std::ranges::stable_sort(steps, std::less(), &StepInfo::node);
   return steps;
 }
 
@@ -107,7 +113,7 @@ int profile_training(const Args& args, int64_t iterations) {
 
 int run_profile(const Args& args) {
   const int64_t iterations = args.integer("iterations", 20, 1);
-  args.integer("top", 20, 1);
+  args.integer("top", 20, 1), args.choice("sort", kSorts);
   if (args.has("train")) return profile_training(args, iterations);
   const auto model = load_model(args.positional[0], args);
   const std::vector<Value> inputs = gather_inputs(*model, args, Missing::kFill);
