@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
+#include <variant>
 
 #include "graph/base/suggestion.h"
+#include "training/data/exact.h"
 
 namespace treadle {
 namespace {
@@ -19,34 +22,7 @@ struct Given {
   fail(Code::kInvalidArgument, "option '", g.key, "' is '", g.text, "', expected ", expected);
 }
 
-double number(const Given& g) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(g.text.data(), g.text.data() + g.text.size(), value);
-  if (error != std::errc() || end != g.text.data() + g.text.size() || !std::isfinite(value)) {
-    refuse(g, "a number");
-  }
-  return value;
-}
-
-double not_negative(const Given& g) {
-  const double value = number(g);
-  if (value < 0) refuse(g, "at least 0");
-  return value;
-}
-
-int64_t integer(const Given& g) {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(g.text.data(), g.text.data() + g.text.size(), value);
-  if (error != std::errc() || end != g.text.data() + g.text.size()) refuse(g, "an integer");
-  return value;
-}
-
-bool boolean(const Given& g) {
-  if (g.text != "0" && g.text != "1") refuse(g, "0 or 1");
-  return g.text == "1";
-}
-
-std::vector<std::string> list(const Given& g) {
+std::vector<std::string> items(const Given& g) {
   std::vector<std::string> items;
   for (size_t begin = 0; begin < g.text.size();) {
     const size_t comma = std::min(g.text.find(',', begin), g.text.size());
@@ -56,118 +32,210 @@ std::vector<std::string> list(const Given& g) {
   return items;
 }
 
-template <class T>
-std::vector<T> numbers(const Given& g, T (*parse)(const Given&)) {
-  std::vector<T> values;
-  for (const std::string& item : list(g)) values.push_back(parse({g.key, item}));
-  return values;
+// What a value must be beside being of its type.
+struct Bounds {
+  double least = -std::numeric_limits<double>::infinity();
+  double most = std::numeric_limits<double>::infinity();
+  std::vector<std::string> (*known)() = nullptr;
+};
+
+void check(const Given& g, double value, const Bounds& bounds) {
+  if (value >= bounds.least && value <= bounds.most) return;
+  refuse(g, std::isinf(bounds.most) ? cat("at least ", bounds.least)
+                                    : cat(bounds.least, " to ", bounds.most));
 }
 
-// One of the names.
-std::string name(const Given& g, const std::vector<std::string>& known) {
-  if (std::ranges::find(known, g.text) != known.end()) return g.text;
+void read(const Given& g, double& out, const Bounds& bounds) {
+  const char* end = g.text.data() + g.text.size();
+  const auto [stopped, error] = std::from_chars(g.text.data(), end, out);
+  if (error != std::errc() || stopped != end || !std::isfinite(out)) refuse(g, "a number");
+  check(g, out, bounds);
+}
+
+template <std::integral T>
+void read(const Given& g, T& out, const Bounds& bounds) {
+  const char* end = g.text.data() + g.text.size();
+  const auto [stopped, error] = std::from_chars(g.text.data(), end, out);
+  if (error != std::errc() || stopped != end) refuse(g, "an integer");
+  check(g, static_cast<double>(out), bounds);
+}
+
+void read(const Given& g, bool& out, const Bounds&) {
+  if (g.text != "0" && g.text != "1") refuse(g, "0 or 1");
+  out = g.text == "1";
+}
+
+void read(const Given& g, std::string& out, const Bounds& bounds) {
+  out = g.text;
+  if (bounds.known == nullptr) return;
+  const std::vector<std::string> known = bounds.known();
+  if (std::ranges::find(known, g.text) != known.end()) return;
   fail(Code::kInvalidArgument, "there is no ", g.key, " '", g.text, "'", suggestion(g.text, known));
 }
 
-// "PATTERN=FACTOR,…": groups whose learning rate is multiplied.
-void add_rates(TrainerOptions& o, const Given& g) {
-  for (const std::string& item : list(g)) {
-    const size_t equals = item.rfind('=');
-    if (equals == std::string::npos) refuse(g, "PATTERN=FACTOR");
-    ParameterGroup group;
-    group.pattern = item.substr(0, equals);
-    const std::string factor = item.substr(equals + 1);
-    group.rate = number({g.key, factor});
-    o.joint.groups.push_back(std::move(group));
+void read(const Given& g, Reduction& out, const Bounds&) {
+  if (g.text != "mean" && g.text != "sum") refuse(g, "mean or sum");
+  out = g.text == "sum" ? Reduction::kSum : Reduction::kMean;
+}
+
+template <class T>
+void read(const Given& g, std::optional<T>& out, const Bounds& bounds) {
+  read(g, out.emplace(), bounds);
+}
+
+template <class T>
+void read(const Given& g, std::vector<T>& out, const Bounds& bounds) {
+  out.clear();
+  for (const std::string& item : items(g)) read({g.key, item}, out.emplace_back(), bounds);
+}
+
+// "PATTERN,…": groups that do not train.
+struct Frozen {
+  std::vector<ParameterGroup>* groups;
+};
+void read(const Given& g, Frozen& out, const Bounds&) {
+  for (const std::string& pattern : items(g)) {
+    out.groups->push_back({.pattern = pattern, .frozen = true});
   }
 }
 
-void set_reduction(TrainerOptions& o, const Given& g) {
-  if (g.text != "mean" && g.text != "sum") refuse(g, "mean or sum");
-  o.joint.loss.reduction = g.text == "sum" ? Reduction::kSum : Reduction::kMean;
+// "PATTERN=FACTOR,…": groups whose learning rate is multiplied.
+struct Rates {
+  std::vector<ParameterGroup>* groups;
+};
+void read(const Given& g, Rates& out, const Bounds& bounds) {
+  for (const std::string& item : items(g)) {
+    const size_t equals = item.rfind('=');
+    if (equals == std::string::npos) refuse(g, "PATTERN=FACTOR");
+    ParameterGroup group{.pattern = item.substr(0, equals)};
+    read({g.key, item.substr(equals + 1)}, group.rate, bounds);
+    out.groups->push_back(std::move(group));
+  }
 }
 
-void set_threads(TrainerOptions& o, const Given& g) {
-  const int64_t threads = integer(g);
-  if (threads < 0 || threads > 1024) refuse(g, "0 to 1024");
-  o.threads = static_cast<int>(threads);
+// As `read` takes it; "" where nothing is set.
+// Negative: the optimizer's own.
+std::string shown(double value) { return value < 0 ? "" : exact_text(value); }
+std::string shown(bool value) { return value ? "1" : "0"; }
+template <std::integral T>
+std::string shown(T value) {
+  return std::to_string(value);
 }
+std::string shown(const std::string& value) { return value; }
+std::string shown(Reduction value) { return value == Reduction::kSum ? "sum" : "mean"; }
+template <class T>
+std::string shown(const std::optional<T>& value) {
+  return value ? shown(*value) : "";
+}
+template <class T>
+std::string shown(const std::vector<T>& values) {
+  std::string text;
+  for (const T& value : values) text += (text.empty() ? "" : ",") + shown(value);
+  return text;
+}
+std::string shown(const Frozen&) { return ""; }
+std::string shown(const Rates&) { return ""; }
 
-using O = TrainerOptions;
 struct Row {
   const char* key;
-  void (*set)(O& o, const Given& g);
+  const char* help;  // "": the names that it takes
+  std::variant<bool*, int*, int64_t*, uint64_t*, double*, std::string*, Reduction*,
+               std::optional<int64_t>*, std::vector<int64_t>*, std::vector<double>*,
+               std::vector<std::string>*, Frozen, Rates>
+      at;
+  Bounds bounds = {};
 };
-constexpr Row kRows[] = {
-    {"loss", [](O& o, const Given& g) { o.joint.loss.kind = name(g, loss_kinds()); }},
-    {"loss_output", [](O& o, const Given& g) { o.joint.output = g.text; }},
-    {"reduction", set_reduction},
-    {"label_smoothing", [](O& o, const Given& g) { o.joint.loss.label_smoothing = number(g); }},
-    {"ignore_index", [](O& o, const Given& g) { o.joint.loss.ignore_index = integer(g); }},
-    {"class_weights",
-     [](O& o, const Given& g) { o.joint.loss.class_weights = numbers(g, number); }},
-    {"delta", [](O& o, const Given& g) { o.joint.loss.delta = number(g); }},
-    {"target", [](O& o, const Given& g) { o.joint.target = g.text; }},
-    {"optimizer", [](O& o, const Given& g) { o.joint.update.rule = name(g, update_rules()); }},
-    {"momentum", [](O& o, const Given& g) { o.joint.update.momentum = not_negative(g); }},
-    {"rho", [](O& o, const Given& g) { o.joint.update.rho = not_negative(g); }},
-    {"beta1", [](O& o, const Given& g) { o.joint.update.beta1 = not_negative(g); }},
-    {"beta2", [](O& o, const Given& g) { o.joint.update.beta2 = not_negative(g); }},
-    {"epsilon", [](O& o, const Given& g) { o.joint.update.epsilon = not_negative(g); }},
-    {"weight_decay", [](O& o, const Given& g) { o.joint.update.weight_decay = number(g); }},
-    {"decoupled_decay", [](O& o, const Given& g) { o.joint.update.decoupled_decay = boolean(g); }},
-    {"clip_norm", [](O& o, const Given& g) { o.joint.update.clip_norm = number(g); }},
-    {"clip_value", [](O& o, const Given& g) { o.joint.update.clip_value = number(g); }},
-    {"freeze",
-     [](O& o, const Given& g) {
-       for (const std::string& pattern : list(g)) {
-         ParameterGroup group;
-         group.pattern = pattern;
-         group.frozen = true;
-         o.joint.groups.push_back(std::move(group));
-       }
-     }},
-    {"rates", add_rates},
-    {"training_form", [](O& o, const Given& g) { o.joint.training_form = boolean(g); }},
-    {"guard", [](O& o, const Given& g) { o.joint.guard = boolean(g); }},
-    {"accumulate", [](O& o, const Given& g) { o.joint.accumulate = integer(g); }},
-    {"average", [](O& o, const Given& g) { o.joint.average = number(g); }},
-    {"gradient_norm", [](O& o, const Given& g) { o.joint.gradient_norm = boolean(g); }},
-    {"fetch", [](O& o, const Given& g) { o.joint.fetch = list(g); }},
-    {"seed", [](O& o, const Given& g) { o.joint.seed = static_cast<uint64_t>(integer(g)); }},
-    {"loss_scale", [](O& o, const Given& g) { o.scaling.initial = number(g); }},
-    {"loss_scale_interval", [](O& o, const Given& g) { o.scaling.interval = integer(g); }},
-    {"schedule", [](O& o, const Given& g) { o.schedule.kind = g.text; }},
-    {"rate", [](O& o, const Given& g) { o.schedule.rate = number(g); }},
-    {"gamma", [](O& o, const Given& g) { o.schedule.gamma = number(g); }},
-    {"power", [](O& o, const Given& g) { o.schedule.power = number(g); }},
-    {"last_rate", [](O& o, const Given& g) { o.schedule.last = number(g); }},
-    {"rise", [](O& o, const Given& g) { o.schedule.rise = number(g); }},
-    {"period", [](O& o, const Given& g) { o.schedule.period = integer(g); }},
-    {"milestones", [](O& o, const Given& g) { o.schedule.milestones = numbers(g, integer); }},
-    {"steps", [](O& o, const Given& g) { o.schedule.steps = integer(g); }},
-    {"warm_up", [](O& o, const Given& g) { o.schedule.warm_up = integer(g); }},
-    {"patience", [](O& o, const Given& g) { o.schedule.patience = integer(g); }},
-    {"threshold", [](O& o, const Given& g) { o.schedule.threshold = number(g); }},
-    {"threads", set_threads},
-    {"device", [](O& o, const Given& g) { o.device = g.text; }},
-    {"optimize", [](O& o, const Given& g) { o.optimize = boolean(g); }},
-};
+
+// THE table of a trainer's options.
+std::vector<Row> rows(TrainerOptions& o) {
+  return {
+      {"loss", "", &o.joint.loss.kind, {.known = loss_kinds}},
+      {"loss_output", "the model's output that the loss reads (the first)", &o.joint.output},
+      {"reduction", "mean or sum", &o.joint.loss.reduction},
+      {"label_smoothing", "of cross_entropy", &o.joint.loss.label_smoothing},
+      {"ignore_index", "a class that does not count", &o.joint.loss.ignore_index},
+      {"class_weights", "a number each class", &o.joint.loss.class_weights},
+      {"delta", "of huber and hinge", &o.joint.loss.delta},
+      {"target", "the name of the input that is added for the target", &o.joint.target},
+      {"optimizer", "", &o.joint.update.rule, {.known = update_rules}},
+      {"rate", "the learning rate; the command takes the optimizer's usual one", &o.schedule.rate},
+      {"momentum", "of momentum, nesterov, rmsprop", &o.joint.update.momentum, {.least = 0}},
+      {"rho", "of rmsprop, adadelta", &o.joint.update.rho, {.least = 0}},
+      {"beta1", "of adam, adamw, lion, lamb", &o.joint.update.beta1, {.least = 0}},
+      {"beta2", "likewise", &o.joint.update.beta2, {.least = 0}},
+      {"epsilon", "the small number in a divisor", &o.joint.update.epsilon, {.least = 0}},
+      {"weight_decay", "coupled to the gradient, but for adamw, lion and lamb",
+       &o.joint.update.weight_decay},
+      {"decoupled_decay", "decay beside the rule's step, whatever the rule",
+       &o.joint.update.decoupled_decay},
+      {"clip_norm", "of all gradients together", &o.joint.update.clip_norm},
+      {"clip_value", "of each element", &o.joint.update.clip_value},
+      {"freeze", "patterns of names (* and ?) that do not train", Frozen{&o.joint.groups}},
+      {"rates", "PATTERN=FACTOR: groups whose rate is multiplied", Rates{&o.joint.groups}},
+      {"training_form",
+       "BatchNormalization and Dropout train also where the model has them in inference form",
+       &o.joint.training_form},
+      {"guard", "a step whose loss is not finite changes nothing", &o.joint.guard},
+      {"accumulate", "batches whose gradients make one update", &o.joint.accumulate},
+      {"average", "above 0: keeps an average of the parameters with this weight of the past",
+       &o.joint.average},
+      {"gradient_norm", "tell the norm of the gradients", &o.joint.gradient_norm},
+      {"fetch", "values that a step yields too", &o.joint.fetch},
+      {"seed", "of what the model draws, the order, the augmentation, the split, new weights",
+       &o.joint.seed},
+      {"loss_scale", "for 16-bit floats; 0: none", &o.scaling.initial},
+      {"loss_scale_interval", "good steps after which it doubles", &o.scaling.interval},
+      {"schedule", "", &o.schedule.kind, {.known = schedule_kinds}},
+      {"gamma", "of the schedule", &o.schedule.gamma},
+      {"power", "of inverse, polynomial", &o.schedule.power},
+      {"last_rate", "of polynomial, cosine", &o.schedule.last},
+      {"rise", "of one_cycle: the share of steps up", &o.schedule.rise},
+      {"period", "of step", &o.schedule.period},
+      {"milestones", "of multistep", &o.schedule.milestones},
+      {"steps", "of the whole schedule (those of the run)", &o.schedule.steps},
+      {"warm_up", "steps before, in which the rate grows", &o.schedule.warm_up},
+      {"patience", "of plateau: epochs", &o.schedule.patience},
+      {"threshold", "of plateau", &o.schedule.threshold},
+      {"threads",
+       "that compute; results are the same at the same number only",
+       &o.threads,
+       {.least = 0, .most = 1024}},
+      {"device", "cpu or reference", &o.device},
+      {"optimize", "run the graph optimized", &o.optimize},
+  };
+}
+
+template <class T>
+T& target(T* at) {
+  return *at;
+}
+template <class T>
+T& target(T& at) {
+  return at;
+}
 
 }  // namespace
 
-std::vector<std::string> train_setting_keys() {
-  std::vector<std::string> keys;
-  for (const Row& row : kRows) keys.emplace_back(row.key);
-  return keys;
+std::vector<TrainSetting> train_settings() {
+  TrainerOptions standard;
+  std::vector<TrainSetting> settings;
+  for (Row& row : rows(standard)) {
+    settings.push_back({row.key, *row.help != '\0' ? row.help : shown(row.bounds.known()),
+                        std::visit([&](auto& at) { return shown(target(at)); }, row.at)});
+  }
+  return settings;
 }
 
 void set_train_setting(TrainerOptions& options, const std::string& key, const std::string& value) {
-  for (const Row& row : kRows) {
-    if (key == row.key) return row.set(options, {key, value});
+  std::vector<std::string> known;
+  for (Row& row : rows(options)) {
+    if (key == row.key) {
+      return std::visit([&](auto& at) { read({key, value}, target(at), row.bounds); }, row.at);
+    }
+    known.emplace_back(row.key);
   }
   fail(Code::kInvalidArgument, "there is no option '", key, "' of training",
-       suggestion(key, train_setting_keys()));
+       suggestion(key, known));
 }
 
 }  // namespace treadle

@@ -10,6 +10,7 @@
 #include "native.h"
 
 namespace nb = nanobind;
+using treadle::Cancel;
 using treadle::Exception;
 using treadle::detail::check;
 using namespace treadle::python;
@@ -22,20 +23,6 @@ treadle::Options options_of(const nb::dict& settings) {
     options.set(c_text(nb::cast<std::string>(key)), c_text(nb::cast<std::string>(value)));
   return options;
 }
-
-// A token that ends the runs that were given it.
-class Cancel {
- public:
-  Cancel() { check(treadle_cancel_create(&handle_)); }
-  ~Cancel() { treadle_cancel_release(handle_); }
-  Cancel(const Cancel&) = delete;
-  Cancel& operator=(const Cancel&) = delete;
-  void signal() { treadle_cancel_signal(handle_); }
-  treadle_cancel* handle() const { return handle_; }
-
- private:
-  treadle_cancel* handle_ = nullptr;
-};
 
 // ---- Values
 

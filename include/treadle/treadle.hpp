@@ -5,6 +5,10 @@
 //   std::vector<float> pixels(1 * 3 * 224 * 224);
 //   auto outputs = session.run({{"x", treadle::Value::wrap(pixels.data(), {1, 3, 224, 224})}});
 //   const float* logits = outputs[0].data<float>();
+//
+// Functions throw treadle::Exception where the C function fails, and std::invalid_argument or
+// std::out_of_range where their own arguments are wrong. What treadle.h says of ownership and
+// threads holds. treadle/train.hpp trains.
 #ifndef TREADLE_TREADLE_HPP
 #define TREADLE_TREADLE_HPP
 
@@ -13,12 +17,15 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace treadle {
+inline namespace api {  // the library's own classes have other names to the linker
 
 // A failed call: its status, and the message of treadle_last_error().
 class Exception : public std::runtime_error {
@@ -48,51 +55,20 @@ inline size_t element_count(const std::vector<int64_t>& dims) {
 }
 
 template <class T>
-struct dtype_of;
-template <>
-struct dtype_of<float> {
-  static constexpr treadle_dtype value = TREADLE_FLOAT;
-};
-template <>
-struct dtype_of<double> {
-  static constexpr treadle_dtype value = TREADLE_DOUBLE;
-};
-template <>
-struct dtype_of<int8_t> {
-  static constexpr treadle_dtype value = TREADLE_INT8;
-};
-template <>
-struct dtype_of<int16_t> {
-  static constexpr treadle_dtype value = TREADLE_INT16;
-};
-template <>
-struct dtype_of<int32_t> {
-  static constexpr treadle_dtype value = TREADLE_INT32;
-};
-template <>
-struct dtype_of<int64_t> {
-  static constexpr treadle_dtype value = TREADLE_INT64;
-};
-template <>
-struct dtype_of<uint8_t> {
-  static constexpr treadle_dtype value = TREADLE_UINT8;
-};
-template <>
-struct dtype_of<uint16_t> {
-  static constexpr treadle_dtype value = TREADLE_UINT16;
-};
-template <>
-struct dtype_of<uint32_t> {
-  static constexpr treadle_dtype value = TREADLE_UINT32;
-};
-template <>
-struct dtype_of<uint64_t> {
-  static constexpr treadle_dtype value = TREADLE_UINT64;
-};
-template <>
-struct dtype_of<bool> {
-  static constexpr treadle_dtype value = TREADLE_BOOL;
-};
+constexpr treadle_dtype dtype_of() {
+  if (std::is_same_v<T, float>) return TREADLE_FLOAT;
+  if (std::is_same_v<T, double>) return TREADLE_DOUBLE;
+  if (std::is_same_v<T, int8_t>) return TREADLE_INT8;
+  if (std::is_same_v<T, int16_t>) return TREADLE_INT16;
+  if (std::is_same_v<T, int32_t>) return TREADLE_INT32;
+  if (std::is_same_v<T, int64_t>) return TREADLE_INT64;
+  if (std::is_same_v<T, uint8_t>) return TREADLE_UINT8;
+  if (std::is_same_v<T, uint16_t>) return TREADLE_UINT16;
+  if (std::is_same_v<T, uint32_t>) return TREADLE_UINT32;
+  if (std::is_same_v<T, uint64_t>) return TREADLE_UINT64;
+  if (std::is_same_v<T, bool>) return TREADLE_BOOL;
+  return TREADLE_UNDEFINED;
+}
 
 template <class T, void (*Release)(T*)>
 struct Releaser {
@@ -116,10 +92,11 @@ class Value {
   // A tensor of the caller's elements, without a copy.
   template <class T>
   static Value wrap(T* data, const std::vector<int64_t>& dims) {
+    static_assert(detail::dtype_of<T>() != TREADLE_UNDEFINED, "no dtype has such elements");
     const size_t size = detail::element_count(dims) * sizeof(T);
     treadle_value* made = nullptr;
-    detail::check(treadle_tensor_wrap(detail::dtype_of<T>::value, dims.data(), dims.size(), data,
-                                      size, &made));
+    detail::check(
+        treadle_tensor_wrap(detail::dtype_of<T>(), dims.data(), dims.size(), data, size, &made));
     return Value(made);
   }
   static Value strings(const std::vector<std::string>& elements, const std::vector<int64_t>& dims) {
@@ -138,6 +115,25 @@ class Value {
     return Value(made);
   }
 
+  // What holds tensors: shares the bytes of the elements.
+  static Value sequence(const std::vector<const Value*>& elements) {
+    std::vector<const treadle_value*> given;
+    for (const Value* e : elements) given.push_back(e->handle());
+    treadle_value* made = nullptr;
+    detail::check(treadle_sequence_create(given.data(), given.size(), &made));
+    return Value(made);
+  }
+  static Value optional(const Value* element = nullptr) {
+    treadle_value* made = nullptr;
+    detail::check(treadle_optional_create(element == nullptr ? nullptr : element->handle(), &made));
+    return Value(made);
+  }
+  static Value map(const Value& keys, const Value& values) {
+    treadle_value* made = nullptr;
+    detail::check(treadle_map_create(keys.handle(), values.handle(), &made));
+    return Value(made);
+  }
+
   treadle_kind kind() const { return treadle_value_kind(handle_.get()); }
   treadle_dtype dtype() const { return treadle_tensor_dtype(handle_.get()); }
   std::vector<int64_t> dims() const {
@@ -148,11 +144,14 @@ class Value {
   // Throws std::invalid_argument when T is not the dtype.
   template <class T>
   T* data() const {
-    if (dtype() != detail::dtype_of<T>::value) {
+    if (dtype() != detail::dtype_of<T>()) {
       throw std::invalid_argument(std::string("the tensor is ") + treadle_dtype_name(dtype()));
     }
     return static_cast<T*>(treadle_tensor_data(handle_.get()));
   }
+  // Of whatever dtype; null for strings. size(): bytes.
+  void* bytes() const { return treadle_tensor_data(handle_.get()); }
+  size_t size() const { return treadle_tensor_size(handle_.get()); }
   std::string string(size_t index) const {
     size_t length = 0;
     const char* text = treadle_tensor_string(handle_.get(), index, &length);
@@ -189,8 +188,8 @@ class Options {
   }
   // See treadle_options_set_initializer and treadle_options_set_file for what must outlive what.
   void set_initializer(const char* name, const Value& tensor, bool required = false) {
-    detail::check(treadle_options_set_initializer(handle_.get(), name, tensor.handle(),
-                                                  required ? 1 : 0));
+    detail::check(
+        treadle_options_set_initializer(handle_.get(), name, tensor.handle(), required ? 1 : 0));
   }
   void set_file(const char* location, const void* data, size_t size) {
     detail::check(treadle_options_set_file(handle_.get(), location, data, size));
@@ -199,6 +198,17 @@ class Options {
 
  private:
   detail::Handle<treadle_options, treadle_options_release> handle_;
+};
+
+// An input or output of a model.
+struct Port {
+  std::string name;
+  std::string type;                    // "tensor(float)", "seq(tensor(int64))"
+  treadle_kind kind;                   // TREADLE_TENSOR …
+  treadle_dtype dtype;                 // TREADLE_UNDEFINED: no tensor, or not known
+  bool ranked;                         // false: no tensor, or the rank is not known; then no dims
+  std::vector<int64_t> dims;           // -1: symbolic
+  std::vector<std::string> dim_names;  // "3", "batch", "2*N + 1", "?"
 };
 
 class Model {
@@ -227,12 +237,24 @@ class Model {
       names.emplace_back(treadle_model_output_name(handle_.get(), i));
     return names;
   }
-  // Dimensions of an input, -1 where symbolic.
-  std::vector<int64_t> input_dims(size_t index) const {
-    treadle_type type;
-    type.struct_size = sizeof type;
-    detail::check(treadle_model_input_type(handle_.get(), index, &type));
-    return {type.dims, type.dims + (type.rank < 0 ? 0 : type.rank)};
+  std::vector<Port> inputs() const {
+    return ports(treadle_model_input_count(handle_.get()), treadle_model_input_name,
+                 treadle_model_input_type, treadle_model_input_dim);
+  }
+  std::vector<Port> outputs() const {
+    return ports(treadle_model_output_count(handle_.get()), treadle_model_output_name,
+                 treadle_model_output_type, treadle_model_output_dim);
+  }
+  std::vector<std::string> metadata_keys() const {
+    std::vector<std::string> keys;
+    const size_t count = treadle_model_metadata_count(handle_.get());
+    for (size_t i = 0; i < count; ++i)
+      keys.emplace_back(treadle_model_metadata_key(handle_.get(), i));
+    return keys;
+  }
+  std::optional<std::string> metadata(const std::string& key) const {
+    const char* text = treadle_model_metadata(handle_.get(), key.c_str());
+    return text == nullptr ? std::nullopt : std::optional<std::string>(text);
   }
   void save(const std::string& path, int32_t opset = 0) const {
     detail::check(treadle_model_save(handle_.get(), path.c_str(), opset));
@@ -240,19 +262,70 @@ class Model {
   const treadle_model* handle() const { return handle_.get(); }
 
  private:
+  template <class Name, class Type, class Dim>
+  std::vector<Port> ports(size_t count, Name name, Type type, Dim dim) const {
+    std::vector<Port> ports;
+    for (size_t i = 0; i < count; ++i) {
+      treadle_type t;
+      t.struct_size = sizeof t;
+      detail::check(type(handle_.get(), i, &t));
+      Port port{name(handle_.get(), i), t.text, t.kind, t.dtype, t.rank >= 0, {}, {}};
+      for (size_t axis = 0; port.ranked && axis < static_cast<size_t>(t.rank); ++axis) {
+        port.dims.push_back(t.dims[axis]);
+        port.dim_names.emplace_back(dim(handle_.get(), i, axis));
+      }
+      ports.push_back(std::move(port));
+    }
+    return ports;
+  }
+
   detail::Handle<treadle_model, treadle_model_release> handle_;
 };
+
+// Ends runs from any thread; see treadle_cancel_signal.
+class Cancel {
+ public:
+  Cancel() {
+    treadle_cancel* made = nullptr;
+    detail::check(treadle_cancel_create(&made));
+    handle_.reset(made);
+  }
+  void signal() { treadle_cancel_signal(handle_.get()); }
+  treadle_cancel* handle() const { return handle_.get(); }
+
+ private:
+  detail::Handle<treadle_cancel, treadle_cancel_release> handle_;
+};
+
+struct RunOptions {
+  double timeout_seconds = 0;      // 0: none
+  const Cancel* cancel = nullptr;  // must live until the call returns
+};
+
+// A value by name; it must live until the call returns.
+struct Named {
+  Named(std::string n, const Value& v) : name(std::move(n)), value(&v) {}
+  std::string name;
+  const Value* value;
+};
+
+namespace detail {
+// Named values as the C functions take them.
+struct Arguments {
+  explicit Arguments(const std::vector<Named>& list) {
+    for (const Named& n : list) {
+      names.push_back(n.name.c_str());
+      values.push_back(n.value->handle());
+    }
+  }
+  std::vector<const char*> names;
+  std::vector<treadle_value*> values;
+};
+}  // namespace detail
 
 // One run at a time; make one a thread.
 class Session {
  public:
-  // A value by name; it must live until the call returns.
-  struct Named {
-    Named(std::string n, const Value& v) : name(std::move(n)), value(&v) {}
-    std::string name;
-    const Value* value;
-  };
-
   explicit Session(const Model& model, const Options& options = {})
       : outputs_(model.output_names()) {
     treadle_session* made = nullptr;
@@ -261,7 +334,7 @@ class Session {
   }
   // All outputs of the model, in its order; or those named.
   std::vector<Value> run(const std::vector<Named>& inputs, std::vector<std::string> wanted = {},
-                         const treadle_run_options* options = nullptr) {
+                         const RunOptions& options = {}) {
     if (wanted.empty()) wanted = outputs_;
     std::vector<const char*> names;
     for (const std::string& name : wanted) names.push_back(name.c_str());
@@ -273,14 +346,9 @@ class Session {
   }
   // Into tensors of the caller, which have the outputs' dtypes and dims.
   void run_into(const std::vector<Named>& inputs, const std::vector<Named>& outputs,
-                const treadle_run_options* options = nullptr) {
-    std::vector<const char*> names;
-    std::vector<treadle_value*> places;
-    for (const Named& n : outputs) {
-      names.push_back(n.name.c_str());
-      places.push_back(n.value->handle());
-    }
-    call(inputs, names, places, options);
+                const RunOptions& options = {}) {
+    detail::Arguments places(outputs);
+    call(inputs, places.names, places.values, options);
   }
   // JSON, as treadle_session_report lists.
   std::string report(const char* what) {
@@ -295,22 +363,22 @@ class Session {
 
  private:
   void call(const std::vector<Named>& inputs, const std::vector<const char*>& output_names,
-            std::vector<treadle_value*>& outputs, const treadle_run_options* options) {
-    std::vector<const char*> names;
-    std::vector<const treadle_value*> given;
-    for (const Named& n : inputs) {
-      names.push_back(n.name.c_str());
-      given.push_back(n.value->handle());
-    }
-    detail::check(treadle_session_run(handle_.get(), names.data(), given.data(), given.size(),
-                                      output_names.data(), outputs.data(), outputs.size(),
-                                      options));
+            std::vector<treadle_value*>& outputs, const RunOptions& options) {
+    const detail::Arguments given(inputs);
+    treadle_run_options run;
+    run.struct_size = sizeof run;
+    run.timeout_seconds = options.timeout_seconds;
+    run.cancel = options.cancel == nullptr ? nullptr : options.cancel->handle();
+    detail::check(treadle_session_run(handle_.get(), given.names.data(), given.values.data(),
+                                      given.values.size(), output_names.data(), outputs.data(),
+                                      outputs.size(), &run));
   }
 
   std::vector<std::string> outputs_;
   detail::Handle<treadle_session, treadle_session_release> handle_;
 };
 
+}  // namespace api
 }  // namespace treadle
 
 #endif  // TREADLE_TREADLE_HPP

@@ -34,7 +34,6 @@ treadle_status status_of(F&& f) {
 
 void test_runs(const treadle::Model& model) {
   treadle::Session session(model, {{"threads", "1"}});
-  CHECK((model.input_dims(0) == std::vector<int64_t>{-1, 3, 16, 16}));
   std::vector<float> pixels(kCount, 0.5f);
   const auto outputs =
       session.run({{model.input_names()[0], treadle::Value::wrap(pixels.data(), kDims)}});
@@ -46,6 +45,44 @@ void test_runs(const treadle::Model& model) {
   session.run_into({{model.input_names()[0], input}}, {{model.output_names()[0], place}});
   CHECK(scores[1] == outputs[0].data<float>()[1]);
   CHECK(session.report("profile").find("\"calls\":1") != std::string::npos);
+}
+
+void test_ports(const treadle::Model& model) {
+  const treadle::Port input = model.inputs()[0];
+  CHECK(input.name == model.input_names()[0] && input.type == "tensor(float)");
+  CHECK(input.kind == TREADLE_TENSOR && input.dtype == TREADLE_FLOAT && input.ranked);
+  CHECK((input.dims == std::vector<int64_t>{-1, 3, 16, 16}));
+  CHECK(input.dim_names[0] != "-1" && input.dim_names[3] == "16");
+  CHECK(model.outputs().size() == model.output_names().size());
+  CHECK(!model.metadata("no such key"));
+  for (const std::string& key : model.metadata_keys()) CHECK(model.metadata(key).has_value());
+}
+
+void test_values() {
+  const treadle::Value numbers(TREADLE_FLOAT16, {2, 3});
+  CHECK(numbers.size() == 12 && numbers.bytes() != nullptr);
+  const treadle::Value pair = treadle::Value::sequence({&numbers, &numbers});
+  CHECK(pair.kind() == TREADLE_SEQUENCE && pair.elements().size() == 2);
+  CHECK(pair.elements()[1].bytes() == numbers.bytes());
+  CHECK(treadle::Value::optional().elements().empty());
+  CHECK(treadle::Value::optional(&numbers).elements().size() == 1);
+  int64_t keys[] = {4, 7};
+  float values[] = {0.5f, 2};
+  const treadle::Value map =
+      treadle::Value::map(treadle::Value::wrap(keys, {2}), treadle::Value::wrap(values, {2}));
+  CHECK(map.kind() == TREADLE_MAP && map.elements()[0].data<int64_t>()[1] == 7);
+}
+
+void test_cancel(const treadle::Model& model) {
+  treadle::Session session(model);
+  const treadle::Value input(TREADLE_FLOAT, kDims);
+  for (size_t i = 0; i < input.count(); ++i) input.data<float>()[i] = 1;
+  const std::string name = model.input_names()[0];
+  treadle::Cancel cancel;
+  CHECK(session.run({{name, input}}, {}, {60, &cancel}).size() == 1);
+  cancel.signal();
+  CHECK(status_of([&] { session.run({{name, input}}, {}, {0, &cancel}); }) == TREADLE_CANCELLED);
+  CHECK(session.run({{name, input}}).size() == 1);
 }
 
 void test_errors(const treadle::Model& model) {
@@ -92,6 +129,9 @@ int main(int argc, char** argv) {
   if (argc < 2) return 2;
   const treadle::Model model(argv[1]);
   test_runs(model);
+  test_ports(model);
+  test_values();
+  test_cancel(model);
   test_errors(model);
   test_threads(model);
   if (failures == 0) std::puts("ok");

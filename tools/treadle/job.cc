@@ -30,7 +30,7 @@ std::vector<std::string> all_keys() {
   Job job;
   std::vector<std::string> keys;
   for (const JobField& field : job_fields(job)) keys.emplace_back(field.key);
-  for (const TrainField& field : train_fields()) keys.push_back(cat(kTrain, field.key));
+  for (const TrainSetting& field : train_settings()) keys.push_back(cat(kTrain, field.key));
   return keys;
 }
 
@@ -203,8 +203,10 @@ std::string job_reference() {
     text +=
         cat("| `", field.key, "` | `", std::visit(Writer{}, field.at), "` | ", field.help, " |\n");
   }
-  for (const TrainField& field : train_fields())
-    text += cat("| `train.", field.key, "` | | ", field.help, " |\n");
+  for (const TrainSetting& field : train_settings()) {
+    const std::string standard = field.standard.empty() ? "" : cat("`", field.standard, "` ");
+    text += cat("| `train.", field.key, "` | ", standard, "| ", field.help, " |\n");
+  }
   return text;
 }
 

@@ -35,14 +35,9 @@ struct JobField {
                std::vector<int64_t>*, std::vector<double>*>
       at;
 };
-// The fields outside [train] of this job, in the order of the documentation.
+// The fields outside [train] of this job (training/settings.h has those), as the documentation
+// orders them.
 std::vector<JobField> job_fields(Job& job);
-// The keys of [train] with their help.
-struct TrainField {
-  const char* key;
-  const char* help;
-};
-const std::vector<TrainField>& train_fields();
 
 // Sets fields from a file; UsageError with the file's line, and the close match of a misspelt key.
 void read_job(const std::string& path, Job& job);
