@@ -11,22 +11,13 @@ try:
     import h5py
     import lmdb
     import numpy as np
+
+    from command import TOOL, call, expect, result
 except ImportError as missing:
     print("skipped: the Python packages h5py, lmdb and numpy are needed:", missing)
     sys.exit(77)
 
-TOOL = os.environ["TREADLE_TOOL"]
-FAILURES = []
 COUNT = 60
-
-
-def call(line, folder, code=0, texts=()):
-    done = subprocess.run([TOOL, *line.split()], capture_output=True, text=True, cwd=folder, timeout=300)
-    missing = [t for t in texts if t not in done.stdout + done.stderr]
-    if done.returncode != code or missing:
-        FAILURES.append(f"`treadle {line}`: exit {done.returncode}, expected {code}; missing {missing}\n"
-                        f"{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done
 
 
 def trains_as(folder, model, want, got):
@@ -38,8 +29,7 @@ def trains_as(folder, model, want, got):
             call(f"train {model} --data {data} --epochs 2 --batch-size 16 --loss cross_entropy --out {run} "
                  "data.normalize=none loader.threads=3", folder)
         runs.append((folder / run / "metrics.jsonl").read_text())
-    if runs[0] != runs[1]:
-        FAILURES.append(f"{got} trains otherwise than {want}")
+    expect(runs[0] == runs[1], f"{got} trains otherwise than {want}")
 
 
 # ---- Caffe's Datum, field by field
@@ -142,8 +132,7 @@ def hdf5_refusals(folder):
                         "scalar.h5": ["'x'", "rank 0"], "parts": ["4.h5", "other datasets"],
                         "vast.h5": ["'x'", "samples of 1099511627776 numbers"]}.items():
         done = call(f"train points.onnx --data {data} --steps 2", folder, 4, texts)
-        if "HDF5-DIAG" in done.stderr:
-            FAILURES.append(f"{data}: HDF5 prints")
+        expect("HDF5-DIAG" not in done.stderr, f"{data}: HDF5 prints")
 
 
 def lmdb_pictures(folder):
@@ -192,9 +181,7 @@ def main():
             return 77
         for part in (hdf5, hdf5_refusals, lmdb_pictures, lmdb_refusals):
             part(folder)
-    for failure in FAILURES:
-        print("FAILED", failure)
-    return 1 if FAILURES else 0
+    return result()
 
 
 sys.exit(main())

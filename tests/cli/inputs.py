@@ -20,6 +20,10 @@ MODELS = {
       g (float[N, 3] x, float[N, 3] y) => (float[N, 3] sum, float[N, 3] act) { sum = Add(x, y) act = Relu(sum) }""",
     "linear": """<ir_version: 8, opset_import: ["" : 17]>
       g (float[N, 2] x) => (float[N, 3] y) <float[2, 3] w = {1, 2, 3, 4, 5, 6}> { t = MatMul(x, w) y = Relu(t) }""",
+    "fixed": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[4, 2] x) => (float[4, 3] y) <float[2, 3] w = {1, 2, 3, 4, 5, 6}> { y = MatMul(x, w) }""",
+    "nameless": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[?, 3] x) => (float[?, 3] y) { y = Relu(x) }""",
     "gather": """<ir_version: 8, opset_import: ["" : 17]>
       g (float[4] x, int64[M] i) => (float[M] y) { y = Gather(x, i) }""",
     "divide": """<ir_version: 8, opset_import: ["" : 17]>

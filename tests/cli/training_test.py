@@ -3,34 +3,17 @@ import json
 import os
 import pathlib
 import struct
-import subprocess
 import sys
 import tempfile
 
 try:
     import numpy as np
     import onnx
+
+    from command import call, expect, result
 except ImportError as missing:
     print("skipped: the Python packages onnx and numpy are needed:", missing)
     sys.exit(77)
-
-TOOL = os.environ["TREADLE_TOOL"]
-FAILURES = []
-
-
-def call(line, folder, code=0, texts=()):
-    done = subprocess.run([TOOL, *line.split()], capture_output=True, text=True, cwd=folder, timeout=300)
-    missing = [t for t in texts if t not in done.stdout + done.stderr]
-    if done.returncode != code or missing:
-        FAILURES.append(f"`treadle {line}`: exit {done.returncode}, expected {code}; missing {missing}\n"
-                        f"{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done
-
-
-def expect(condition, what):
-    if not condition:
-        FAILURES.append(what)
-
 
 NEW = ["mlp --input-shape 1x8x8 --hidden 100", "cnn --input-shape 1x8x8", "lenet", "resnet18 --input-shape 3x32x32",
        "mobilenetv2 --input-shape 3x32x32", "unet --input-shape 1x31x32 --filters 4", "char-rnn --hidden 32",
@@ -273,9 +256,7 @@ def main():
         new_networks(folder)
         for part in (runs, exports, finetunes, searches, refusals):
             part(folder)
-    for failure in FAILURES:
-        print("FAILED", failure)
-    return 1 if FAILURES else 0
+    return result()
 
 
 sys.exit(main())

@@ -64,18 +64,26 @@ const Flags kRun = {
     {"--labels", "FILE", "names for --topk: a line each, or lines 'index,name'"},
     {"--timeout", "SECONDS", "give up after so long"},
 };
+const Flag kBatchSize = {"--batch-size", "N",
+                         "samples of a batch (1), where the leading dimension is symbolic"};
 const Flags kBench = {
     {"--duration", "SECONDS", "measure for so long (2)"},
     {"--iterations", "N", "measure so many runs instead"},
     {"--export-times", "FILE", "write the time of each run as JSON, in their order"},
     {"--warmup", "N", "runs before measuring (3)"},
+    {"--percentiles", "P,Q", "of the times (90,99), as in 50,95,99.9"},
+    {"--concurrency", "N", "so many sessions at once, each of its share of the threads (1)"},
+    kBatchSize,
+    {"--sweep", "batch=1,2,4",
+     "a row each: batch=, threads= or concurrency=; given again, each with each"},
+    {"--compare", "BASE.json", "beside an earlier --json, by the median"},
+    {"--fail-if-slower", "PERCENT", "exit 1 where the median is more than this above the base's"},
 };
 const Flags kTraining = {
     {"--train", "", "steps of training instead of runs", "Training"},
     {"--loss", "KIND", "mse (default), cross_entropy, l1, huber ...", "Training"},
     {"--optimizer", "RULE", "sgd (default), momentum, adam, adamw ...", "Training"},
     {"--lr", "X", "the learning rate (0.01)", "Training"},
-    {"--batch-size", "N", "samples of a batch (1), where the model leaves it open", "Training"},
     {"--batch", "FILE.npz", "the batch: the inputs by name, and the target", "Training"},
     {"--set", "KEY=VALUE", "another option of training, as train.h names them", "Training"},
 };
@@ -86,6 +94,7 @@ const Flags kInspect = {
     {"--json", "", "print one JSON object: the summary, and the parts of --show"},
 };
 const Flags kProfile = {
+    kBatchSize,
     {"--iterations", "N", "runs (20)"},
     {"--top", "N", "show the N slowest (all, in the order of the run)"},
     {"--sort", "order|time|op|node", "the order of the table (order; time with --top)"},

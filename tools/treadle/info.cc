@@ -2,27 +2,19 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <map>
 #include <set>
 
 #include "backends/registry.h"
 #include "graph/base/suggestion.h"
 #include "importer/importer.h"
+#include "tools/treadle/environment.h"
 #include "tools/treadle/json.h"
 #include "tools/treadle/load.h"
 #include "training/autodiff.h"
 
 namespace treadle::tool {
 namespace {
-
-std::string processor() {
-  std::ifstream in("/proc/cpuinfo");
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  }
-  return "unknown";
-}
 
 // An attribute's kind in words.
 std::string kind_text(const std::string& kind) {
@@ -165,9 +157,12 @@ int report_missing(const std::vector<std::string>& missing, const Args& args) {
 
 int run_info(const Args& args) {
   const std::vector<DeviceInfo> list = devices();
+  const Json machine = environment();
+  const std::string processor = machine["processor"];
   Json json = {{"version", TREADLE_VERSION},    {"opset", kOpset},
-               {"operators", all_ops().size()}, {"processor", processor()},
-               {"threads", default_threads()},  {"devices", Json::array()}};
+               {"operators", all_ops().size()}, {"processor", processor},
+               {"cores", machine["cores"]},     {"threads", default_threads()},
+               {"devices", Json::array()}};
   for (const DeviceInfo& d : list)
     json["devices"].push_back({{"name", d.name}, {"detail", d.detail}});
   const char* isa = std::getenv("TREADLE_ISA");
@@ -177,7 +172,7 @@ int run_info(const Args& args) {
     return kExitOk;
   }
   std::printf("treadle %s, %zu operators, opset %lld\n%s, %d threads%s%s\n", TREADLE_VERSION,
-              all_ops().size(), static_cast<long long>(kOpset), processor().c_str(),
+              all_ops().size(), static_cast<long long>(kOpset), processor.c_str(),
               default_threads(), isa == nullptr ? "" : ", TREADLE_ISA=", isa == nullptr ? "" : isa);
   std::printf("devices\n");
   for (const DeviceInfo& d : list) std::printf("  %-12s %s\n", d.name.c_str(), d.detail.c_str());

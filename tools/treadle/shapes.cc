@@ -107,14 +107,55 @@ void check_symbols(const Model& model, const std::map<std::string, int64_t>& giv
   }
 }
 
+NamedTypes declared(const Model& model) {
+  NamedTypes types;
+  for (size_t i = 0; i < model.input_count(); ++i)
+    types.emplace_back(model.input(i).name, model.input(i).type);
+  return types;
+}
+
+bool has_open_batch(const Type& type) {
+  return type.is_tensor() && type.shape && !type.shape->empty() && !type.shape->front().known();
+}
+
+// --batch-size in the leading dimensions that are open; other flags may not say otherwise.
+void apply_batch(const Model& model, int64_t batch, std::vector<Type>& types) {
+  for (size_t i = 0; i < types.size() && batch > 0; ++i) {
+    if (!has_open_batch(model.input(i).type)) continue;
+    Dim& leading = types[i].shape->front();
+    if (!leading.known()) leading = Dim(batch);
+    TREADLE_CHECK(leading.is(batch), kInvalidArgument, "input '", model.input(i).name, "' is ",
+                  types[i].text(), " by other flags, of a batch of ", batch, " by --batch-size");
+  }
+}
+
 }  // namespace
+
+int64_t batch_size(const Args& args, const NamedTypes& inputs) {
+  if (!args.has("batch-size")) return 0;
+  const int64_t size = args.integer("batch-size", 1, 1);
+  std::string fixed = "no input has a leading dimension";
+  for (size_t i = inputs.size(); i-- > 0;) {  // the first is named
+    const auto& [name, type] = inputs[i];
+    if (!type.is_tensor() || !type.shape || type.shape->empty()) continue;
+    if (has_open_batch(type) || type.shape->front().is(size)) return size;
+    fixed = cat("input '", name, "' is ", type.text(),
+                ", whose batch is fixed: its leading dimension would have to be symbolic");
+  }
+  fail(Code::kInvalidArgument, "--batch-size ", size, ": ", fixed);
+}
 
 std::vector<Type> input_types(const Model& model, const Args& args, std::span<const Value> given) {
   GivenShapes shapes;
   for (const std::string& text : args.all("shape")) parse_shapes(text, shapes);
   check_symbols(model, shapes.symbols);
+  const int64_t batch = batch_size(args, declared(model));
   std::vector<Type> types;
   for (size_t i = 0; i < model.input_count(); ++i) types.push_back(model.input(i).type);
+  for (size_t i = 0; i < types.size() && batch > 0; ++i) {
+    const bool named = has_open_batch(types[i]) && !types[i].shape->front().is_unknown();
+    if (named) shapes.symbols.emplace(types[i].shape->front().text(), batch);
+  }
   for (const auto& [name, dims] : shapes.inputs) {
     const size_t i = model.find_input(name);
     apply_sizes(model.input(i), dims, shapes.symbols, types[i]);
@@ -135,12 +176,12 @@ std::vector<Type> input_types(const Model& model, const Args& args, std::span<co
       if (!d.known() && known != shapes.symbols.end()) d = Dim(known->second);
     }
   }
+  apply_batch(model, batch, types);
   return types;
 }
 
 Type with_batch(Type type) {
-  if (type.is_tensor() && type.shape && !type.shape->empty() && !type.shape->front().known())
-    type.shape->front() = Dim(1);
+  if (has_open_batch(type)) type.shape->front() = Dim(1);
   return type;
 }
 

@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/runtime.h"
@@ -10,11 +11,15 @@
 
 namespace treadle::tool {
 
-// One type a model input: as declared, with the sizes of --shape (NAME:1x3x8, SYMBOL=8) and of the
-// values given so far (empty ones are skipped) put in; a symbol that several inputs share gets one
-// size. kInvalidArgument naming an input that does not fit.
+// One type a model input: as declared, with the sizes of --shape (NAME:1x3x8, SYMBOL=8), of
+// --batch-size and of the values given so far (empty ones are skipped) put in; a symbol that
+// several inputs share gets one size. kInvalidArgument naming an input that does not fit.
 std::vector<Type> input_types(const Model& model, const Args& args,
                               std::span<const Value> given = {});
+using NamedTypes = std::vector<std::pair<std::string, Type>>;
+// --batch-size; 0 where it is not given. kInvalidArgument where the leading dimensions of these
+// inputs are all fixed at other sizes.
+int64_t batch_size(const Args& args, const NamedTypes& inputs);
 // How a leading dimension that is still open is sized: a batch of 1.
 Type with_batch(Type type);
 bool is_sized(const Type& type);

@@ -5,6 +5,7 @@
 #include "files/npy.h"
 #include "tools/treadle/inputs.h"
 #include "tools/treadle/load.h"
+#include "tools/treadle/shapes.h"
 #include "training/settings.h"
 
 namespace treadle::tool {
@@ -54,10 +55,15 @@ TrainerOptions trainer_options(const Args& args) {
 std::vector<NamedValue> training_batch(const Trainer& trainer, const Args& args) {
   std::vector<NamedValue> batch;
   if (args.has("batch")) {
+    if (args.has("batch-size")) throw UsageError("--batch-size does not go with --batch");
     for (auto& [name, tensor] : read_npz(args.text("batch"))) batch.push_back({name, tensor});
     return batch;
   }
-  const int64_t size = args.integer("batch-size", 1, 1);
+  NamedTypes types;
+  for (const Trainer::Input& input : trainer.inputs()) {
+    if (input.name != trainer.target()) types.emplace_back(input.name, input.type);
+  }
+  const int64_t size = std::max<int64_t>(batch_size(args, types), 1);
   for (const Trainer::Input& input : trainer.inputs()) {
     TREADLE_CHECK(input.type.is_tensor() && input.type.shape, kInvalidArgument, "input '",
                   input.name, "' is ", input.type.text(), ": give a batch with --batch FILE.npz");
