@@ -58,6 +58,8 @@ MODELS = {
       g (float[1, 2] x) => (seq(map(int64, float)) z) { z = ai.onnx.ml.ZipMap <classlabels_int64s = [7, 3]> (x) }""",
     "same": """<ir_version: 8, opset_import: ["" : 17]>
       g (float[A, B] x) => (float[A, B] y) { y = Identity(x) }""",
+    "drifted": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[A, B] x) => (float[A, B] y) <float[2, 3] d = {0, 0, 0, 0, 0, 3}> { y = Add(x, d) }""",
     "bytes": """<ir_version: 8, opset_import: ["" : 17]>
       g (uint8[N, 2, 2, 3] x) => (uint8[N, 2, 2, 3] y) { y = Identity(x) }""",
     "chw": """<ir_version: 8, opset_import: ["" : 17]>

@@ -110,6 +110,13 @@ const Flags kCompare = {
     {"--reference", "onnxruntime",
      "beside onnxruntime, run by $TREADLE_PYTHON (python3), which must have it"},
     {"--all-layers", "", "compare every tensor that both have, not only the outputs"},
+    {"--stat", "STATISTIC",
+     "of the errors, that must be within the tolerances: max (default), mean, median, quantile "
+     "(0.99), quantile:X"},
+    {"--cosine", "[OUTPUT:]X", "similarity as vectors at least; tolerances count only if given"},
+    {"--psnr", "[OUTPUT:]X",
+     "signal to noise in dB at least, against the largest of B; tolerances likewise"},
+    {"--save-diff", "FILE.npz", "write A - B by the tensors' names"},
 };
 
 const Flags kNew = {

@@ -1,13 +1,16 @@
 // treadle compare: two models, one model on two devices, or Treadle beside onnxruntime, on the same
 // input.
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <set>
 
+#include "tools/treadle/criteria.h"
+#include "tools/treadle/files.h"
 #include "tools/treadle/inputs.h"
 #include "tools/treadle/json.h"
 #include "tools/treadle/reference.h"
-#include "tools/treadle/tolerance.h"
 
 namespace treadle::tool {
 namespace {
@@ -74,10 +77,11 @@ std::vector<std::string> names_of(const Side& side) {
 struct Row {
   std::string tensor;
   std::string node;  // that makes it, on the first side
-  Difference difference;
+  Verdict verdict;
+  bool equal() const { return verdict.difference.equal; }
 };
 
-std::vector<Row> compare_sides(const Side& a, const Side& b, const Tolerances& tolerances) {
+std::vector<Row> compare_sides(const Side& a, const Side& b, const Criteria& criteria) {
   std::map<std::string, const Value*> by_name;
   for (const NamedValue& v : b.values) by_name[v.name] = &v.value;
   std::vector<Row> rows;
@@ -86,27 +90,57 @@ std::vector<Row> compare_sides(const Side& a, const Side& b, const Tolerances& t
     if (other == by_name.end()) continue;
     const auto node = a.nodes.find(v.name);
     rows.push_back({v.name, node == a.nodes.end() ? "" : node->second,
-                    tolerances.compare(v.name, v.value, *other->second)});
+                    criteria.compare(v.name, v.value, *other->second)});
   }
-  TREADLE_CHECK(!rows.empty(), kInvalidArgument, a.title, " and ", b.title,
-                " have no output of the same name");
   return rows;
 }
 
 const Row* first_different(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
-    if (!row.difference.equal) return &row;
+    if (!row.equal()) return &row;
   }
   return nullptr;
 }
 
 void print_rows(const std::vector<Row>& rows) {
-  std::printf("       %10s %10s  tensor\n", "max error", "relative");
+  std::printf("       %10s %10s %10s %10s %8s  tensor\n", "max error", "relative", "mean error",
+              "1 - cosine", "PSNR");
   for (const Row& row : rows) {
-    const Difference& d = row.difference;
-    std::printf("%-6s %10.3g %10.3g  %s%s%s\n", d.equal ? "equal" : "DIFFER", d.worst_absolute,
-                d.worst_relative, row.tensor.c_str(), d.equal ? "" : ": ", d.text.c_str());
+    const Difference& d = row.verdict.difference;
+    std::printf("%-6s %10.3g %10.3g ", d.equal ? "equal" : "DIFFER", d.worst_absolute,
+                d.worst_relative);
+    if (const auto& s = row.verdict.similarity) {
+      std::printf("%10.3g %10.3g %8.1f", s->mean_absolute, 1 - s->cosine, s->psnr);
+    } else {
+      std::printf("%10s %10s %8s", "-", "-", "-");
+    }
+    std::printf("  %s%s%s\n", row.tensor.c_str(), d.equal ? "" : ": ", d.text.c_str());
   }
+}
+
+// A − B: doubles where the tensors are of doubles or integers, else floats.
+Tensor subtracted(const Tensor& a, const Tensor& b) {
+  const std::vector<double> x = a.to_doubles(), y = b.to_doubles();
+  const bool narrow = is_float(a.dtype()) && a.dtype() != DType::kDouble;
+  Tensor out(narrow ? DType::kFloat : DType::kDouble, a.dims());
+  dispatch(out.dtype(), Types<float, double>{}, [&]<class T>() {
+    for (size_t i = 0; i < x.size(); ++i) out.data<T>()[i] = static_cast<T>(x[i] - y[i]);
+  });
+  return out;
+}
+
+void save_differences(const std::string& path, const Side& a, const Side& b) {
+  NamedTensors tensors;
+  std::set<std::string> seen;
+  for (const NamedValue& v : a.values) {
+    const auto other = std::ranges::find(b.values, v.name, &NamedValue::name);
+    if (other == b.values.end() || !similarity(v.value, other->value)) continue;
+    if (seen.insert(v.name).second)
+      tensors.emplace_back(v.name, subtracted(v.value.tensor(), other->value.tensor()));
+  }
+  TREADLE_CHECK(!tensors.empty(), kInvalidArgument, "--save-diff: ", a.title, " and ", b.title,
+                " have no tensor of numbers of the same shape");
+  write_npz(path, tensors);
 }
 
 int report(const Side& a, const Side& b, const std::vector<Row>& rows, const Row* first,
@@ -123,12 +157,16 @@ int report(const Side& a, const Side& b, const std::vector<Row>& rows, const Row
   }
   Json list = Json::array();
   for (const Row& row : rows) {
-    list.push_back({{"tensor", row.tensor},
-                    {"node", row.node},
-                    {"equal", row.difference.equal},
-                    {"worst_absolute", row.difference.worst_absolute},
-                    {"worst_relative", row.difference.worst_relative},
-                    {"difference", row.difference.text}});
+    const Difference& d = row.verdict.difference;
+    Json json = {{"tensor", row.tensor},
+                 {"node", row.node},
+                 {"equal", d.equal},
+                 {"worst_absolute", d.worst_absolute},
+                 {"worst_relative", d.worst_relative},
+                 {"difference", d.text}};
+    if (const auto& s = row.verdict.similarity)
+      json.update({{"mean_absolute", s->mean_absolute}, {"cosine", s->cosine}, {"psnr", s->psnr}});
+    list.push_back(std::move(json));
   }
   print_json({{"equal", equal},
               {"first_tensor", first == nullptr ? "" : first->tensor},
@@ -157,18 +195,24 @@ std::pair<Subject, Subject> subjects(const Args& args) {
 
 int run_compare(const Args& args) {
   const auto [a, b] = subjects(args);
+  const std::string diff = args.text("save-diff");
+  if (!diff.empty() && !diff.ends_with(".npz"))
+    throw UsageError(cat("--save-diff: '", diff, "' is no .npz"));
   const auto model = load_model(a.path, args);
   const std::vector<Value> inputs = gather_inputs(*model, args, Missing::kFill);
   const bool everything = args.has("all-layers");
   const Side left = run_side(a, args, inputs, *model, everything);
   const Side right = run_side(b, args, inputs, *model, everything);
-  const Tolerances tolerances(args, names_of(left));
-  const std::vector<Row> rows = compare_sides(left, right, tolerances);
+  const Criteria criteria(args, names_of(left));
+  const std::vector<Row> rows = compare_sides(left, right, criteria);
+  TREADLE_CHECK(!rows.empty(), kInvalidArgument, left.title, " and ", right.title,
+                " have no output of the same name");
+  if (!diff.empty()) save_differences(diff, left, right);
   const Row* first = first_different(rows);
   if (first == nullptr || everything) return report(left, right, rows, first, args);
   // The outputs are apart: where does it begin?
-  const std::vector<Row> layers = compare_sides(
-      run_side(a, args, inputs, *model, true), run_side(b, args, inputs, *model, true), tolerances);
+  const std::vector<Row> layers = compare_sides(run_side(a, args, inputs, *model, true),
+                                                run_side(b, args, inputs, *model, true), criteria);
   const Row* node = first_different(layers);
   return report(left, right, rows, node == nullptr ? first : node, args);
 }

@@ -7,7 +7,7 @@
 namespace treadle::tool {
 
 Tolerances::Tolerances(const Args& args, const std::vector<std::string>& names) : args_(args) {
-  for (const char* flag : {"rtol", "atol"}) {
+  for (const char* flag : {"rtol", "atol", "cosine", "psnr"}) {
     for (const std::string& item : args.list(flag)) {
       const std::string name = item.substr(0, std::min(item.rfind(':'), item.size()));
       args.number_for(flag, name, 0);

@@ -12,7 +12,8 @@ namespace treadle::tool {
 // --rtol and --atol: a number for all tensors, TENSOR:X for one.
 class Tolerances {
  public:
-  // UsageError for a TENSOR that is none of `names`, and for what is no number.
+  // UsageError for a TENSOR that is none of `names`, and for what is no number (--cosine and --psnr
+  // of `compare` included).
   Tolerances(const Args& args, const std::vector<std::string>& names);
   double rtol(const std::string& tensor) const;
   double atol(const std::string& tensor) const;
