@@ -112,7 +112,11 @@ CASES = [
     ("inspect norank.onnx --show placement", 2, ["--shape x:..."]),
     ("inspect norank.onnx --show placement --shape x:2x3", 0, ["Relu"]),
     ("inspect nonzero.onnx --show placement", 0, ["NonZero", "shapes depend on data", "MatMul", "planned in the run"]),
-    ("inspect add.onnx --show colours", 2, ["colours"]),
+    ("inspect add.onnx --show colours", 2, ["colours", "attrs"]),
+    ("inspect linear.onnx --show weights", 0, ["0.000 MB  w  float[2, 3]  [1, 2, 3, 4, 5, 6]"]),
+    ("inspect branch.onnx --show weights", 0, ["  w  float[3, 2]", "  v  float[3, 2]"]),
+    ("inspect square.onnx --show attrs", 0, ["(Softmax)", "    axis = 0"]),
+    ("inspect window.onnx --show metadata,attrs", 0, ["-- metadata", "graph_name         g"]),
     ("inspect loop.onnx --show placement", 0, ["Loop", "shapes depend on data"]),
     ("inspect add.onnx --dot add.dot", 0, []),
     ("optimize add.onnx out.onnx", 0, ["nodes"]),
@@ -287,6 +291,10 @@ def main():
         memory = json.loads(call("inspect square.onnx --json --show memory", folder).stdout)["memory"]
         if memory["arena"] < 64 * 64 * 4:
             fail("two tensors of 64 x 64 floats need an arena, told", memory)
+        told = json.loads(call("inspect loop.onnx --json --show weights,attrs,metadata", folder).stdout)
+        if told["weights"][0] != {"name": "keep", "dtype": "bool", "shape": [], "min": 1, "max": 1, "mean": 1, "nan": 0,
+                                  "infinite": 0, "bytes": 1} or told["attributes"] or told["metadata"]["graph_name"] != "g":
+            fail("inspect --show weights,attrs,metadata --json told", told)
         if (folder / "q.npz").exists():
             q = np.load(folder / "q.npz")["q"]
             if q.tolist() != [np.iinfo(np.int32).min, 0, -3]:

@@ -89,7 +89,8 @@ const Flags kTraining = {
 };
 const Flags kInspect = {
     kShape,
-    {"--show", "PARTS", "in detail, by commas: layers ops memory placement passes"},
+    {"--show", "PARTS",
+     "in detail, by commas: layers ops memory placement passes weights metadata attrs"},
     {"--dot", "FILE", "write the optimized graph for Graphviz"},
     {"--json", "", "print one JSON object: the summary, and the parts of --show"},
 };

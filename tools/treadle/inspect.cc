@@ -4,16 +4,24 @@
 #include <map>
 
 #include "graph/ops/op.h"
+#include "tools/treadle/contents.h"
 #include "tools/treadle/dot.h"
 #include "tools/treadle/files.h"
 #include "tools/treadle/inputs.h"
 #include "tools/treadle/json.h"
 #include "tools/treadle/shapes.h"
+#include "tools/treadle/values.h"
 
 namespace treadle::tool {
 namespace {
 
-const std::vector<std::string> kParts = {"layers", "ops", "memory", "placement", "passes"};
+const std::vector<std::string> kPlanned = {"layers", "memory", "placement"};
+const std::vector<std::string> kParts = {"layers", "ops",     "memory",   "placement",
+                                         "passes", "weights", "metadata", "attrs"};
+
+bool is_among(const std::vector<std::string>& parts, const std::string& part) {
+  return std::find(parts.begin(), parts.end(), part) != parts.end();
+}
 
 struct Counts {
   std::map<std::string, int64_t> ops;
@@ -40,21 +48,6 @@ Counts count(const Graph& graph) {
   Counts c;
   add_counts(graph, c);
   return c;
-}
-
-// Control characters as they are written in C.
-std::string printable(const std::string& text) {
-  std::string out;
-  for (char c : text) {
-    if (c == '\n') {
-      out += "\\n";
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      out += '?';
-    } else {
-      out += c;
-    }
-  }
-  return out;
 }
 
 // The model, and the sizes at which it is looked at.
@@ -166,9 +159,7 @@ void show_work(const Subject& s) {
 }
 
 void show_summary(const Subject& s) {
-  for (const auto& [key, value] : s.original.metadata) {
-    std::printf("%-18s %s\n", printable(key).c_str(), printable(value).c_str());
-  }
+  print_metadata(s.original);
   for (const std::string& what : s.original.ignored)
     std::printf("ignored            %s\n", what.c_str());
   const Model& model = *s.model;
@@ -191,11 +182,16 @@ void show_summary(const Subject& s) {
 
 Json summary_json(const Subject& s) {
   const Counts before = count(s.original), after = count(s.model->graph());
-  Json json = {{"nodes", before.nodes},           {"nodes_optimized", after.nodes},
-               {"parameters", before.parameters}, {"parameter_bytes", before.parameter_bytes},
-               {"metadata", s.original.metadata}, {"inputs", Json::array()},
-               {"outputs", Json::array()},        {"ops", before.ops},
-               {"ops_optimized", after.ops},      {"ignored", s.original.ignored}};
+  Json json = {{"nodes", before.nodes},
+               {"nodes_optimized", after.nodes},
+               {"parameters", before.parameters},
+               {"parameter_bytes", before.parameter_bytes},
+               {"metadata", metadata_of(s.original)},
+               {"inputs", Json::array()},
+               {"outputs", Json::array()},
+               {"ops", before.ops},
+               {"ops_optimized", after.ops},
+               {"ignored", s.original.ignored}};
   for (size_t i = 0; i < s.model->input_count(); ++i) {
     json["inputs"].push_back(type_json(s.model->input(i).name, s.model->input(i).type));
   }
@@ -217,7 +213,15 @@ void show_part(const std::string& part, const Subject& s, const PlanInfo& planne
                          {"weights", planned.memory.constant_bytes},
                          {"packed", planned.memory.packed_bytes}};
   } else if (part == "ops") {
-    if (json == nullptr) show_ops(count(s.original));  // the JSON has them anyway
+    if (json == nullptr) show_ops(count(s.original));  // the JSON has them anyway,
+  } else if (part == "metadata") {
+    if (json == nullptr) print_metadata(s.original);  // and these
+  } else if (part == "weights") {
+    if (json == nullptr) return print_weights(s.original);
+    (*json)["weights"] = weights_json(s.original);
+  } else if (part == "attrs") {
+    if (json == nullptr) return print_attributes(s.original);
+    (*json)["attributes"] = attributes_json(s.original);
   } else {
     if (json == nullptr) return show_steps(planned.steps, part == "placement");
     (*json)["steps"] = Json::array();
@@ -231,9 +235,12 @@ int run_inspect(const Args& args) {
   const std::vector<std::string> parts = args.list("show");
   bool steps = false;
   for (const std::string& part : parts) {
-    if (std::find(kParts.begin(), kParts.end(), part) == kParts.end())
-      throw UsageError(cat("--show: '", part, "' is none of: layers ops memory placement passes"));
-    steps = steps || (part != "ops" && part != "passes");
+    if (!is_among(kParts, part)) {
+      std::string list;
+      for (const std::string& known : kParts) list += " " + known;
+      throw UsageError(cat("--show: '", part, "' is none of:", list));
+    }
+    steps = steps || is_among(kPlanned, part);
   }
   const Subject s = subject_of(args);
   if (args.has("dot")) write_file(args.text("dot"), dot_text(s.model->graph()));

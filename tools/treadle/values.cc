@@ -93,6 +93,20 @@ void add_numbers(const Tensor& t, Json& json) {
 
 }  // namespace
 
+std::string printable(const std::string& text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '\n') {
+      out += "\\n";
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += '?';
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 size_t count_nan(const Value& value) {
   size_t count = 0;
   if (const auto* t = std::get_if<Tensor>(&value)) {

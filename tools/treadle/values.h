@@ -7,6 +7,8 @@
 
 namespace treadle::tool {
 
+// Without control characters: a line break is "\n", any other '?'.
+std::string printable(const std::string& text);
 // "float[1, 1000]  min -3.1  max 12.4  mean 0.02  3 NaN"; few elements are all there:
 // "float[2]  [1, 2]".
 std::string summary(const Value& value);
