@@ -225,6 +225,26 @@ CASES = [
     ("profile doubled.onnx --sort colour", 2, ["--sort", "time"]),
     ("inspect doubled.onnx --pass nonsense", 2, ["--pass", "fold_constants"]),
     ("inspect doubled.onnx --pass eliminate", 0, ["nodes          3, optimized to 3"]),
+    # The optimizer.
+    ("optimize --list-passes", 0, ["expand_composites\n", "fold_constants\n", "dead_code\n"]),
+    ("optimize", 2, ["IN is required"]),
+    ("optimize linear.onnx", 2, ["OUT is required"]),
+    ("optimize constants.onnx --print-after expand_composites", 0, ["# after expand_composites", "Sqrt (", "y = Mul (x, r)"]),
+    ("optimize constants.onnx --print-after fold_constants,dead_code o5.onnx", 0, ["{1, 2, 3}", "checked: max error"]),
+    ("optimize constants.onnx --print-after folding", 2, ["--print-after", "fold_constants"]),
+    ("optimize tile.onnx o6.onnx", 0, ["2 nodes -> 1"]),
+    ("optimize tile.onnx o6.onnx --fold-limit 1000", 0, ["2 nodes -> 2"]),
+    ("optimize tile.onnx o6.onnx --fold-limit little", 2, ["--fold-limit"]),
+    ("optimize add.onnx sized.onnx --overwrite-input-shape x:4x3,y:4,3", 0, ["checked"]),
+    ("inspect sized.onnx", 0, ["x  float[4, 3]", "act  float[4, 3]"]),
+    ("optimize add.onnx sized2.onnx --overwrite-input-shape N=5", 0, ["checked"]),
+    ("inspect sized2.onnx", 0, ["x  float[5, 3]", "act  float[5, 3]"]),
+    ("optimize doubled.onnx sized3.onnx --overwrite-input-shape x:7x1x2", 0, ["checked"]),
+    ("inspect sized3.onnx", 0, ["x  float[7, 1, 2]", "y  float[7, 1, 2]"]),
+    ("optimize add.onnx o7.onnx --overwrite-input-shape z:4x3", 4, ["no input 'z'"]),
+    ("optimize add.onnx o7.onnx --overwrite-input-shape M=3", 4, ["'M'", "did you mean 'N'"]),
+    ("optimize add.onnx o7.onnx --overwrite-input-shape x:4x3,y:4x2", 4, ["--overwrite-input-shape", "(Add)"]),
+    ("optimize add.onnx o7.onnx --overwrite-input-shape x", 2, ["--overwrite-input-shape"]),
     # Inputs as JSON, outputs that are asserted.
     ("run add.onnx --input xy.json", 0, ["[0, -1, -2, -3, -4, -5]"]),
     ("run add.onnx --input x=x.json --input y=xy.json", 0, ["[0, -1, -2, -3, -4, -5]"]),
@@ -253,7 +273,8 @@ CASES = [
 ]
 JSON = ["run add.onnx --input xy.npz --json", "bench add.onnx --duration 0.05 --json", "inspect add.onnx --json",
         "profile add.onnx --iterations 2 --json", "compare add.onnx --devices cpu,reference --json", "ops --json",
-        "info --json", "check add.onnx --json", "optimize add.onnx out2.onnx --json"]
+        "info --json", "check add.onnx --json", "optimize add.onnx out2.onnx --json",
+        "optimize --list-passes --json", "optimize add.onnx --print-after dead_code --json"]
 
 
 def call(line, folder):

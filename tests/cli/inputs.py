@@ -24,6 +24,11 @@ MODELS = {
       g (float[4, 2] x) => (float[4, 3] y) <float[2, 3] w = {1, 2, 3, 4, 5, 6}> { y = MatMul(x, w) }""",
     "nameless": """<ir_version: 8, opset_import: ["" : 17]>
       g (float[?, 3] x) => (float[?, 3] y) { y = Relu(x) }""",
+    "constants": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[3] x) => (float[3] y) <float[3] s = {1, 4, 9}> { r = Sqrt(s) y = Mul(x, r) }""",
+    "tile": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[2, 1000] x) => (float[2, 2] y) <float[1, 2] one = {1, 2}, int64[2] n = {1000, 1}> {
+        t = Tile(one, n) y = MatMul(x, t) }""",
     "gather": """<ir_version: 8, opset_import: ["" : 17]>
       g (float[4] x, int64[M] i) => (float[M] y) { y = Gather(x, i) }""",
     "divide": """<ir_version: 8, opset_import: ["" : 17]>

@@ -19,9 +19,10 @@ const Flags kLoad = {
     {"--overridable", "A,B", "initializers that stay inputs"},
 };
 const Flags kPasses = {
-    {"--skip-pass", "A,B", "leave out these optimizer passes (inspect --show passes names them)"},
+    {"--skip-pass", "A,B", "leave out these optimizer passes (optimize --list-passes names them)"},
     {"--pass", "A,B", "run only these optimizer passes"},
     {"--stop-after", "N", "stop the optimizer after N rewrites"},
+    {"--fold-limit", "BYTES", "that computing a node beforehand may add to the weights (4194304)"},
 };
 const Flags kRunning = {
     {"--device", "DEVICE", "cpu (default) or reference"},
@@ -105,6 +106,10 @@ const Flags kOptimize = {
     {"--opset", "N", "write this opset at most (default: the lowest that every node allows)"},
     {"--external-data", "", "write the weights beside the model, to OUT.data"},
     {"--no-check", "", "do not compare with the original"},
+    {"--overwrite-input-shape", "NAME:1x3x8",
+     "the written model takes just these sizes, or SYMBOL=8; several by commas"},
+    {"--print-after", "PASS", "print the graph as it is after this pass, in ONNX's text form"},
+    {"--list-passes", "", "name the passes in their order, and do nothing"},
 };
 const Flags kCompare = {
     {"--devices", "A,B", "one model on two devices, as in cpu,reference"},
@@ -241,7 +246,8 @@ std::vector<Command> make_commands() {
        run_profile},
       {"optimize",
        "Writes the optimized model as standard ONNX, checked against the original",
-       {{"IN", "an ONNX file"}, {"OUT", "the file to write"}},
+       {{"IN", "an ONNX file", true},
+        {"OUT", "the file to write; without it --print-after prints only", true}},
        join({kOptimize, kTolerance, {kThreads, kJson}, inputs, pictures, passes}),
        run_optimize},
       {"compare",

@@ -20,9 +20,10 @@ auto of_model(F&& f) {
   }
 }
 
-// The passes that a flag names; UsageError for one that is none of `known`.
-std::vector<std::string> known_passes(const Args& args, const char* flag,
-                                      const std::vector<std::string>& known) {
+}  // namespace
+
+std::vector<std::string> named_passes(const Args& args, const char* flag) {
+  const std::vector<std::string> known = pass_names();
   const std::vector<std::string> given = args.list(flag);
   for (const std::string& pass : given) {
     if (std::find(known.begin(), known.end(), pass) != known.end()) continue;
@@ -33,8 +34,6 @@ std::vector<std::string> known_passes(const Args& args, const char* flag,
   }
   return given;
 }
-
-}  // namespace
 
 LoadOptions load_options(const Args& args) {
   LoadOptions options;
@@ -56,14 +55,14 @@ Graph load_graph(const std::string& path, const Args& args) {
 
 OptimizeOptions optimize_options(const Args& args) {
   OptimizeOptions options;
-  const std::vector<std::string> known = pass_names();
-  for (const std::string& pass : known_passes(args, "skip-pass", known)) options.skip.insert(pass);
-  const std::vector<std::string> only = known_passes(args, "pass", known);
-  for (const std::string& pass : known) {
+  for (const std::string& pass : named_passes(args, "skip-pass")) options.skip.insert(pass);
+  const std::vector<std::string> only = named_passes(args, "pass");
+  for (const std::string& pass : pass_names()) {
     const bool wanted = only.empty() || std::find(only.begin(), only.end(), pass) != only.end();
     if (!wanted) options.skip.insert(pass);
   }
   options.stop_after = args.integer("stop-after", -1);
+  options.fold_growth = args.integer("fold-limit", options.fold_growth);
   return options;
 }
 

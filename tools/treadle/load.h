@@ -14,8 +14,10 @@ namespace treadle::tool {
 LoadOptions load_options(const Args& args);
 // By these options. ModelError where it exceeds a limit.
 Graph load_graph(const std::string& path, const Args& args);
-// --pass, --skip-pass (UsageError for an unknown one), --stop-after.
+// --pass, --skip-pass (UsageError for an unknown one), --stop-after, --fold-limit.
 OptimizeOptions optimize_options(const Args& args);
+// The passes that a flag names; UsageError for one that there is not.
+std::vector<std::string> named_passes(const Args& args, const char* flag);
 // --device, --no-fallback, --no-optimize and those above.
 ModelOptions model_options(const Args& args);
 // Makes every tensor that the graph computes an output, in the order in which they are computed.

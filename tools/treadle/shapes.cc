@@ -5,6 +5,7 @@
 #include <map>
 
 #include "graph/base/suggestion.h"
+#include "graph/ops/op.h"
 
 namespace treadle::tool {
 namespace {
@@ -14,30 +15,38 @@ struct GivenShapes {
   std::map<std::string, int64_t> symbols;
 };
 
-[[noreturn]] void refuse(const std::string& text) {
-  throw UsageError(cat("--shape: '", text, "' is neither NAME:1x3x224x224 nor SYMBOL=224"));
+// A flag's value, for messages.
+struct Given {
+  std::string flag;
+  std::string text;
+};
+
+[[noreturn]] void refuse(const Given& given) {
+  throw UsageError(
+      cat("--", given.flag, ": '", given.text, "' is neither NAME:1x3x224x224 nor SYMBOL=224"));
 }
 
-int64_t parse_size(const std::string& digits, const std::string& text) {
+int64_t parse_size(const std::string& digits, const Given& given) {
   int64_t value = 0;
   const char* const last = digits.data() + digits.size();
   const auto [end, error] = std::from_chars(digits.data(), last, value);
-  if (error != std::errc() || end != last || value < 0) refuse(text);
+  if (error != std::errc() || end != last || value < 0) refuse(given);
   return value;
 }
 
-void append_sizes(const std::string& sizes, const std::string& text, Dims& dims) {
+void append_sizes(const std::string& sizes, const Given& given, Dims& dims) {
   size_t begin = 0;
   while (begin <= sizes.size()) {
     const size_t end = std::min(sizes.find('x', begin), sizes.size());
-    dims.push_back(parse_size(sizes.substr(begin, end - begin), text));
+    dims.push_back(parse_size(sizes.substr(begin, end - begin), given));
     begin = end + 1;
   }
 }
 
 // "a:1x3,b:4,n=3": commas stand between entries, and between sizes ("a:1,3") too. Names may hold
 // colons.
-void parse_shapes(const std::string& text, GivenShapes& out) {
+void parse_shapes(const Given& given, GivenShapes& out) {
+  const std::string& text = given.text;
   Dims* open = nullptr;
   size_t begin = 0;
   while (begin <= text.size()) {
@@ -46,14 +55,14 @@ void parse_shapes(const std::string& text, GivenShapes& out) {
     const size_t colon = piece.rfind(':'), equals = piece.rfind('=');
     if (colon != std::string::npos && (equals == std::string::npos || colon > equals)) {
       open = &(out.inputs[piece.substr(0, colon)] = {});
-      if (colon + 1 < piece.size()) append_sizes(piece.substr(colon + 1), text, *open);
+      if (colon + 1 < piece.size()) append_sizes(piece.substr(colon + 1), given, *open);
     } else if (equals != std::string::npos) {
-      out.symbols[piece.substr(0, equals)] = parse_size(piece.substr(equals + 1), text);
+      out.symbols[piece.substr(0, equals)] = parse_size(piece.substr(equals + 1), given);
       open = nullptr;
     } else if (open != nullptr) {
-      append_sizes(piece, text, *open);
+      append_sizes(piece, given, *open);
     } else {
-      refuse(text);
+      refuse(given);
     }
     begin = end + 1;
   }
@@ -61,9 +70,15 @@ void parse_shapes(const std::string& text, GivenShapes& out) {
     try {
       element_count(dims);
     } catch (const Error& e) {
-      throw UsageError(cat("--shape: '", text, "': ", e.what()));
+      throw UsageError(cat("--", given.flag, ": '", text, "': ", e.what()));
     }
   }
+}
+
+GivenShapes given_shapes(const Args& args, const char* flag) {
+  GivenShapes shapes;
+  for (const std::string& text : args.all(flag)) parse_shapes({flag, text}, shapes);
+  return shapes;
 }
 
 // Puts sizes into one input's type and learns its symbols.
@@ -92,17 +107,18 @@ void apply_sizes(const ValueDef& input, const Dims& dims, std::map<std::string, 
   type.shape = symbolic(dims);
 }
 
-void check_symbols(const Model& model, const std::map<std::string, int64_t>& given) {
+void check_symbols(const Graph& graph, const std::map<std::string, int64_t>& given,
+                   const char* flag) {
   std::vector<std::string> known;
-  for (size_t i = 0; i < model.input_count(); ++i) {
-    const auto& shape = model.input(i).type.shape;
+  for (const ValueId input : graph.inputs()) {
+    const auto& shape = graph.value(input).type.shape;
     for (size_t d = 0; shape && d < shape->size(); ++d) {
       if (!(*shape)[d].known() && !(*shape)[d].is_unknown()) known.push_back((*shape)[d].text());
     }
   }
   for (const auto& [name, size] : given) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    fail(Code::kInvalidArgument, "--shape: no input has a dimension '", name, "'",
+    fail(Code::kInvalidArgument, "--", flag, ": no input has a dimension '", name, "'",
          suggestion(name, known));
   }
 }
@@ -118,14 +134,16 @@ bool has_open_batch(const Type& type) {
   return type.is_tensor() && type.shape && !type.shape->empty() && !type.shape->front().known();
 }
 
-// --batch-size in the leading dimensions that are open; other flags may not say otherwise.
-void apply_batch(const Model& model, int64_t batch, std::vector<Type>& types) {
-  for (size_t i = 0; i < types.size() && batch > 0; ++i) {
-    if (!has_open_batch(model.input(i).type)) continue;
-    Dim& leading = types[i].shape->front();
-    if (!leading.known()) leading = Dim(batch);
-    TREADLE_CHECK(leading.is(batch), kInvalidArgument, "input '", model.input(i).name, "' is ",
-                  types[i].text(), " by other flags, of a batch of ", batch, " by --batch-size");
+// --batch-size as the size of the leading dimensions' symbols.
+void apply_batch(const Model& model, const Args& args, std::map<std::string, int64_t>& symbols) {
+  const int64_t batch = batch_size(args, declared(model));
+  for (size_t i = 0; i < model.input_count() && batch > 0; ++i) {
+    const Type& type = model.input(i).type;
+    if (!has_open_batch(type) || type.shape->front().is_unknown()) continue;
+    const std::string name = type.shape->front().text();
+    const int64_t size = symbols.emplace(name, batch).first->second;
+    TREADLE_CHECK(size == batch, kInvalidArgument, "--batch-size is ", batch, ", and --shape says ",
+                  name, "=", size);
   }
 }
 
@@ -146,16 +164,11 @@ int64_t batch_size(const Args& args, const NamedTypes& inputs) {
 }
 
 std::vector<Type> input_types(const Model& model, const Args& args, std::span<const Value> given) {
-  GivenShapes shapes;
-  for (const std::string& text : args.all("shape")) parse_shapes(text, shapes);
-  check_symbols(model, shapes.symbols);
-  const int64_t batch = batch_size(args, declared(model));
+  GivenShapes shapes = given_shapes(args, "shape");
+  check_symbols(model.graph(), shapes.symbols, "shape");
+  apply_batch(model, args, shapes.symbols);
   std::vector<Type> types;
   for (size_t i = 0; i < model.input_count(); ++i) types.push_back(model.input(i).type);
-  for (size_t i = 0; i < types.size() && batch > 0; ++i) {
-    const bool named = has_open_batch(types[i]) && !types[i].shape->front().is_unknown();
-    if (named) shapes.symbols.emplace(types[i].shape->front().text(), batch);
-  }
   for (const auto& [name, dims] : shapes.inputs) {
     const size_t i = model.find_input(name);
     apply_sizes(model.input(i), dims, shapes.symbols, types[i]);
@@ -176,8 +189,35 @@ std::vector<Type> input_types(const Model& model, const Args& args, std::span<co
       if (!d.known() && known != shapes.symbols.end()) d = Dim(known->second);
     }
   }
-  apply_batch(model, batch, types);
   return types;
+}
+
+void overwrite_input_shapes(Graph& graph, const Args& args) {
+  constexpr const char* kFlag = "overwrite-input-shape";
+  if (!args.has(kFlag)) return;
+  const GivenShapes shapes = given_shapes(args, kFlag);
+  check_symbols(graph, shapes.symbols, kFlag);
+  std::vector<std::string> names;
+  for (const ValueId input : graph.inputs()) {
+    ValueDef& def = graph.value(input);
+    names.push_back(def.name);
+    if (!def.type.is_tensor()) continue;
+    const auto whole = shapes.inputs.find(def.name);
+    if (whole != shapes.inputs.end()) def.type.shape = symbolic(whole->second);
+    for (size_t d = 0; def.type.shape && d < def.type.shape->size(); ++d) {
+      const auto size = shapes.symbols.find((*def.type.shape)[d].text());
+      if (size != shapes.symbols.end()) (*def.type.shape)[d] = Dim(size->second);
+    }
+  }
+  for (const auto& [name, dims] : shapes.inputs) {
+    TREADLE_CHECK(std::ranges::find(names, name) != names.end(), kInvalidArgument, "--", kFlag,
+                  ": no input '", name, "'", suggestion(name, names));
+  }
+  try {
+    annotate(graph);
+  } catch (const Error& e) {
+    fail(Code::kInvalidArgument, "the model does not take the shapes of --", kFlag, ": ", e.what());
+  }
 }
 
 Type with_batch(Type type) {

@@ -20,6 +20,10 @@ using NamedTypes = std::vector<std::pair<std::string, Type>>;
 // --batch-size; 0 where it is not given. kInvalidArgument where the leading dimensions of these
 // inputs are all fixed at other sizes.
 int64_t batch_size(const Args& args, const NamedTypes& inputs);
+// Gives the inputs the shapes of --overwrite-input-shape (as --shape has them), whatever was
+// declared, and all else what follows. UsageError; kInvalidArgument for a name that no input has,
+// and where the nodes do not take the shapes.
+void overwrite_input_shapes(Graph& graph, const Args& args);
 // How a leading dimension that is still open is sized: a batch of 1.
 Type with_batch(Type type);
 bool is_sized(const Type& type);
