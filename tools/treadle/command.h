@@ -99,5 +99,6 @@ int run_check(const Args& args);
 int run_ops(const Args& args);
 int run_info(const Args& args);
 int run_version(const Args& args);
+int run_completion(const Args& args);
 
 }  // namespace treadle::tool

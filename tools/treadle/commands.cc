@@ -306,6 +306,11 @@ std::vector<Command> make_commands() {
        run_ops},
       {"info", "Shows version, processor, threads and devices", {}, {kJson}, run_info},
       {"version", "Prints the version", {}, {}, run_version},
+      {"completion",
+       "Prints the script by which a shell completes this command",
+       {{"bash|zsh|fish", "the shell"}},
+       {},
+       run_completion},
   };
 }
 

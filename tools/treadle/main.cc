@@ -10,9 +10,12 @@
 
 #include "graph/base/suggestion.h"
 #include "tools/treadle/command.h"
+#include "tools/treadle/completion.h"
 
 namespace treadle::tool {
 namespace {
+
+constexpr const char* kDescription = "Treadle: loads, optimizes and runs ONNX models";
 
 struct Parsed {
   CLI::App* app = nullptr;
@@ -110,16 +113,38 @@ std::string unknown_command(const std::vector<std::string>& args) {
   return cat("unknown command '", args[0], "'", suggestion(args[0], names, "; see treadle --help"));
 }
 
-int run_main(int argc, char** argv) {
-  CLI::App top("Treadle: loads, optimizes and runs ONNX models", "treadle");
+// The parser of the table of subcommands, into `parsed`.
+void describe(CLI::App& top, std::vector<Parsed>& parsed) {
   top.set_version_flag("-V,--version", "treadle " TREADLE_VERSION);
   top.footer(
       "treadle COMMAND --help lists the flags of each.\n"
       "Exit codes: 0 ok, 1 a comparison failed, 2 usage, 3 model invalid or unsupported,\n"
       "4 input data or file, 5 device or memory, 6 timeout, 70 internal.");
   const std::vector<Command>& table = commands();
-  std::vector<Parsed> parsed(table.size());
+  parsed.resize(table.size());
   for (size_t i = 0; i < table.size(); ++i) add_command(top, table[i], parsed[i]);
+}
+
+CommandWords words_of(const CLI::App& app) {
+  CommandWords words{app.get_name(), app.get_description(), {}, {}};
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_positional()) {
+      words.places.push_back({{}, option->get_name(true), option->get_description()});
+      continue;
+    }
+    FlagWords flag{{}, option->get_type_name(), option->get_description()};
+    for (const std::string& name : option->get_snames()) flag.names.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) flag.names.push_back("--" + name);
+    words.flags.push_back(std::move(flag));
+  }
+  return words;
+}
+
+int run_main(int argc, char** argv) {
+  CLI::App top(kDescription, "treadle");
+  std::vector<Parsed> parsed;
+  describe(top, parsed);
+  const std::vector<Command>& table = commands();
   top.failure_message(
       [](const CLI::App*, const CLI::Error& e) { return cat("treadle: ", e.what(), "\n"); });
   std::vector<std::string> args = words(argc, argv);
@@ -152,6 +177,16 @@ int flushed(int code) {
 }
 
 }  // namespace
+
+std::vector<CommandWords> described_commands() {
+  CLI::App top(kDescription, "treadle");
+  std::vector<Parsed> parsed;
+  describe(top, parsed);
+  std::vector<CommandWords> all = {words_of(top)};
+  for (const Parsed& p : parsed) all.push_back(words_of(*p.app));
+  return all;
+}
+
 }  // namespace treadle::tool
 
 int main(int argc, char** argv) {
