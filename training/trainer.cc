@@ -73,7 +73,8 @@ class Trainer::Impl {
   Tensor& live(size_t i) { return std::get<Tensor>(values[i]); }
 
   TrainerOptions options;
-  const bool on_request;  // updates are made so
+  const bool on_request;   // updates are made so
+  bool was_finite = true;  // the last batch's loss and gradients
   mutable std::atomic<bool> calling = false;
   Graph model;
   Joint joint;
@@ -223,9 +224,11 @@ StepResult Trainer::Impl::run(bool updates, std::span<const NamedValue> batch) {
   runner.run();
   last = &runner;
   result.loss = number_of(*runner.result(kLossOutput));
-  const Value* norm = runner.result(kNormOutput);
-  if (norm != nullptr) result.norm = number_of(*norm);
-  const bool finite = std::isfinite(result.loss) && std::isfinite(result.norm);
+  const Value* given = runner.result(kNormOutput);  // scaling needs it, whoever asks for it
+  const double norm = given == nullptr ? 0 : number_of(*given);
+  if (options.joint.gradient_norm) result.norm = norm;
+  const bool finite = std::isfinite(result.loss) && std::isfinite(norm);
+  was_finite = finite;
   if (options.joint.scaled ? !rescale(finite) : !finite) {
     report(runner, updates ? joint.update : *joint.accumulate, result.loss);
   }
@@ -292,7 +295,7 @@ StepResult Trainer::step(std::span<const NamedValue> batch) {
     return t.run(updates, batch);
   }
   StepResult result = t.run(false, batch);
-  if (!std::isfinite(result.loss) || !std::isfinite(result.norm)) return result;
+  if (!t.was_finite) return result;
   const StepResult applied = t.apply(1);
   result.updated = applied.updated;
   if (t.options.joint.gradient_norm) result.norm = applied.norm;

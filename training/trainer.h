@@ -35,7 +35,7 @@ struct TrainerOptions {
 struct StepResult {
   double loss = 0;      // of the batch, before the update
   double rate = 0;      // the learning rate that was used
-  double norm = 0;      // of the gradients, where JointOptions asks for it (or scales)
+  double norm = 0;      // of the gradients, where JointOptions asks for it
   bool updated = true;  // false: gradients were added only, or were not finite under scaling
 };
 

@@ -69,8 +69,11 @@ class Reader {
       if (overridable.contains(name)) return set_default(name, tensor, scope);
       scope.define(name, scope.build.graph.add_constant(name, tensor));
     };
-    for (const auto& t : proto.initializer()) attempt([&] { add(t.name(), t); });
-    for (const auto& t : proto.sparse_initializer()) attempt([&] { add(t.values().name(), t); });
+    auto attempt_add = [&](const std::string& name, const auto& t) {
+      if (!attempt([&] { add(name, t); })) define_unknown(name, scope);
+    };
+    for (const auto& t : proto.initializer()) attempt_add(t.name(), t);
+    for (const auto& t : proto.sparse_initializer()) attempt_add(t.values().name(), t);
   }
 
   // The tensor of a part of the file; the calls of a function share what stands in it.
@@ -149,16 +152,15 @@ class Reader {
         continue;
       }
       const pb::NodeProto& node = (*frame.nodes)[frame.order[frame.next++]];
-      if (!attempt([&] { read_node(node, stack); })) define_unknown(node, *stack.back().scope);
+      if (attempt([&] { read_node(node, stack); })) continue;
+      for (const std::string& name : node.output()) define_unknown(name, *stack.back().scope);
     }
   }
 
-  // So that what follows a bad node can be checked as well.
-  static void define_unknown(const pb::NodeProto& node, Scope& scope) {
-    for (const auto& name : node.output()) {
-      if (!name.empty() && !scope.names.contains(name))
-        scope.names[name] = scope.build.graph.add_value(name);
-    }
+  // So that what follows a bad node or initializer can be checked as well.
+  static void define_unknown(const std::string& name, Scope& scope) {
+    if (!name.empty() && !scope.names.contains(name))
+      scope.names[name] = scope.build.graph.add_value(name);
   }
 
   void read_node(const pb::NodeProto& node, std::vector<Frame>& stack) {

@@ -205,6 +205,8 @@ CASES = [
     ("run same.onnx --input scores.npy --topk 2", 0, ["row 0", "row 1", "     1           3", "     2           8"]),
     ("run same.onnx --input scores.npy --labels indexed.txt", 0, ["two", "zero", "(no label)"]),
     ("run same.onnx --input scores.npy --labels comma.txt", 0, ["0,5 litres", "plain"]),
+    ("run named.onnx --input scores.npy --topk 2", 0, ["rot", "blau", "(no label)"]),
+    ("run named.onnx --input scores.npy --labels labels.txt", 0, ["red", "green", "blue"]),
     ("run same.onnx --input scores.npy --topk 0", 2, ["--topk"]),
     ("run same.onnx --input x.npy --save-outputs y.npy", 0, []),
     ("run add.onnx --input xy.npz --save-outputs two.npy", 2, ["two.npy"[-4:], "2"]),
@@ -353,6 +355,9 @@ def main():
         problems = [p["problem"] for p in json.loads(call("check unknown.onnx --json", folder).stdout)["problems"]]
         if len(problems) != 1 or problems[0].count("Defrob") + problems[0].count("Frobnicate") > 4:
             fail("check named the unknown operators so:", problems)
+        problems = json.loads(call("check external_missing.onnx --json", folder).stdout)["problems"]
+        if len(problems) != 1 or "nowhere.data" not in problems[0]["problem"]:
+            fail("check told of missing external data:", problems)
         if list(folder.glob("*.tmp.*")):
             fail("temporary files were left:", list(folder.glob("*.tmp.*")))
     print(f"{len(CASES) + len(JSON)} command lines, {failures} failures")

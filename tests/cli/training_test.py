@@ -153,6 +153,8 @@ def runs(folder):
     expect((folder / "again/metrics.jsonl").read_bytes() == (run / "metrics.jsonl").read_bytes(),
            "the resolved job trains otherwise")
     call("train by_job/job.toml", folder, 4, ["holds a run already"])
+    call("train net.onnx --data points.csv --batch-size 30 --optimizer momentum --lr 0.05 --seed 3 --epochs 6 "
+         "--out by_flags --resume", folder, 4, ["other options", "epochs = 4, now 6", "[train] steps"])
     call("train by_job/job.toml epochs=6 resume=true", folder, 0, ["epoch 6"])
     expect(len((run / "metrics.jsonl").read_text().splitlines()) == 48, "resuming to 6 epochs")
 
@@ -164,6 +166,9 @@ def exports(folder):
     expect(told.get("accuracy", 0) > 0.9 and told["samples"] == 60, f"eval told {told}")
     whole = json.loads(call("eval again.onnx --data points.csv --json", folder).stdout or "{}")
     expect(whole.get("samples") == 300 and whole["accuracy"] > 0.9, f"eval of the model told {whole}")
+    parts = [json.loads(call(f"eval again.onnx --data points.csv --split {split} --json", folder).stdout or "{}")
+             for split in ("val", "train")]
+    expect([part.get("samples") for part in parts] == [60, 240], f"eval --split of a model told {parts}")
     call("export again raw.onnx --embed-preprocess", folder)
     x = np.load(folder / "points.npz")["x"]
     words = dict((p.key, p.value) for p in onnx.load(folder / "again.onnx").metadata_props)["treadle.preprocess"]
@@ -237,6 +242,12 @@ def refusals(folder):
     np.savez(folder / "nan.npz", **data)
     call("train net.onnx --data nan.npz --mean 0 --std 1 --epochs 1 --no-shuffle --val-split 0 --out nan", folder, 4,
          ["the loss of step 10 is not finite", "holds nan"])
+    call("train net.onnx --data points.csv --epochs 1 --out nan", folder)  # no checkpoint was there
+    expect(len(list((folder / "nan").glob("events.*"))) == 1, "events of the failed run stay")
+    call("train net.onnx --data points.csv --epochs 1 --out nan", folder, 4, ["holds a run already"])
+    np.savetxt(folder / "real.csv", np.random.default_rng(1).normal(size=(50, 5)), delimiter=",")
+    call("train net.onnx --data real.csv", folder, 4, ["50 classes", "the model 2 outputs", "data.regression=true"])
+    call("train --help", folder, 0, ["wav hdf5 lmdb"])
     call("train net.onnx --data nan.npz --epochs 1 --val-split 0", folder, 4, ["sample 290 of", "holds nan"])
     call("train net.onnx --data nowhere", folder, 4, ["nowhere"])
     call("train net.onnx --data points.csv --batch-size 0", folder, 4, ["batch of 0"])

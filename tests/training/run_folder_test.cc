@@ -50,6 +50,28 @@ TEST(RunFolder, GoesOnBehindTheStepsOfACheckpoint) {
             "{\"epoch\": 1, \"step\": 2, \"val_loss\": 1}\n");
 }
 
+TEST(RunFolder, ClearedHoldsNoRun) {
+  const Folder folder;
+  RunFolder(folder.path(), 0).step(1, {{"loss", 0.5}});
+  RunFolder::clear(folder.path());
+  RunFolder(folder.path(), 0).step(1, {{"loss", 0.25}});
+  EXPECT_EQ(read_file(folder.path() / "metrics.jsonl"), "{\"step\": 1, \"loss\": 0.25}\n");
+  int events = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    events += entry.path().filename().string().starts_with("events.") ? 1 : 0;
+  EXPECT_EQ(events, 1);
+}
+
+TEST(RunFolder, TellsWhatChangedInTheConfiguration) {
+  const std::string before =
+      "epochs = 4\nresume = false\n\n[train]\nsteps = \"32\"\nrule = \"sgd\"\n";
+  const std::string now = "epochs = 6\nresume = true\n\n[train]\nsteps = \"48\"\n";
+  EXPECT_EQ(changed_config(before, now),
+            "[train] rule = \"sgd\", now not set; [train] steps = \"32\", now \"48\"; "
+            "epochs = 4, now 6");
+  EXPECT_EQ(changed_config(now, now), "");
+}
+
 TEST(Curves, DrawPointsWhereTheyBelong) {
   const Image image = draw_curves({{{{0, 0}, {1, 1}}, 255, 0, 0}});
   const auto red = [&](int64_t x, int64_t y) {

@@ -62,7 +62,8 @@ const Flags kRun = {
     {"--assert-outputs", "FILE.npz", "compare with its arrays by name, exit 1 when apart"},
     {"--check-nan", "", "exit 1 where an output holds NaN, naming it"},
     {"--topk", "N", "the N largest of the first output along its last axis (5 with --labels)"},
-    {"--labels", "FILE", "names for --topk: a line each, or lines 'index,name'"},
+    {"--labels", "FILE",
+     "names for --topk: a line each, or lines 'index,name' (the model's own, treadle.classes)"},
     {"--timeout", "SECONDS", "give up after so long"},
 };
 const Flag kBatchSize = {"--batch-size", "N",
@@ -137,7 +138,7 @@ const Flags kNew = {
 
 const Flags kJob = {
     {"--data", "PATH", "a folder or file (see --fields, data.*)"},
-    {"--format", "FORMAT", "images masks text idx cifar csv npz wav (auto)"},
+    {"--format", "FORMAT", "images masks text idx cifar csv npz wav hdf5 lmdb (auto)"},
     {"--val-split", "X", "the share of validation where the data have no parts of their own (0.2)"},
     {"--channels", "N", "of pictures: 1 or 3"},
     {"--target", "NAME", "the array of an npz (target), the column of a csv (the last)"},

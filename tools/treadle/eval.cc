@@ -8,7 +8,7 @@
 namespace treadle::tool {
 namespace {
 
-// All of the data where they have no validation of their own.
+// All of the data where they have no validation.
 const Source& chosen(const DataSet& data, const Args& args) {
   const std::string split = args.choice("split", {"val", "train"});
   if (split == "train" || data.val.size == 0) return data.train;
@@ -28,7 +28,7 @@ int run_eval(const Args& args) {
     job.fit.loader.preprocess = read_metadata(training.trainer->model().metadata);
   } else {
     job.model = given;
-    job.data_options.val_split = 0;
+    if (!args.has("split")) job.data_options.val_split = 0;
     apply_flags(args, job);
     training = prepare(job);
   }

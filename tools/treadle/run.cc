@@ -9,6 +9,7 @@
 #include "tools/treadle/tolerance.h"
 #include "tools/treadle/top.h"
 #include "tools/treadle/values.h"
+#include "training/data/preprocess.h"
 
 namespace treadle::tool {
 namespace {
@@ -23,6 +24,14 @@ std::shared_ptr<const Model> load_asked(const Args& args) {
   const std::string& path = args.positional[0];
   if (!wants_all(args)) return load_model(path, args);
   return create_exposed(load_graph(path, args), model_options(args));
+}
+
+// The classes that a trained model names itself.
+Labels own_labels(const Model& model) {
+  Labels labels;
+  for (const std::string& name : class_names(model.graph().metadata))
+    labels.emplace(labels.size(), name);
+  return labels;
 }
 
 RunOptions run_options(const Args& args) {
@@ -185,7 +194,7 @@ void report(const std::vector<std::string>& names, const std::vector<Value>& out
     const auto k = static_cast<size_t>(args.integer("topk", 5, 1));
     const auto rows = top_classes(outputs.at(0), k, labels);
     json["top"] = ranked_json(rows);
-    if (!is_quiet(args)) print_ranked(rows, args.has("labels"));
+    if (!is_quiet(args)) print_ranked(rows, !labels.empty());
   }
   if (!is_quiet(args))
     std::printf("first run %.2f ms, preparation included (see treadle bench)\n", ms);
@@ -213,10 +222,11 @@ bool passes(const Model& model, const std::vector<std::string>& names,
 int run_run(const Args& args) {
   check_flags(args);
   const RunOptions options = run_options(args);
-  const Labels labels = args.has("labels") ? read_labels(args.text("labels")) : Labels{};
+  Labels labels = args.has("labels") ? read_labels(args.text("labels")) : Labels{};
   args.integer("topk", 5, 1);
   const auto model = load_asked(args);
   if (args.has("test-data")) return run_test_data(model, options, args);
+  if (!args.has("labels")) labels = own_labels(*model);
   const std::vector<std::string> names = asked_names(*model, options);
   std::vector<Expected> expected;
   if (args.has("assert-outputs")) expected = read_expected(*model, args.text("assert-outputs"));

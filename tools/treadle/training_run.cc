@@ -9,6 +9,7 @@
 #include "tools/treadle/load.h"
 #include "tools/treadle/progress.h"
 #include "training/data/exact.h"
+#include "training/fine_tuning.h"
 #include "training/run/batches.h"
 #include "training/settings.h"
 
@@ -89,6 +90,20 @@ int64_t planned_steps(const Job& job, const Source& train) {
   return std::max<int64_t>(batches * job.fit.epochs / accumulate, 1);
 }
 
+// A model with one output tells two classes apart, by its sign.
+void check_classes(const Job& job, const Graph& model, const Source& train) {
+  const auto classes = static_cast<int64_t>(train.classes.size());
+  const int64_t outputs = output_classes(model);
+  if (outputs < 1 || classes <= std::max<int64_t>(outputs, 2)) return;
+  if (train.content == Content::kTokens || !job.trainer.joint.output.empty()) return;
+  const bool numbers = std::ranges::all_of(train.classes, [](const std::string& name) {
+    return name.find_first_not_of("0123456789.+-eE ") == std::string::npos;
+  });
+  fail(Code::kInvalidArgument, "data '", train.name, "' have ", classes, " classes, as '",
+       train.classes.back(), "', and the model ", outputs, " outputs",
+       numbers ? "; if the targets are numbers, not classes, say data.regression=true" : "");
+}
+
 // Mixed targets are shares of classes, which are no classes.
 void check_mixup(const Job& job, const Trainer& trainer) {
   if (job.fit.loader.augmentation.mixup == 0) return;
@@ -148,6 +163,7 @@ Training prepare(Job& job) {
 
 Training prepare(Job& job, DataSet data, Graph model) {
   if (job.fit.epochs == 0 && job.fit.steps == 0) job.fit.epochs = 10;
+  check_classes(job, model, data.train);
   const bool classes = is_integer(data.train.target.dtype);
   set_default(job, "loss", classes ? "cross_entropy" : "mse");
   set_default(job, "optimizer", "adam");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <sstream>
 
 #include "training/data/exact.h"
 
@@ -10,6 +11,7 @@ namespace treadle {
 namespace {
 
 constexpr const char* kKey = "treadle.preprocess";
+constexpr const char* kClasses = "treadle.classes";
 
 // How many elements share a mean: the pixels of a channel, or one.
 size_t group_of(const Dims& dims) {
@@ -106,7 +108,15 @@ void write_metadata(const Preprocess& preprocess, const Source& source,
   for (const std::string& name : source.classes) names += name + "\n";
   const bool printable =
       source.content != Content::kTokens && names.find('\0') == std::string::npos;
-  if (!names.empty() && printable) metadata["treadle.classes"] = names;
+  if (!names.empty() && printable) metadata[kClasses] = names;
+}
+
+std::vector<std::string> class_names(const std::map<std::string, std::string>& metadata) {
+  std::vector<std::string> names;
+  const auto found = metadata.find(kClasses);
+  std::istringstream lines(found == metadata.end() ? "" : found->second);
+  for (std::string line; std::getline(lines, line);) names.push_back(line);
+  return names;
 }
 
 Preprocess read_metadata(const std::map<std::string, std::string>& metadata) {

@@ -28,6 +28,8 @@ void apply(const Preprocess& preprocess, Tensor& input);
 // `treadle run` takes pictures, and `treadle.classes`, a name a line.
 void write_metadata(const Preprocess& preprocess, const Source& source,
                     std::map<std::string, std::string>& metadata);
+// The lines of `treadle.classes`; empty where there is none.
+std::vector<std::string> class_names(const std::map<std::string, std::string>& metadata);
 // Empty where there is none; kInvalidModel where it is broken.
 Preprocess read_metadata(const std::map<std::string, std::string>& metadata);
 

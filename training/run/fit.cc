@@ -7,6 +7,7 @@
 #include <optional>
 #include <sstream>
 
+#include "files/file.h"
 #include "graph/base/suggestion.h"
 #include "importer/importer.h"
 #include "training/data/exact.h"
@@ -105,7 +106,14 @@ void Loop::restore_newest() {
   const auto checkpoint = checkpoints_->newest(&damaged);
   for (const std::string& line : damaged) tell(Event::Kind::kStarted, {}, line);
   if (!checkpoint) return;
-  restore(trainer_, *checkpoint);
+  try {
+    restore(trainer_, *checkpoint);
+  } catch (const Error& e) {
+    const auto job = options_.out / "job.toml";
+    const bool told = std::filesystem::exists(job) && !options_.config.empty();
+    const std::string changed = told ? changed_config(read_file(job), options_.config) : "";
+    fail(e.code(), e.text(), changed.empty() ? "" : ": ", changed);
+  }
   const auto extra = checkpoint->extra.find("run");
   TREADLE_CHECK(extra != checkpoint->extra.end(), kInvalidData, "the checkpoint in '",
                 checkpoints_->path().string(), "' is of no run");
@@ -120,7 +128,9 @@ void Loop::open() {
     restore_newest();
   }
   const int64_t steps = trainer_.progress().steps;
-  if (options_.resume && steps == 0) std::filesystem::remove(options_.out / "metrics.jsonl");
+  const auto kept = options_.out / "checkpoints";
+  const bool begun = std::filesystem::is_directory(kept) && !std::filesystem::is_empty(kept);
+  if (steps == 0 && (options_.resume || !begun)) RunFolder::clear(options_.out);
   folder_ = std::make_unique<RunFolder>(options_.out, steps);
   if (checkpoints_ == nullptr)
     checkpoints_ = std::make_unique<CheckpointFolder>(options_.out / "checkpoints");

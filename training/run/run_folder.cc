@@ -3,7 +3,9 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <set>
 #include <span>
+#include <sstream>
 
 #include "files/file.h"
 #include "importer/file_writer.h"
@@ -91,7 +93,40 @@ std::string file_name(std::string name) {
   return name + ".png";
 }
 
+// Values by "[section] key".
+std::map<std::string, std::string> config_values(const std::string& text) {
+  std::map<std::string, std::string> values;
+  std::istringstream lines(text);
+  std::string section;
+  for (std::string line; std::getline(lines, line);) {
+    const size_t equals = line.find(" = ");
+    if (line.starts_with('[')) section = line + " ";
+    if (equals != std::string::npos)
+      values[section + line.substr(0, equals)] = line.substr(equals + 3);
+  }
+  return values;
+}
+
 }  // namespace
+
+std::string changed_config(const std::string& before, const std::string& now) {
+  const auto old = config_values(before), current = config_values(now);
+  std::set<std::string> keys;
+  for (const auto* values : {&old, &current}) {
+    for (const auto& [key, value] : *values) keys.insert(key);
+  }
+  const auto value_of = [](const auto& values, const std::string& key) {
+    const auto found = values.find(key);
+    return found == values.end() ? "not set" : found->second;
+  };
+  std::string text;
+  for (const std::string& key : keys) {
+    const std::string was = value_of(old, key), is = value_of(current, key);
+    if (was == is || key == "resume" || key == "out") continue;
+    text += cat(text.empty() ? "" : "; ", key, " = ", was, ", now ", is);
+  }
+  return text;
+}
 
 RunFolder::RunFolder(fs::path folder, int64_t steps) : path_(std::move(folder)) {
   std::error_code error;
@@ -105,6 +140,16 @@ RunFolder::RunFolder(fs::path folder, int64_t steps) : path_(std::move(folder)) 
   const std::string table = read_file(path_ / "metrics.csv");
   if (!table.empty()) columns_ = cells(table);
   events_ = std::make_unique<EventWriter>(path_);
+}
+
+void RunFolder::clear(const fs::path& folder) {
+  if (!fs::is_directory(folder)) return;
+  std::vector<fs::path> left = {folder / "metrics.jsonl"};
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().filename().string().starts_with("events.out.tfevents."))
+      left.push_back(entry.path());
+  }
+  for (const fs::path& file : left) fs::remove(file);
 }
 
 void RunFolder::config(const std::string& text) { write_whole(path_ / "job.toml", text); }

@@ -26,6 +26,8 @@ class RunFolder {
   // Made where it is missing. With `steps` > 0 a run of so many steps goes on: what later steps
   // have left is removed. With 0 a folder that holds a run is refused (kInvalidArgument).
   RunFolder(std::filesystem::path folder, int64_t steps);
+  // Removes what a run left by which a folder counts as holding one.
+  static void clear(const std::filesystem::path& folder);
 
   const std::filesystem::path& path() const { return path_; }
   void config(const std::string& text);
@@ -46,5 +48,9 @@ class RunFolder {
   std::unique_ptr<EventWriter> events_;
   std::map<std::string, std::vector<Point>> step_curves_, epoch_curves_;
 };
+
+// In what two configurations differ: "[train] steps = 32, now 48; …". Whether it goes on, and where
+// it is kept, are no differences.
+std::string changed_config(const std::string& before, const std::string& now);
 
 }  // namespace treadle
