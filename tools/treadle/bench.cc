@@ -1,7 +1,9 @@
 // treadle bench: load time, first run, latency, throughput and memory; of runs, or of steps of
 // training.
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <deque>
 #include <fstream>
@@ -188,15 +190,23 @@ std::vector<Args> sweep_points(const Args& args) {
 
 // ---- The report
 
+// Three decimals, or as many digits where that would show none.
+std::string figure_text(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_number_float()) return value.dump();
+  const double number = value.get<double>();
+  const bool small = number != 0 && std::abs(number) < 0.01;
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), small ? "%.3g" : "%.3f", number);
+  return text.data();
+}
+
 void print_figures(const Json& json) {
   for (const auto& [key, value] : json.items()) {
     if (value.is_object()) {
       print_figures(value);
-    } else if (value.is_number_float()) {
-      std::printf("%-14s %10.3f\n", key.c_str(), value.get<double>());
     } else {
-      std::printf("%-14s %10s\n", key.c_str(),
-                  value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+      std::printf("%-14s %10s\n", key.c_str(), figure_text(value).c_str());
     }
   }
 }
@@ -214,11 +224,7 @@ void print_table(const std::vector<Json>& rows) {
     for (const auto& [key, value] : row.items()) {
       if (!is_column(key)) continue;
       const int width = std::max(static_cast<int>(key.size()) + 2, 12);
-      if (heading || !value.is_number_float()) {
-        std::printf("%*s", width, heading ? key.c_str() : value.dump().c_str());
-      } else {
-        std::printf("%*.3f", width, value.get<double>());
-      }
+      std::printf("%*s", width, heading ? key.c_str() : figure_text(value).c_str());
     }
     std::printf("\n");
   };

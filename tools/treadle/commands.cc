@@ -73,12 +73,12 @@ const Flags kBench = {
     {"--iterations", "N", "measure so many runs instead"},
     {"--export-times", "FILE", "write the time of each run as JSON, in their order"},
     {"--warmup", "N", "runs before measuring (3)"},
-    {"--percentiles", "P,Q", "of the times (90,99), as in 50,95,99.9"},
+    {"--percentiles", "P,Q", "which ones to tell of the times (90,99), as in 50,95,99.9"},
     {"--concurrency", "N", "so many sessions at once, each of its share of the threads (1)"},
     kBatchSize,
     {"--sweep", "batch=1,2,4",
      "a row each: batch=, threads= or concurrency=; given again, each with each"},
-    {"--compare", "BASE.json", "beside an earlier --json, by the median"},
+    {"--compare", "BASE.json", "how much slower the median is than in this earlier --json"},
     {"--fail-if-slower", "PERCENT", "exit 1 where the median is more than this above the base's"},
 };
 const Flags kTraining = {
@@ -231,7 +231,7 @@ std::vector<Command> make_commands() {
        join({kRun, kTolerance, {kJson}, inputs, pictures, model}),
        run_run},
       {"bench",
-       "Measures load time, latency and memory, on random input or as given",
+       "Measures load time, latency, throughput and memory, on random input or as given",
        {file},
        join({kBench, {kJson}, kTraining, inputs, pictures, model}),
        run_bench},
