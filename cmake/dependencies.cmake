@@ -15,7 +15,15 @@ if(NOT dnnl_FOUND)
   message(FATAL_ERROR "oneDNN 3.2 or newer not found: run scripts/setup.sh first")
 endif()
 
-file(GLOB onnx_proto ${TREADLE_DEPS}/lib/python3*/site-packages/onnx/onnx.proto)
+if(SKBUILD)  # pip has its own environment, of pyproject.toml's requirements
+  execute_process(
+    COMMAND ${Python_EXECUTABLE} -c
+            "import importlib.util as u; print(*u.find_spec('onnx').submodule_search_locations)"
+    OUTPUT_STRIP_TRAILING_WHITESPACE OUTPUT_VARIABLE onnx)
+  set(onnx_proto ${onnx}/onnx.proto)
+else()
+  file(GLOB onnx_proto ${TREADLE_DEPS}/lib/python3*/site-packages/onnx/onnx.proto)
+endif()
 set(TREADLE_ONNX_PROTO "${onnx_proto}" CACHE FILEPATH "onnx.proto of the PyPI package onnx")
 if(NOT EXISTS "${TREADLE_ONNX_PROTO}")
   message(FATAL_ERROR "onnx.proto not found: run scripts/setup.sh, or set TREADLE_ONNX_PROTO")

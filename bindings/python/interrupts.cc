@@ -4,6 +4,8 @@
 
 #include "native.h"
 
+namespace nb = nanobind;
+
 namespace treadle::python {
 namespace {
 
@@ -13,9 +15,20 @@ struct sigaction python_action;
 
 void interrupt(int signal) {
   treadle_cancel_signal(running);
-  if ((python_action.sa_flags & SA_SIGINFO) == 0 && python_action.sa_handler != SIG_DFL &&
-      python_action.sa_handler != SIG_IGN)
-    python_action.sa_handler(signal);
+  python_action.sa_handler(signal);
+}
+
+// Whether Ctrl-C raises KeyboardInterrupt. Where the program ignores it, or has a handler that only
+// takes a note, the run goes on.
+bool raises() {
+  struct Signals {
+    nb::module_ module = nb::module_::import_("signal");
+    nb::object get = module.attr("getsignal");
+    nb::object number = nb::cast(SIGINT);
+    nb::object raising = module.attr("default_int_handler");
+  };
+  static const Signals& signals = *new Signals;  // outlives the interpreter
+  return signals.get(signals.number).is(signals.raising);
 }
 
 }  // namespace
@@ -23,7 +36,7 @@ void interrupt(int signal) {
 void this_is_the_main_thread() { main_thread = pthread_self(); }
 
 InterruptScope::InterruptScope(treadle_cancel* given) : cancel_(given) {
-  if (!pthread_equal(pthread_self(), main_thread) || running != nullptr) return;
+  if (!pthread_equal(pthread_self(), main_thread) || running != nullptr || !raises()) return;
   if (cancel_ == nullptr) {
     treadle::detail::check(treadle_cancel_create(&own_));
     cancel_ = own_;

@@ -269,6 +269,8 @@ void translate(const std::exception_ptr& p, void*) {
 
 NB_MODULE(_native, m) {
   this_is_the_main_thread();
+  // Sessions that outlive the interpreter, as daemon threads have them, are no bug.
+  nb::set_leak_warnings(false);
   nb::register_exception_translator(translate);
   m.def("version", &treadle_version);
   m.def("set_seed", &treadle_set_seed, nb::arg("seed"));

@@ -24,14 +24,17 @@ inline const char* c_text(const std::string& text) {
 
 inline std::vector<const treadle_value*> handles(const std::vector<const Held*>& values) {
   std::vector<const treadle_value*> out;
-  for (const Held* v : values) out.push_back(v->value.handle());
+  for (const Held* v : values) {
+    if (v == nullptr) throw nanobind::type_error("None is no value");
+    out.push_back(v->value.handle());
+  }
   return out;
 }
 
 void this_is_the_main_thread();
 
-// While it lives on the main thread, Ctrl-C signals its token, and then Python's own handler raises
-// KeyboardInterrupt.
+// While it lives on the main thread, and SIGINT has Python's own handler, Ctrl-C signals its token,
+// and then that handler raises KeyboardInterrupt.
 class InterruptScope {
  public:
   // `given` may be null: then the scope makes a token of its own where it needs one.

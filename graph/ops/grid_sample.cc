@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/ops/arithmetic.h"
 #include "graph/ops/families.h"
 #include "graph/ops/op.h"
 
@@ -129,10 +130,32 @@ void extend(std::vector<Tap>& taps, const Axis& axis, double x) {
 }
 
 template <class T>
+T nearest(const T* from, const std::vector<Tap>& taps) {
+  return taps.empty() ? T{} : from[taps.front().offset];
+}
+
+// Of integers the sum is cut off, as Cast does it.
+template <class T>
+T weighted_sum(const T* from, const std::vector<Tap>& taps) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    fail(Code::kInvalidModel, "texts are sampled by mode nearest alone");
+  } else if constexpr (std::is_arithmetic_v<T> || is_reduced_float<T>) {
+    double sum = 0;
+    for (const Tap& tap : taps) sum += tap.weight * static_cast<double>(from[tap.offset]);
+    return convert<T>(sum);
+  } else {
+    std::complex<double> sum;
+    for (const Tap& tap : taps) sum += tap.weight * std::complex<double>(from[tap.offset]);
+    return T(sum);
+  }
+}
+
+template <class T>
 void sample(EvalContext& c, const std::vector<Axis>& axes, Tensor& y) {
   const Tensor& x = c.input(0);
   const std::vector<double> grid = c.input(1).to_doubles();
   const auto rank = static_cast<int64_t>(axes.size());
+  const bool is_nearest = axes.front().options.mode == Mode::kNearest;
   const T* data = x.data<T>().data();
   T* to = y.data<T>().data();
   int64_t plane = 1;
@@ -153,9 +176,8 @@ void sample(EvalContext& c, const std::vector<Axis>& axes, Tensor& y) {
       }
       for (int64_t k = 0; k < channels; ++k) {
         const T* from = data + (n * channels + k) * plane;
-        double sum = 0;
-        for (const Tap& tap : taps) sum += tap.weight * static_cast<double>(from[tap.offset]);
-        to[(n * channels + k) * places + p] = T(static_cast<Compute<T>>(sum));
+        to[(n * channels + k) * places + p] =
+            is_nearest ? nearest(from, taps) : weighted_sum(from, taps);
       }
     }
   }
@@ -171,14 +193,17 @@ void eval_grid_sample(EvalContext& c) {
   Dims dims{x[0], x[1]};
   dims.insert(dims.end(), grid.begin() + 1, grid.end() - 1);
   Tensor& y = c.output(0, dims);
-  dispatch(c.dtype(0), FloatTypes{}, [&]<class T>() { sample<T>(c, axes, y); });
+  using Elements =
+      Types<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t,
+            uint32_t, uint64_t, bool, std::string, std::complex<float>, std::complex<double>>;
+  dispatch(c.dtype(0), Elements{}, [&]<class T>() { sample<T>(c, axes, y); });
 }
 
 constexpr OpDef kRows[] = {
     {.kind = "GridSample",
      .inputs = "X:T1 grid:T2",
      .outputs = "Y:T1",
-     .types = "T1=floats T2=floats",
+     .types = "T1=numbers,bool,string,complex64,complex128 T2=floats",
      .attributes = "align_corners:i=0 mode:s=linear padding_mode:s=zeros",
      .infer = infer_grid_sample,
      .eval = eval_grid_sample},

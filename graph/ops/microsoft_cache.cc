@@ -79,8 +79,8 @@ class CachedAttention {
     lengths_ = b_.op(
         "Add", {b_.op("Reshape", {cast(b_, n_.input(kLengths), DType::kInt64), b_.ints({-1})}),
                 b_.ints({1})});
-    const ValueId is_prompt = b_.op("Equal", {total_, length_});
-    past_ = b_.op("Where", {is_prompt, b_.ints({0}), b_.op("Sub", {lengths_, length_})});
+    is_prompt_ = b_.op("Equal", {total_, length_});
+    past_ = b_.op("Where", {is_prompt_, b_.ints({0}), b_.op("Sub", {lengths_, length_})});
   }
 
   Values run() {
@@ -95,11 +95,18 @@ class CachedAttention {
     a.allowed = allowed();
     a.sink = sink();
     const Attended done = attend(b_, a);
-    const bool after = n_.attributes.i("qk_output", 0) == 2;
-    return {join_heads(b_, done.y), k_, v_, after ? done.weights : done.scores};
+    return {join_heads(b_, done.y), k_, v_, asked_scores(done, a.allowed)};
   }
 
  private:
+  // Before or after the softmax, with columns for this step's keys; before it, 0 where masked.
+  ValueId asked_scores(const Attended& done, ValueId allowed) {
+    const bool after = n_.attributes.i("qk_output", 0) == 2;
+    const ValueId zero = b_.scalar(b_.type(q_).dtype, 0);
+    const ValueId all = after ? done.weights : b_.op("Where", {allowed, done.scores, zero});
+    return b_.op("Slice", {all, b_.ints({0}), total_, b_.ints({3})});
+  }
+
   ValueId by_row(ValueId x) { return b_.op("Unsqueeze", {x, b_.ints({1})}); }
 
   // Number of each query's own key, [batch, S].
@@ -115,13 +122,22 @@ class CachedAttention {
     if (n_.attributes.i("do_rotary", 0) == 0) return;
     TREADLE_CHECK(n_.input(kCos).valid() && n_.input(kSin).valid(), kInvalidModel,
                   "do_rotary needs cos_cache and sin_cache");
-    const ValueId given = n_.input(kPositions);
-    const ValueId positions = given.valid() ? given : own_keys();
     const Attributes a = {
         {"interleaved", n_.attributes.i("rotary_interleaved", 0)},
         {"rotary_embedding_dim", checked_mul(known_size(b_, n_.input(kCos), -1), 2)}};
+    const ValueId places = positions();
     for (ValueId* x : {&q_, &k_})
-      *x = b_.op("RotaryEmbedding", {*x, n_.input(kCos), n_.input(kSin), positions}, a);
+      *x = b_.op("RotaryEmbedding", {*x, n_.input(kCos), n_.input(kSin), places}, a);
+  }
+
+  // [batch, S]. Of those that are given for a prompt the first one counts, and the others follow.
+  ValueId positions() {
+    const ValueId given = n_.input(kPositions);
+    if (!given.valid()) return own_keys();
+    const ValueId all = b_.op("Reshape", {given, b_.ints({-1})});
+    const ValueId first = b_.op("Slice", {all, b_.ints({0}), b_.ints({1})});
+    const ValueId run = b_.op("Add", {first, indices_below(b_, length_)});
+    return b_.op("Where", {is_prompt_, run, given});
   }
 
   // The cache, made long enough for all keys, with this step's written behind the past.
@@ -176,7 +192,8 @@ class CachedAttention {
   ValueId length_;   // S
   ValueId total_;    // vectors of one element
   ValueId lengths_;  // of each row's keys
-  ValueId past_;     // of each row, or 0 for all
+  ValueId is_prompt_;
+  ValueId past_;  // of each row, or 0 for all
 };
 
 Values group_query_attention(Builder& b, const Node& n) { return CachedAttention(b, n).run(); }
@@ -189,9 +206,10 @@ void infer_group_query_attention(InferContext& c) {
   const int64_t all = c.has(kKey) ? h.query : packed_heads(h);
   const Dim size = Dim::floor_div(q[2], all);
   c.set_shape(0, {q[0], q[1], c.has(kKey) ? q[2] : size * h.query});
-  Dim keys = c.values(kTotal) != nullptr && c.values(kTotal)->size() == 1
-                 ? c.values(kTotal)->front()
-                 : Dim::unknown();
+  const Dim total = c.values(kTotal) != nullptr && c.values(kTotal)->size() == 1
+                        ? c.values(kTotal)->front()
+                        : Dim::unknown();
+  Dim keys = total;
   if (c.has(kPastKey)) {
     TREADLE_CHECK(c.rank(kPastKey) == 4, kInvalidModel, "past_key has shape ",
                   shape_text(c.shape(kPastKey)), ", expected rank 4");
@@ -200,7 +218,7 @@ void infer_group_query_attention(InferContext& c) {
   const Shape present = {q[0], h.key, keys, size};
   c.set_shape(1, present);
   c.set_shape(2, present);
-  c.set_shape(3, {q[0], h.query, q[1], keys});
+  c.set_shape(3, {q[0], h.query, q[1], total});
 }
 
 constexpr OpDef kRows[] = {

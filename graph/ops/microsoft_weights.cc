@@ -1,7 +1,10 @@
 // Operators of com.microsoft on quantized tensors and weights that are not elementwise:
 // MatMulNBits, GatherBlockQuantized, QGemm, QLinearWhere, QLinearReduceMean, QLinearConv,
 // NhwcMaxPool, QuantizeLinear and DequantizeLinear, as graphs of standard ones.
+#include <algorithm>
+
 #include "graph/ops/composite.h"
+#include "graph/ops/conv_params.h"
 #include "graph/ops/families.h"
 #include "graph/ops/microsoft.h"
 
@@ -201,9 +204,60 @@ Values quantized_conv(Builder& b, const Node& n) {
   return {channels_last ? channels_to_last(b, y) : y};
 }
 
+// The padding of auto_pad SAME_LOWER as onnxruntime reckons it, which differs from MaxPool's where
+// it is negative: the begin has (total + 1) / 2, rounded towards zero, the end the rest.
+ValueId pad_same_lower(Builder& b, ValueId x, const Attributes& a) {
+  const std::vector<int64_t> kernel = a.ints("kernel_shape");
+  const std::vector<int64_t> strides = a.ints("strides");
+  std::vector<int64_t> dilations = a.ints("dilations");
+  dilations.resize(kernel.size(), 1);
+  std::vector<int64_t> last, extents, axes;
+  for (size_t i = 0; i < kernel.size(); ++i) {
+    last.push_back(strides[i] - 1);
+    extents.push_back(checked_add(checked_mul(kernel[i] - 1, dilations[i]), 1));
+    axes.push_back(static_cast<int64_t>(i) + 2);
+  }
+  const ValueId one = b.ints({1});
+  const ValueId stride = b.ints(strides);
+  const ValueId sizes = b.op("Shape", {x}, {{"start", int64_t{2}}});
+  const ValueId count = b.op("Div", {b.op("Add", {sizes, b.ints(last)}), stride});
+  const ValueId covered =
+      b.op("Add", {b.op("Mul", {b.op("Sub", {count, one}), stride}), b.ints(extents)});
+  const ValueId total = b.op("Sub", {covered, sizes});
+  const ValueId begin = b.op("Div", {b.op("Add", {total, one}), b.ints({2})});
+  const ValueId pads = b.op("Concat", {begin, b.op("Sub", {total, begin})}, {{"axis", int64_t{0}}});
+  const DType dtype = b.type(x).dtype;
+  const ValueId lowest = b.scalar(dtype, dtype == DType::kInt8 ? -128 : 0);
+  return b.op("Pad", {x, pads, lowest, b.ints(axes)});
+}
+
+// Whether a stride is greater than the kernel.
+bool leaves_gaps(const Attributes& a) {
+  const std::vector<int64_t> kernel = a.ints("kernel_shape");
+  const std::vector<int64_t> strides = a.ints("strides");
+  return kernel.size() == strides.size() &&
+         !std::ranges::equal(strides, kernel, std::ranges::less_equal());
+}
+
 Values nhwc_max_pool(Builder& b, const Node& n) {
-  return {channels_to_last(b, b.op("MaxPool", {channels_to_second(b, n.input(0))},
-                                   attributes_for("MaxPool", n.attributes)))};
+  Attributes a = attributes_for("MaxPool", n.attributes);
+  ValueId x = channels_to_second(b, n.input(0));
+  if (a.s("auto_pad", "") == "SAME_LOWER" && leaves_gaps(a)) {
+    x = pad_same_lower(b, x, a);
+    a.set("auto_pad", std::string("VALID"));
+  }
+  return {channels_to_last(b, b.op("MaxPool", {x}, a))};
+}
+
+// As SAME_LOWER has it too, however its padding is split.
+void infer_nhwc_max_pool(InferContext& c) {
+  Shape x = c.shape(0);
+  TREADLE_CHECK(x.size() >= 3, kInvalidModel, "input of shape ", shape_text(x),
+                ": expected [N, spatial…, C]");
+  std::rotate(x.begin() + 1, x.end() - 1, x.end());
+  Shape y = pool_shape(c.attributes(), x);
+  std::rotate(y.begin() + 1, y.begin() + 2, y.end());
+  c.set_shape(0, std::move(y));
 }
 
 // Without an axis there is one scale.
@@ -278,9 +332,15 @@ constexpr OpDef kRows[] = {
         "auto_pad:s=NOTSET channels_last:i=0 dilations:is group:i=1 kernel_shape:is pads:is "
         "strides:is",
         quantized_conv),
-    row("NhwcMaxPool", "x:T", "y:T",
-        "auto_pad:s=NOTSET ceil_mode:i=0 dilations:is kernel_shape:is! pads:is strides:is",
-        nhwc_max_pool),
+    {.kind = "NhwcMaxPool",
+     .inputs = "x:T",
+     .outputs = "y:T",
+     .types = kBytes,
+     .attributes =
+         "auto_pad:s=NOTSET ceil_mode:i=0 dilations:is kernel_shape:is! pads:is strides:is",
+     .infer = infer_nhwc_max_pool,
+     .decompose = nhwc_max_pool,
+     .domain = "com.microsoft"},
     {.kind = "QuantizeLinear",
      .inputs = "x:T1 y_scale:T1 y_zero_point?:T2",
      .outputs = "y:any",

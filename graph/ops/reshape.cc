@@ -73,7 +73,8 @@ Shape reshape_shape(const Shape& input, const std::vector<Dim>& target, bool all
   } else {
     const Dim before = product_of(rest);
     const Dim after = product_of(others);
-    if (before.known() && after.known() && !(before == after))
+    const bool empty = std::ranges::any_of(copied, [&](size_t i) { return input[i].is(0); });
+    if (before.known() && after.known() && !(before == after) && !empty)
       fail(code, what, ": the element counts differ");
   }
   return out;

@@ -98,13 +98,19 @@ void eval_non_zero(EvalContext& c) {
 
 // ---- Unique
 
-// -1, 0, 1; NaN is the largest and equal to itself.
+// Below 0, 0 or above it; NaN is the largest and equal to itself. Of complex numbers the real part
+// counts first.
 template <class T>
 int compare(const T& a, const T& b) {
-  if constexpr (!std::is_same_v<T, std::string>) {
+  if constexpr (requires { a.real(); }) {
+    const int r = compare(a.real(), b.real());
+    return r != 0 ? r : compare(a.imag(), b.imag());
+  } else if constexpr (!std::is_same_v<T, std::string>) {
     if (a != a || b != b) return (a != a) - (b != b);
+    return a < b ? -1 : b < a ? 1 : 0;
+  } else {
+    return a.compare(b);
   }
-  return a < b ? -1 : b < a ? 1 : 0;
 }
 
 // The rows of a [count, run] tensor in groups of equal ones.
@@ -178,8 +184,9 @@ void eval_unique(EvalContext& c) {
   // One row a subtensor: the axis first.
   Tensor rows(x.dtype(), {split.size, split.outer, split.inner});
   copy_strided(x, {split.inner, split.size * split.inner, 1}, 0, rows);
-  using All = Types<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t, uint8_t,
-                    uint16_t, uint32_t, uint64_t, bool, std::string>;
+  using All =
+      Types<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t,
+            uint32_t, uint64_t, bool, std::string, std::complex<float>, std::complex<double>>;
   const int64_t run = split.outer * split.inner;
   const bool sorted = c.attributes().i("sorted", 1) != 0;
   const Groups g = dispatch(x.dtype(), All{}, [&]<class T>() {
@@ -220,7 +227,7 @@ constexpr OpDef kRows[] = {
     {.kind = "Unique",
      .inputs = "X:T",
      .outputs = "Y:T indices?:int64 inverse_indices?:int64 counts?:int64",
-     .types = "T=numbers,bool,string",
+     .types = "T=numbers,bool,string,complex64,complex128",
      .attributes = "axis:i sorted:i=1",
      .infer = infer_unique,
      .eval = eval_unique,

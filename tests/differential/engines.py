@@ -101,7 +101,7 @@ def _array(value):
 
 # Operators whose result is a matter of the element type.
 _TYPED = {"Cast", "CastLike", "BitCast", "QuantizeLinear", "DequantizeLinear", "Shape", "Size",
-          "ConstantOfShape", "EyeLike", "IsInf", "IsNaN"}
+          "ConstantOfShape", "EyeLike", "IsInf", "IsNaN", "MelWeightMatrix"}
 _WIDENED = {"float16", "bfloat16", "float64"}
 
 

@@ -237,6 +237,10 @@ std::vector<OpCase> select_cases() {
        .op = "Unique",
        .inputs = {text({3}, {"b", "a", "b"})},
        .want = {text({2}, {"a", "b"})}},
+      {.name = "complex",  // by the real part, then the imaginary one
+       .op = "Unique",
+       .inputs = {Tensor::of<std::complex<float>>({4}, {{2, 1}, {1, 3}, {2, -1}, {1, 3}})},
+       .want = {Tensor::of<std::complex<float>>({3}, {{1, 3}, {2, -1}, {2, 1}}), axes({1, 2, 0})}},
       {.name = "empty",
        .op = "Unique",
        .inputs = {f32({0}, {})},

@@ -309,6 +309,31 @@ std::vector<OpCase> group_query_attention_cases() {
        .inputs = {f32({1, 1, 6}, {1, 2, 3, 4, 5, 6}), f32({1, 1, 4}, {1, 2, 3, 4}),
                   f32({1, 1, 4}, {1, 2, 3, 4}), Value{}, Value{}, i32({1}, {0}), i32({1}, {1})},
        .error = "num_heads is 3"},
+      {.name = "scores_of_this_step",  // 0 where masked, without the room of the cache
+       .op = "GroupQueryAttention",
+       .domain = "com.microsoft",
+       .attributes = {{"num_heads", int64_t{1}},
+                      {"kv_num_heads", int64_t{1}},
+                      {"local_window_size", int64_t{2}},
+                      {"scale", 1.0F},
+                      {"qk_output", int64_t{1}}},
+       .inputs = {f32({1, 1, 1}, {2}), f32({1, 1, 1}, {3}), f32({1, 1, 1}, {1}),
+                  f32({1, 1, 4, 1}, {1, -1, 0, 0}), f32({1, 1, 4, 1}, {1, 1, 1, 1}), i32({1}, {2}),
+                  i32({}, {3})},
+       .want = {f32({1, 1, 1}, {1}), f32({1, 1, 4, 1}, {1, -1, 3, 0}),
+                f32({1, 1, 4, 1}, {1, 1, 1, 1}), f32({1, 1, 1, 3}, {0, -2, 6})}},
+      {.name = "positions_of_a_prompt",  // the second one is not read
+       .op = "GroupQueryAttention",
+       .domain = "com.microsoft",
+       .attributes = {{"num_heads", int64_t{1}},
+                      {"kv_num_heads", int64_t{1}},
+                      {"do_rotary", int64_t{1}}},
+       .inputs = {f32({1, 2, 2}, {0, 0, 0, 0}), f32({1, 2, 2}, {1, 0, 1, 0}),
+                  f32({1, 2, 2}, {5, 6, 7, 8}), f32({1, 1, 0, 2}, {}), f32({1, 1, 0, 2}, {}),
+                  i32({1}, {1}), i32({}, {2}), f32({4, 1}, {1, 0.6F, 0.8F, 0}),
+                  f32({4, 1}, {0, 0.8F, 0.6F, 1}), i64({1, 2}, {1, 3})},
+       .want = {f32({1, 2, 2}, {5, 6, 6, 7}), f32({1, 1, 2, 2}, {0.6F, 0.8F, 0.8F, 0.6F}),
+                f32({1, 1, 2, 2}, {5, 6, 7, 8})}},
   };
 }
 

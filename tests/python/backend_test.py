@@ -16,7 +16,6 @@ def exclude(runner):
     """What tests/onnx/skips.txt excuses, and what would be downloaded."""
     runner.exclude("test_(bvlc|densenet|inception|resnet|shufflenet|squeezenet|vgg|zfnet).*_cpu$")
     runner.exclude("test_loop16_seq_none_cpu$")  # the runner takes len() of a rank-0 element
-    runner.exclude("test_gradient_of_.*")        # ai.onnx.preview.training.Gradient: no row yet
     for line in SKIPS.read_text().splitlines():
         name = line.partition(":")[0]
         if line.startswith("test_"):

@@ -169,6 +169,9 @@ class Errors(unittest.TestCase):
                            (lambda: model(x, x[0]), "'b'.*rank 2"),
                            (lambda: model.run(["Y"], {"x": x, "b": x}), "mean 'y'"),
                            (lambda: model.run("y", {"x": x, "b": x}), "list of names"),
+                           (lambda: model.run([None], {"x": x, "b": x}), "outputs are.*None"),
+                           (lambda: model.run(None, {"x": x, "b": x, 1: x}), "inputs are.*1"),
+                           (lambda: model({"x": x, "b": x}), "'x': got dict, expected"),
                            (lambda: model.run(None, [x, x]), "dict")):
             with self.assertRaisesRegex(treadle.InvalidArgument, ".*" + text.replace("[", r"\[")):
                 call()
@@ -180,6 +183,10 @@ class Errors(unittest.TestCase):
             treadle.load(b"garbage")
         with self.assertRaises(treadle.InvalidArgument):
             treadle.load(ADD, thread=1)
+        with self.assertRaises(treadle.DeviceError):
+            treadle.load(ADD, device=None)
+        with self.assertRaises(TypeError):
+            treadle._native.Value.sequence([None])
         with self.assertRaises(TimeoutError):
             x = np.zeros((400, 400), np.float32)
             treadle.load(SLOW)(np.array(10**9), x, timeout=0.2)
@@ -191,6 +198,17 @@ class Errors(unittest.TestCase):
             treadle.load(SLOW)(np.array(10**9), np.zeros((400, 400), np.float32))
         x = np.ones((2, 3), np.float32)
         np.testing.assert_array_equal(treadle.load(ADD)(x, x), 2)
+
+    def test_interrupt_with_another_handler(self):
+        noted = []
+        before = signal.getsignal(signal.SIGINT)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+        for handler in (signal.SIG_IGN, lambda *_: noted.append(1)):
+            signal.signal(signal.SIGINT, handler)
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            with self.assertRaises(treadle.Timeout):
+                treadle.load(SLOW)(np.array(10**9), np.zeros((400, 400), np.float32), timeout=1)
+        self.assertEqual(noted, [1])
 
 
 class Models(unittest.TestCase):

@@ -333,6 +333,17 @@ class Sessions(unittest.TestCase):
             treadle.SparseTensor.sparse_coo_from_numpy([4], np.ones(1), np.zeros(1, np.int64),
                                                        treadle.OrtDevice.make("cpu", 0))
 
+    def test_what_is_no_value(self):
+        session = treadle.InferenceSession(ADD.SerializeToString())
+        binding = session.io_binding()
+        for call in (lambda: binding.bind_input("x", "cpu", 0, np.float32, (2, 3), 0),
+                     lambda: binding.bind_output("y", "cpu", 0, np.float32, (2, 3), 0),
+                     lambda: binding.bind_input("x", "cpu", 0, 99, (2, 3), self.x.ctypes.data),
+                     lambda: binding.bind_ortvalue_input("x", self.x),
+                     lambda: session.run_with_ort_values(None, {"x": self.x, "b": self.x})):
+            with self.assertRaises(treadle.InvalidArgument):
+                call()
+
     def test_seed(self):
         model = treadle.load(model_of(
             "m (float[8] x) => (float[8] y) { y = RandomUniformLike(x) }").SerializeToString())

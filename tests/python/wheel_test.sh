@@ -9,9 +9,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 quietly() { "$@" > "$work/log" 2>&1 || { tail -50 "$work/log"; exit 1; }; }
 
-# The compilers of the build: the cache then has every object already.
-export CC=cc CXX=c++
-quietly "$TREADLE_PYTHON" -m pip wheel --no-build-isolation --no-deps -w "$work" "$TREADLE_SOURCE"
+# The compilers of the build: the cache then has every object already. What setup.sh made is not
+# looked at: in a fresh clone, pip's own environment, found by PATH, has what pyproject.toml requires.
+export CC=cc CXX=c++ PATH="$(dirname "$TREADLE_PYTHON"):$PATH"
+quietly "$TREADLE_PYTHON" -m pip wheel --no-build-isolation --no-deps -w "$work" \
+  -C cmake.define.TREADLE_DEPS="$work/none" "$TREADLE_SOURCE"
 mkdir "$work/site"
 quietly "$TREADLE_PYTHON" -m pip install --no-deps --target "$work/site" "$work"/treadle-*.whl
 for name in py.typed _native.pyi; do test -f "$work/site/treadle/$name"; done

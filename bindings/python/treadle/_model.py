@@ -47,6 +47,12 @@ def _source(source: Source) -> str | bytes:
     raise InvalidArgument(f"a model is a path, bytes or an onnx.ModelProto, not {type(source)}")
 
 
+def _check_names(what: str, names: list[Any]) -> None:
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidArgument(f"{what}s are named by text, got {name!r}")
+
+
 class Model:
     """A loaded, optimized network, that is called with its inputs.
 
@@ -63,7 +69,7 @@ class Model:
                        for given, required in ((initializers, True), (optional_initializers, False))
                        for name, x in (given or {}).items()]
         self._files = [(name, bytes(data)) for name, data in (files or {}).items()]
-        self._settings = {"device": device, **{k: setting_text(v) for k, v in settings.items()}}
+        self._settings = {k: setting_text(v) for k, v in {"device": device, **settings}.items()}
         self._threads = int(threads)
         self._open()
 
@@ -107,6 +113,7 @@ class Model:
         """The values of the named outputs (all of them by default); those with a place are
         written there."""
         wanted = self._wanted(outputs)
+        _check_names("input", names)
         if session is not None:
             return session.run(names, values, wanted, list(places), timeout, cancel)
         try:
@@ -121,7 +128,9 @@ class Model:
     def _wanted(self, outputs: Iterable[str] | None) -> list[str]:
         if isinstance(outputs, str):
             raise InvalidArgument(f"outputs are a list of names, not the text '{outputs}'")
-        return list(outputs or ()) or [p.name for p in self.outputs]
+        names = list(outputs or ()) or [p.name for p in self.outputs]
+        _check_names("output", names)
+        return names
 
     def to_values(self, feed: Mapping[str, Any]) -> tuple[list[str], list[_native.Value]]:
         """The names of a feed, and the library's values of its arrays."""
@@ -144,7 +153,8 @@ class Model:
         """A list of arrays, one for each of the named `outputs` (None: all).
 
         out: arrays by output name that are filled instead of new ones. timeout: in seconds, 0 for
-        none; a run that takes longer raises Timeout. Ctrl-C ends a run on the main thread."""
+        none; a run that takes longer raises Timeout. Ctrl-C ends a run on the main thread, unless
+        the program has a handler of SIGINT of its own."""
         names, values = self.to_values(feed)
         wanted = self._wanted(outputs)
         places: list[_native.Value | None] = [None] * len(wanted)

@@ -32,6 +32,12 @@ class NodeArg(Port):
         super().__init__(port.name, port.type, port._code, port.shape or [])
 
 
+def _value_of(name: str, given: OrtValue) -> _native.Value:
+    if not isinstance(given, OrtValue):
+        raise InvalidArgument(f"'{name}' is given as {type(given)}, expected an OrtValue")
+    return given._value
+
+
 class IOBinding:
     """Inputs and outputs that a session runs with again and again."""
 
@@ -61,11 +67,11 @@ class IOBinding:
 
     def bind_ortvalue_input(self, name: str, ortvalue: OrtValue) -> None:
         """Binds a value, which is read at each run."""
-        self._inputs[name] = ortvalue._value
+        self._inputs[name] = _value_of(name, ortvalue)
 
     def bind_ortvalue_output(self, name: str, ortvalue: OrtValue) -> None:
         """Binds a tensor, which each run fills."""
-        self._outputs[name] = ortvalue._value
+        self._outputs[name] = _value_of(name, ortvalue)
 
     def clear_binding_inputs(self) -> None:
         """Forgets the inputs."""
@@ -179,7 +185,7 @@ class InferenceSession:
                             run_options: RunOptions | None = None) -> list[OrtValue]:
         """As `run`, with OrtValues in and out."""
         names = list(input_dict_ort_values)
-        values = [v._value for v in input_dict_ort_values.values()]
+        values = [_value_of(n, v) for n, v in input_dict_ort_values.items()]
         return [OrtValue(v) for v in self._run(output_names, names, values, run_options)]
 
     def run_with_ortvaluevector(self, run_options: RunOptions | None, feed_names: Sequence[str],

@@ -97,6 +97,8 @@ def _dtype_of(element_type: Any) -> np.dtype[Any]:
 def value_at(element_type: Any, shape: Sequence[int], address: int) -> _native.Value:
     dtype = _dtype_of(element_type)
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if not address and size:
+        raise InvalidArgument(f"a null pointer is given for {dtype} {list(shape)}")
     memory = (ctypes.c_uint8 * size).from_address(address)
     return _values.tensor(np.frombuffer(memoryview(memory), dtype).reshape(shape))
 

@@ -33,7 +33,10 @@ def numpy_dtype(code: int) -> np.dtype[Any]:
     if code == STRING:
         return np.dtype(object)
     if code not in _NUMPY:
-        name = _NAMES[code]
+        name = _NAMES.get(code)
+        if name is None:
+            raise InvalidArgument(f"there is no element type {code}, expected a number of "
+                                  "onnx.TensorProto.DataType")
         if hasattr(np, name) or name == "bool":
             _NUMPY[code] = np.dtype(name)
         else:
@@ -117,6 +120,8 @@ def to_value(x: Any, wanted: str = "") -> _native.Value:
     if wanted.startswith("seq(") or (isinstance(x, (list, tuple)) and not wanted):
         return _native.Value.sequence([to_value(e, wanted[len("seq("):-1]) for e in x])
     if isinstance(x, dict):
+        if wanted and not wanted.startswith("map("):
+            raise InvalidArgument("got dict")
         keys, _, values = wanted.removeprefix("map(").removesuffix(")").partition(",")
         return _native.Value.map(tensor(as_array(list(x.keys()), f"tensor({keys})")),
                                  tensor(as_array(list(x.values()), values)))
