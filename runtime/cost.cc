@@ -21,8 +21,15 @@ int64_t conv_transpose(const NodeSpec& s) {
   return w.empty() || w[0] == 0 ? 0 : capped_mul(count(s.inputs[0]), count(s.inputs[1]) / w[0]);
 }
 
-int64_t gemm(const NodeSpec& s, bool trans_a) {
-  const Dims& a = s.inputs[0].dims;
+// As many as the convolution has whose gradient it is: its outputs, which come first, times the
+// weights that each of them meets.
+int64_t conv_gradient(const NodeSpec& s, const TensorSpec& weights) {
+  const Dims& w = weights.dims;
+  return w.empty() || w[0] == 0 ? 0 : capped_mul(count(s.inputs[0]), count(weights) / w[0]);
+}
+
+int64_t gemm(const NodeSpec& s, bool trans_a, size_t first = 0) {
+  const Dims& a = s.inputs[first].dims;
   if (a.empty()) return 0;
   return capped_mul(count(s.outputs[0]), trans_a && a.size() > 1 ? a[a.size() - 2] : a.back());
 }
@@ -53,6 +60,9 @@ int64_t multiply_adds(const NodeSpec& s) {
   if (kind == "Gemm" || kind == "FusedGemm" || kind == "FusedMatMul") {
     return gemm(s, s.node->attributes.i("transA", 0) != 0);
   }
+  if (kind == "GemmUpdate") return gemm(s, s.node->attributes.i("transA", 0) != 0, 1);
+  if (kind == "ConvGradInput") return conv_gradient(s, s.inputs[1]);
+  if (kind == "ConvGradWeights") return conv_gradient(s, s.outputs[0]);
   if (kind == "LSTM" || kind == "GRU" || kind == "RNN") return recurrent(s);
   if (kind == "Attention") return attention(s);
   return 0;

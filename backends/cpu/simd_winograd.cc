@@ -39,6 +39,18 @@ struct F2 {
     y[2] = add_times(ends, -0.5F, x[1]);
     y[3] = x[2];
   }
+  static HWY_INLINE void spread(const V* x, V* y) {
+    y[0] = x[0];
+    y[1] = hn::Add(x[0], x[1]);
+    y[2] = hn::Sub(x[0], x[1]);
+    y[3] = hn::Neg(x[1]);
+  }
+  static HWY_INLINE void sums(const V* x, V* y) {
+    const V half = times(0.5F, hn::Add(x[1], x[2]));
+    y[0] = hn::Add(x[0], half);
+    y[1] = times(0.5F, hn::Sub(x[1], x[2]));
+    y[2] = hn::Add(half, x[3]);
+  }
 };
 
 struct F4 {
@@ -74,6 +86,23 @@ struct F4 {
     y[3] = add_times(far, 1.0F / 12, x[1]);
     y[4] = add_times(far, -1.0F / 12, x[1]);
     y[5] = x[2];
+  }
+  static HWY_INLINE void spread(const V* x, V* y) {
+    const V even = hn::Add(x[0], x[2]), odd = hn::Add(x[1], x[3]);
+    const V even2 = add_times(x[0], 4, x[2]), odd2 = times(2, add_times(x[1], 4, x[3]));
+    y[0] = x[0];
+    y[1] = hn::Add(even, odd);
+    y[2] = hn::Sub(even, odd);
+    y[3] = hn::Add(even2, odd2);
+    y[4] = hn::Sub(even2, odd2);
+    y[5] = x[3];
+  }
+  static HWY_INLINE void sums(const V* x, V* y) {
+    const V near = times(-1.0F / 6, hn::Add(x[1], x[2]));
+    const V far = hn::Add(x[3], x[4]);
+    y[0] = add_times(add_times(near, 0.25F, x[0]), 1.0F / 24, far);
+    y[1] = add_times(times(-1.0F / 6, hn::Sub(x[1], x[2])), 1.0F / 12, hn::Sub(x[3], x[4]));
+    y[2] = hn::Add(add_times(near, 1.0F / 6, far), x[5]);
   }
 };
 
@@ -169,11 +198,72 @@ void window_vector(const WinogradWindows& t) {
   }
 }
 
+template <class F>
+HWY_INLINE void spread_vector(const WinogradSpread& t, size_t c) {
+  constexpr size_t n = F::kIn, m = F::kOut;
+  V columns[m][n];  // [column][row]
+#pragma GCC unroll 4
+  for (size_t j = 0; j < m; ++j) {
+    V x[m];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < m; ++i) x[i] = hn::LoadU(d, t.pixels[i * m + j] + c);
+    F::spread(x, columns[j]);
+  }
+  float* out = t.out + c / t.panel * t.panel_stride + c % t.panel;
+#pragma GCC unroll 6
+  for (size_t i = 0; i < n; ++i) {
+    V x[m], y[n];
+#pragma GCC unroll 4
+    for (size_t j = 0; j < m; ++j) x[j] = columns[j][i];
+    F::spread(x, y);
+#pragma GCC unroll 6
+    for (size_t j = 0; j < n; ++j) hn::StoreU(y[j], d, out + (i * n + j) * t.stride);
+  }
+}
+
+template <class F>
+void spread_tile(const WinogradSpread& t) {
+  for (size_t c = 0; c < t.channels; c += hn::Lanes(d)) spread_vector<F>(t, c);
+}
+
+template <class F>
+void sum_vector(const WinogradSums& t) {
+  constexpr size_t n = F::kIn;
+  V columns[n][3];  // [column][row]
+#pragma GCC unroll 6
+  for (size_t j = 0; j < n; ++j) {
+    V x[n];
+#pragma GCC unroll 6
+    for (size_t i = 0; i < n; ++i) x[i] = hn::LoadU(d, t.in + (i * n + j) * t.stride);
+    F::sums(x, columns[j]);
+  }
+  HWY_ALIGN float cells[9][hn::MaxLanes(d)];
+  for (size_t i = 0; i < 3; ++i) {
+    V x[n], y[3];
+#pragma GCC unroll 6
+    for (size_t j = 0; j < n; ++j) x[j] = columns[j][i];
+    F::sums(x, y);
+    for (size_t j = 0; j < 3; ++j) hn::Store(y[j], d, cells[i * 3 + j]);
+  }
+  for (size_t lane = 0; lane < hn::Lanes(d); ++lane) {
+    float window[9];
+    for (size_t k = 0; k < 9; ++k) window[k] = cells[k][lane];
+    std::memcpy(t.w + lane * t.step, window, sizeof window);
+  }
+}
+
+template <class F>
+WinogradFunctions functions_of() {
+  return {.input = input_tile<F>,
+          .output = output_tile<F>,
+          .windows = window_vector<F>,
+          .spread = spread_tile<F>,
+          .sums = sum_vector<F>,
+          .lanes = hn::Lanes(d)};
+}
+
 const WinogradFunctions* winograd_table(int m) {
-  static const WinogradFunctions two{input_tile<F2>, output_tile<F2>, window_vector<F2>,
-                                     hn::Lanes(d)};
-  static const WinogradFunctions four{input_tile<F4>, output_tile<F4>, window_vector<F4>,
-                                      hn::Lanes(d)};
+  static const WinogradFunctions two = functions_of<F2>(), four = functions_of<F4>();
   return m == 2 ? &two : &four;
 }
 

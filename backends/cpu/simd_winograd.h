@@ -38,10 +38,32 @@ struct WinogradWindows {
   size_t stride;
 };
 
+// The transposed transform of outputs: m x m pixels of y's gradient become (m+2)² elements, in
+// panels of `panel` channels.
+struct WinogradSpread {
+  const float* const* pixels;  // [m²], row by row
+  size_t channels;             // a multiple of a panel
+  float* out;                  // element e of panel p lies at out + p * panel_stride + e * stride
+  size_t stride;
+  size_t panel;
+  size_t panel_stride;
+};
+
+// The transposed transform of windows: (m+2)² elements, each a vector, become as many windows of
+// 3 x 3.
+struct WinogradSums {
+  const float* in;  // element e lies at in + e * stride
+  size_t stride;
+  float* w;     // window i begins at w + i * step
+  size_t step;  // in floats
+};
+
 struct WinogradFunctions {
   void (*input)(const WinogradInput& tile);
   void (*output)(const WinogradOutput& tile);
   void (*windows)(const WinogradWindows& windows);
+  void (*spread)(const WinogradSpread& tile);
+  void (*sums)(const WinogradSums& sums);
   size_t lanes;
 };
 // `m` is 2 or 4.

@@ -10,6 +10,7 @@
 #include "backends/cpu/native_channels.h"
 #include "backends/cpu/native_conv_input.h"
 #include "backends/cpu/native_conv_weights.h"
+#include "backends/cpu/native_dropout.h"
 #include "backends/cpu/native_elementwise.h"
 #include "backends/cpu/native_gemm.h"
 #include "backends/cpu/native_loss.h"
@@ -68,8 +69,10 @@ constexpr Candidate kCandidates[] = {
     {"ConvGradInput", "treadle", &kWinogradGradInput},
     {"ConvGradInput", "treadle", &kNativeConvGradInput},
     {"ConvGradInput", "treadle", &kOnednnConvGradInput},
+    {"ConvGradWeights", "treadle", &kWinogradGradWeights},
     {"ConvGradWeights", "treadle", &kNativeConvGradWeights},
     {"ConvGradWeights", "treadle", &kOnednnConvGradWeights},
+    {"DropoutMask", "treadle", &kNativeDropoutMask},
     {"MaxPoolGrad", "treadle", &kNativeMaxPoolGrad},
     {"NegativeLogLikelihoodLoss", "", &kNativeNll},
 };

@@ -13,7 +13,7 @@
 #include "backends/cpu/simd_gemm.h"
 #include "backends/cpu/simd_winograd.h"
 #include "backends/cpu/winograd_pack.h"
-#include "graph/ops/conv_params.h"
+#include "backends/cpu/winograd_tiling.h"
 
 namespace treadle::cpu {
 namespace {
@@ -21,44 +21,8 @@ namespace {
 constexpr size_t kX = 0, kW = 1, kB = 2, kZ = 3;
 constexpr int64_t kMaxElements = 36;
 
-// Below so many channels the transforms cost more than the products save.
-constexpr int64_t kFewChannels = 16;
 // Elements of a block of tiles stay in a processor's own cache.
 constexpr int64_t kBlockBytes = 256 * 1024;
-
-// F(out x out, 3 x 3) over the whole output.
-struct Tiling {
-  int64_t out = 4;
-  int64_t across = 0;
-  int64_t down = 0;
-  int64_t count = 0;
-  int64_t side() const { return out + 2; }
-  int64_t elements() const { return side() * side(); }
-};
-
-Tiling tiling_of(const ConvParams& p, int64_t out) {
-  Tiling t{.out = out, .across = ceil_div(p.output[1], out), .down = ceil_div(p.output[0], out)};
-  t.count = p.batch * t.across * t.down;
-  return t;
-}
-
-// Products and the reading of packed weights, in multiply-adds; packing takes as long as reading.
-double cost(const ConvParams& p, const Tiling& t, bool packs) {
-  constexpr double kReadWeight = 12;
-  const double matrix = static_cast<double>(p.in_channels) * static_cast<double>(p.out_channels);
-  return static_cast<double>(t.elements()) * matrix *
-         (static_cast<double>(t.count) + (packs ? 2 : 1) * kReadWeight);
-}
-
-double direct_cost(const ConvParams& p) {
-  return 9.0 * static_cast<double>(p.in_channels) * static_cast<double>(p.out_channels) *
-         static_cast<double>(p.batch * p.output[0] * p.output[1]);
-}
-
-Tiling choose_tiling(const ConvParams& p, bool packs) {
-  const Tiling two = tiling_of(p, 2), four = tiling_of(p, 4);
-  return cost(p, four, packs) < 0.8 * cost(p, two, packs) ? four : two;
-}
 
 struct Bounds {
   float low = -std::numeric_limits<float>::infinity();
@@ -153,18 +117,9 @@ class WinogradKernel : public Kernel {
     }
   }
 
-  struct Place {
-    int64_t image, row, column;  // of the output
-  };
-  Place place(int64_t tile) const {
-    const Tiling& t = p_.tiling;
-    const int64_t column = tile % t.across, rest = tile / t.across;
-    return {rest / t.down, rest % t.down * t.out, column * t.out};
-  }
-
   void transform_input(const KernelArgs& args, const Work& work, int64_t i) const {
     const ConvParams& c = p_.conv;
-    const Place at = place(work.first + i);
+    const Tiling::Place at = p_.tiling.place(work.first + i);
     const int64_t side = p_.tiling.side();
     const auto* x = static_cast<const float*>(args.inputs[kX]) +
                     at.image * c.input[0] * c.input[1] * c.in_channels;
@@ -203,7 +158,7 @@ class WinogradKernel : public Kernel {
 
   void transform_output(const KernelArgs& args, const Work& work, int64_t i) const {
     const ConvParams& c = p_.conv;
-    const Place at = place(work.first + i);
+    const Tiling::Place at = p_.tiling.place(work.first + i);
     const int64_t first =
         ((at.image * c.output[0] + at.row) * c.output[1] + at.column) * c.out_channels;
     const float* residual =
@@ -251,28 +206,12 @@ class WinogradKernel : public Kernel {
   int64_t block_ = 1;  // tiles at a time
 };
 
-bool all_are(const Dims& values, int64_t x) {
-  return std::ranges::all_of(values, [x](int64_t v) { return v == x; });
-}
-
-Support supports_shape(const ConvParams& p, bool packs) {
-  if (!all_are(p.kernel, 3) || !all_are(p.strides, 1) || !all_are(p.dilations, 1))
-    return Support::no("not 3x3 with stride 1");
-  if (p.group != 1) return Support::no("groups");
-  const auto panel = static_cast<int64_t>(gemm_functions().panel);
-  if (p.out_channels % panel != 0) return Support::no(cat("channels not a multiple of ", panel));
-  if (std::min(p.in_channels, p.out_channels) < kFewChannels) return Support::no("few channels");
-  if (cost(p, choose_tiling(p, packs), packs) > 0.7 * direct_cost(p))
-    return Support::no("few pixels");
-  return {};
-}
-
 Support supports_winograd(const NodeSpec& spec) {
   if (Support s = supports_f32(spec); !s.ok) return s;
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
   const ConvParams p =
       conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
-  if (Support s = supports_shape(p, spec.constant(kW) == nullptr); !s.ok) return s;
+  if (Support s = supports_tiling(p, spec.constant(kW) == nullptr); !s.ok) return s;
   if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
     return Support::no("residual that is broadcast");
   return lower_epilogue(*spec.node, false) ? Support{} : Support::no("activation");
@@ -353,7 +292,7 @@ Support supports_grad_input(const NodeSpec& spec) {
   const ConvParams p = turned(spec);
   if (std::ranges::any_of(p.pads_begin, [](int64_t pad) { return pad < 0; }))
     return Support::no("pads of whole windows");
-  return supports_shape(p, true);
+  return supports_tiling(p, true);
 }
 
 Compiled compile_grad_input(const NodeSpec& spec, const CompileContext& context) {

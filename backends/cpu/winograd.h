@@ -9,6 +9,7 @@
 namespace treadle::cpu {
 
 extern const Family kWinograd;
-extern const Family kWinogradGradInput;  // treadle.ConvGradInput
+extern const Family kWinogradGradInput;    // treadle.ConvGradInput
+extern const Family kWinogradGradWeights;  // treadle.ConvGradWeights
 
 }  // namespace treadle::cpu

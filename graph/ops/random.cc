@@ -262,7 +262,6 @@ constexpr OpDef kRows[] = {
      .attributes = "key:i=0 dtype:i=1",
      .infer = infer_dropout_mask,
      .eval = eval_dropout_mask,
-     .traits = kRandom,
      .domain = "treadle"},
 };
 

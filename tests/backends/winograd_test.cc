@@ -94,6 +94,35 @@ TEST(Winograd, GradientsForTheInput) {
   }
 }
 
+KernelCase for_weights(const Dims& y, const Dims& x, const std::vector<int64_t>& pads) {
+  return {.name = cat(shape_text(x), " to ", shape_text(y), " pads ", pads[0]),
+          .op = "ConvGradWeights",
+          .attributes = {{"pads", pads}},
+          .inputs = {rnd(y, 1), rnd(x, 2), axes({y[1], x[1], 3, 3})},
+          .constants = {2},
+          .domain = "treadle",
+          .atol = 1e-4 * std::sqrt(static_cast<double>(y[0] * y[2] * y[3]))};
+}
+
+TEST(Winograd, GradientsForTheWeights) {
+  for (const auto& pads : {std::vector<int64_t>{1, 1, 1, 1}, {0, 0, 0, 0}, {2, 0, 1, 2}}) {
+    for (const int64_t size : {14, 21, 33}) {
+      const int64_t height = size + pads[0] + pads[2] - 2;
+      const int64_t width = size + pads[1] + pads[3] - 2;
+      check_kernel(cpu::kWinogradGradWeights,
+                   for_weights({5, 32, height, width}, {5, 27, size, size}, pads));
+    }
+  }
+}
+
+// More tiles than a block holds, and more channels than sums are at hand for.
+TEST(Winograd, GradientsForManyWeights) {
+  const std::vector<int64_t> pads{1, 1, 1, 1};
+  check_kernel(cpu::kWinogradGradWeights, for_weights({1, 32, 70, 70}, {1, 64, 70, 70}, pads));
+  check_kernel(cpu::kWinogradGradWeights, for_weights({20, 128, 4, 4}, {20, 512, 4, 4}, pads));
+  check_kernel(cpu::kWinogradGradWeights, for_weights({3, 96, 24, 24}, {3, 260, 24, 24}, pads));
+}
+
 // As winograd.h promises: F(4x4) is within 5e-5, F(2x2) within 5e-6 of the largest result.
 void expect_within(const CompiledCase& made, double bound) {
   const std::vector<double> got = made.run()[0].to_doubles();
@@ -129,12 +158,21 @@ TEST(Winograd, ErrorsOfGradientsForTheInput) {
   }
 }
 
+TEST(Winograd, ErrorsOfGradientsForTheWeights) {
+  for (const auto& [size, bound] : {std::pair{40, 5e-5}, {9, 5e-6}}) {
+    const KernelCase c = for_weights({8, 64, size, size}, {8, 64, size, size}, {1, 1, 1, 1});
+    expect_within(CompiledCase(cpu::kWinogradGradWeights, c, 1), bound);
+  }
+}
+
 TEST(Winograd, Reasons) {
   KernelCase c = conv({1, 64, 64, 20, 20});
   c.attributes.set("strides", std::vector<int64_t>{2, 2});
   EXPECT_EQ(reason(cpu::kWinograd, c), "not 3x3 with stride 1");
   EXPECT_EQ(reason(cpu::kWinograd, conv({1, 8, 64, 20, 20})), "few channels");
   EXPECT_EQ(reason(cpu::kWinograd, conv({1, 64, 64, 4, 4})), "few pixels");
+  const KernelCase few = for_weights({1, 32, 4, 4}, {1, 32, 4, 4}, {1, 1, 1, 1});
+  EXPECT_EQ(reason(cpu::kWinogradGradWeights, few), "few pixels");
 }
 
 }  // namespace

@@ -43,6 +43,25 @@ TEST(Describe, CountsWhatIsInBodies) {
   EXPECT_EQ(step_of(plan, "Identity").reason, "planned in the run");
 }
 
+TEST(Describe, CountsGradients) {
+  Session session(Model::create(parse(R"(g (float[2, 6, 5, 5] gy, float[6, 4, 3, 3] w,
+                                            float[2, 4, 7, 7] x, float[6, 8] a, float[6, 3] b,
+                                            float[8, 3] p, float r) =>
+      (float[2, 4, 7, 7] gx, float[6, 4, 3, 3] gw, float[8, 3] q)
+    <int64[4] of_x = {2, 4, 7, 7}, int64[4] of_w = {6, 4, 3, 3}>
+  {
+    gx = treadle.ConvGradInput (gy, w, of_x)
+    gw = treadle.ConvGradWeights (gy, x, of_w)
+    q = treadle.GemmUpdate <transA = 1> (p, a, b, r)
+  })"),
+                                raw()),
+                  {1});
+  const PlanInfo plan = session.describe_plan({});
+  EXPECT_EQ(step_of(plan, "treadle.ConvGradInput").multiply_adds, 2 * 6 * 25 * 4 * 9);
+  EXPECT_EQ(step_of(plan, "treadle.ConvGradWeights").multiply_adds, 2 * 6 * 25 * 4 * 9);
+  EXPECT_EQ(step_of(plan, "treadle.GemmUpdate").multiply_adds, 8 * 6 * 3);
+}
+
 // As when symbols are guessed to be 1: every branch may be wrong for the guess.
 TEST(Describe, ToleratesBranchesThatDoNotFit) {
   const Graph g = parse(R"(g (bool c, float[1, n] x) => (float[a] y)

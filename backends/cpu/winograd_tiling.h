@@ -1,0 +1,31 @@
+// Which convolutions Winograd's algorithm takes, and in what tiles.
+#pragma once
+
+#include "backends/cpu/family.h"
+#include "graph/ops/conv_params.h"
+
+namespace treadle::cpu {
+
+// F(out x out, 3 x 3) over the whole output.
+struct Tiling {
+  int64_t out = 4;
+  int64_t across = 0;
+  int64_t down = 0;
+  int64_t count = 0;
+  int64_t side() const { return out + 2; }
+  int64_t elements() const { return side() * side(); }
+
+  struct Place {
+    int64_t image, row, column;  // of the output
+  };
+  Place place(int64_t tile) const {
+    const int64_t rest = tile / across;
+    return {rest / down, rest % down * out, tile % across * out};
+  }
+};
+
+// `packs`: the weights are transformed in the run.
+Tiling choose_tiling(const ConvParams& p, bool packs);
+Support supports_tiling(const ConvParams& p, bool packs);
+
+}  // namespace treadle::cpu
