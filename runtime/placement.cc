@@ -5,6 +5,7 @@
 
 #include "runtime/describe.h"
 #include "runtime/planner.h"
+#include "runtime/rematerialize.h"
 
 namespace treadle {
 namespace {
@@ -20,19 +21,28 @@ class CopyKernel : public Kernel {
   size_t bytes_;
 };
 
+// In this order: `begin`, changes of the drafts, `place`, `emit`. Several may go on from one that
+// has begun.
 class Placer {
  public:
-  Placer(Drafts& d, Plan& plan) : d_(d), plan_(plan) {}
+  explicit Placer(Drafts drafts) : d_(std::move(drafts)) {}
 
-  void run(int64_t max_bytes) {
+  void begin() {
     for (auto it = d_.gatherings.rbegin(); it != d_.gatherings.rend(); ++it) gather(*it);
+    std::ranges::stable_sort(d_.copies, {}, &Copy::draft);
     assign_outputs();
+  }
+  Drafts& drafts() { return d_; }
+  void place() {
     find_lifetimes();
     assign_states();
     share_in_place();
-    place(max_bytes);
-    emit();
+    assign_offsets();
   }
+  size_t arena_bytes() const { return arena_bytes_; }
+  void emit(Plan& plan);
+  // The node to name when the buffers are too large.
+  NodeId largest() const;
 
  private:
   Slots& slots() { return d_.slots; }
@@ -55,7 +65,7 @@ class Placer {
           is_free_root(wanted.root)) {
         slots().attach(root, g.whole, g.offsets[i]);
       } else {
-        copies_.push_back({g.draft, part, g.whole, g.offsets[i]});
+        d_.copies.push_back({g.draft, part, g.whole, g.offsets[i]});
       }
     }
   }
@@ -95,7 +105,7 @@ class Placer {
 
   void add_copy(SlotId from, SlotId to) {
     Draft draft;
-    draft.compiled.kernel = copy_kernel(slots()[from].bytes);
+    draft.kernel = copy_kernel(slots()[from].bytes);
     draft.inputs = {from};
     draft.outputs = {to};
     draft.info.op = "copy";
@@ -116,7 +126,7 @@ class Placer {
       for (SlotId s : d_.drafts[step].inputs) touch(s, step, false);
       for (SlotId s : d_.drafts[step].outputs) touch(s, step, true);
     }
-    for (const Copy& c : copies_) {
+    for (const Copy& c : d_.copies) {
       touch(c.part, c.draft, false);
       touch(c.whole, c.draft, true);
     }
@@ -158,7 +168,7 @@ class Placer {
     const Draft& draft = d_.drafts[step];
     const auto reads = [&](SlotId s) { return s != kNoSlot && slots().locate(s).root == in; };
     if (std::ranges::count_if(draft.inputs, reads) != 1) return false;
-    return std::ranges::any_of(draft.compiled.in_place, [&](const InPlace& pair) {
+    return std::ranges::any_of(draft.in_place, [&](const InPlace& pair) {
       const SlotId from = draft.inputs[pair.input];
       return reads(from) && slots().is_whole(from) && draft.outputs[pair.output] == out;
     });
@@ -167,7 +177,7 @@ class Placer {
   void share_in_place() {
     for (size_t step = 0; step < d_.drafts.size(); ++step) {
       Draft& draft = d_.drafts[step];
-      for (const InPlace& pair : draft.compiled.in_place) share(draft, pair, step);
+      for (const InPlace& pair : draft.in_place) share(draft, pair, step);
     }
   }
 
@@ -178,7 +188,7 @@ class Placer {
     const SlotId in_root = slots().locate(in).root;
     const SlotId out_root = slots().locate(out).root;
     if (in_root == out_root || !is_free_root(in_root) || slots()[in_root].last != step) return;
-    if (slots()[out_root].first != step) return;  // it has an input's buffer already
+    if (slots()[out_root].first != step) return;                // it has an input's buffer already
     if (slots()[out_root].kind == Place::Kind::kInput) return;  // a state, read until now
     if (!slots().is_whole(in) || !slots().is_whole(out) || slots()[in].bytes != slots()[out].bytes)
       return;
@@ -191,7 +201,7 @@ class Placer {
     slots().attach(in_root, out_root, 0);
   }
 
-  void place(int64_t max_bytes) {
+  void assign_offsets() {
     std::vector<Lifetime> lifetimes;
     std::vector<SlotId> owners;
     for (SlotId s = 0; s < slots().size(); ++s) {
@@ -202,90 +212,78 @@ class Placer {
       owners.push_back(s);
     }
     for (size_t step = 0; step < d_.drafts.size(); ++step) {
-      const size_t bytes = d_.drafts[step].compiled.scratch_bytes;
+      const size_t bytes = d_.drafts[step].scratch_bytes;
       if (bytes == 0) continue;
       lifetimes.push_back({bytes, step, step, 0});
       owners.push_back(kNoSlot);
       scratch_of_.emplace_back(step, lifetimes.size() - 1);
     }
-    plan_.arena_bytes = place_buffers(lifetimes);
-    find_largest();
-    if (plan_.arena_bytes > static_cast<size_t>(max_bytes)) {
-      Error error(Code::kLimit, cat("the run needs ", plan_.arena_bytes,
-                                    " bytes of buffers, above the limit of ", max_bytes));
-      if (plan_.largest.valid()) add_context(error, plan_.graph->node(plan_.largest));
-      throw error;
-    }
+    arena_bytes_ = place_buffers(lifetimes);
     for (size_t i = 0; i < owners.size(); ++i) {
       if (owners[i] != kNoSlot) slots()[owners[i]].offset = lifetimes[i].offset;
     }
     for (auto& [step, index] : scratch_of_) index = lifetimes[index].offset;
   }
 
-  // The node to name when the buffers are too large.
-  void find_largest() {
-    int64_t most = -1;
-    for (const Draft& draft : d_.drafts) {
-      if (!draft.node.valid() || draft.info.bytes <= most) continue;
-      most = draft.info.bytes;
-      plan_.largest = draft.node;
-    }
-  }
-
-  void emit() {
-    std::stable_sort(copies_.begin(), copies_.end(),
-                     [](const Copy& a, const Copy& b) { return a.draft < b.draft; });
-    auto copy = copies_.begin();
-    size_t next_scratch = 0;
-    for (size_t i = 0; i < d_.drafts.size(); ++i) {
-      for (; copy != copies_.end() && copy->draft == i; ++copy) emit_copy(*copy);
-      Draft& draft = d_.drafts[i];
-      Place scratch;
-      if (next_scratch < scratch_of_.size() && scratch_of_[next_scratch].first == i) {
-        scratch.kind = Place::Kind::kArena;
-        scratch.offset = scratch_of_[next_scratch++].second;
-      }
-      if (!draft.compiled.kernel) continue;
-      Step step;
-      step.kernel = draft.compiled.kernel.get();
-      for (SlotId s : draft.inputs) step.inputs.push_back(place_of(d_, s));
-      for (SlotId s : draft.outputs) step.outputs.push_back(place_of(d_, s));
-      step.scratch = scratch;
-      step.node = draft.node;
-      step.info = static_cast<uint32_t>(plan_.infos.size());
-      plan_.infos.push_back(std::move(draft.info));
-      plan_.kernels.push_back(std::move(draft.compiled.kernel));
-      plan_.steps.push_back(std::move(step));
-    }
-  }
-
-  struct Copy {
-    size_t draft;
-    SlotId part, whole;
-    size_t offset;
-  };
-  void emit_copy(const Copy& c) {
+  void emit_copy(const Copy& c, Plan& plan) {
     const size_t bytes = slots()[c.part].bytes;
     Step step;
-    plan_.kernels.push_back(copy_kernel(bytes));
-    step.kernel = plan_.kernels.back().get();
+    plan.kernels.push_back(copy_kernel(bytes));
+    step.kernel = plan.kernels.back().get();
     step.inputs = {place_of(d_, c.part)};
     step.outputs = {place_of(d_, c.whole)};
     step.outputs[0].offset += c.offset;
-    step.info = static_cast<uint32_t>(plan_.infos.size());
+    step.info = static_cast<uint32_t>(plan.infos.size());
     StepInfo info = d_.drafts[c.draft].info;
     info.kernel = "memcpy";
     info.backend = "runtime";
     info.bytes = capped_mul(2, static_cast<int64_t>(bytes));
-    plan_.infos.push_back(std::move(info));
-    plan_.steps.push_back(std::move(step));
+    plan.infos.push_back(std::move(info));
+    plan.steps.push_back(std::move(step));
   }
 
-  Drafts& d_;
-  Plan& plan_;
-  std::vector<Copy> copies_;
+  Drafts d_;
   std::vector<std::pair<size_t, size_t>> scratch_of_;  // draft, then offset
+  size_t arena_bytes_ = 0;
 };
+
+void Placer::emit(Plan& plan) {
+  plan.arena_bytes = arena_bytes_;
+  plan.largest = largest();
+  auto copy = d_.copies.begin();
+  size_t next_scratch = 0;
+  for (size_t i = 0; i < d_.drafts.size(); ++i) {
+    for (; copy != d_.copies.end() && copy->draft == i; ++copy) emit_copy(*copy, plan);
+    Draft& draft = d_.drafts[i];
+    Place scratch;
+    if (next_scratch < scratch_of_.size() && scratch_of_[next_scratch].first == i) {
+      scratch.kind = Place::Kind::kArena;
+      scratch.offset = scratch_of_[next_scratch++].second;
+    }
+    if (!draft.kernel) continue;
+    Step step;
+    step.kernel = draft.kernel.get();
+    for (SlotId s : draft.inputs) step.inputs.push_back(place_of(d_, s));
+    for (SlotId s : draft.outputs) step.outputs.push_back(place_of(d_, s));
+    step.scratch = scratch;
+    step.node = draft.node;
+    step.info = static_cast<uint32_t>(plan.infos.size());
+    plan.infos.push_back(std::move(draft.info));
+    plan.kernels.push_back(std::move(draft.kernel));
+    plan.steps.push_back(std::move(step));
+  }
+}
+
+NodeId Placer::largest() const {
+  NodeId found;
+  int64_t most = -1;
+  for (const Draft& draft : d_.drafts) {
+    if (!draft.node.valid() || draft.info.bytes <= most) continue;
+    most = draft.info.bytes;
+    found = draft.node;
+  }
+  return found;
+}
 
 }  // namespace
 
@@ -299,8 +297,77 @@ Place place_of(Drafts& d, SlotId slot) {
   return {root.kind, root.index, base + at.offset};
 }
 
-void place_drafts(Drafts& drafts, Plan& plan, int64_t max_bytes) {
-  Placer(drafts, plan).run(max_bytes);
+namespace {
+
+// A run that needs less than this is not worth any time.
+constexpr size_t kLittle = 8 << 20;
+// What making values again may take by itself, of the time of all steps.
+constexpr double kFree = 0.02;
+constexpr int kTries = 8;
+
+struct Trial {
+  Placer placer;
+  double repeated;
+};
+Trial try_with(const Placer& begun, const Graph& graph, size_t bytes) {
+  Trial trial{begun, 0};
+  trial.repeated = rematerialize(trial.placer.drafts(), graph, bytes);
+  trial.placer.place();
+  return trial;
+}
+
+// The least that costs next to nothing.
+Placer cheap_placement(const Placer& begun, const Graph& graph, Placer best) {
+  size_t low = 0, high = best.arena_bytes();
+  for (int i = 0; i < kTries && best.arena_bytes() > kLittle; ++i) {
+    const size_t middle = low + (high - low) / 2;
+    Trial trial = try_with(begun, graph, middle);
+    const bool fits = trial.repeated <= kFree;
+    (fits ? high : low) = middle;
+    if (fits && trial.placer.arena_bytes() < best.arena_bytes()) best = std::move(trial.placer);
+  }
+  return best;
+}
+
+// What lives at once may fit where the buffers leave gaps that do not: then it is asked for less;
+// for more where what is asked for cannot be had.
+Placer within(size_t budget, const Placer& begun, const Graph& graph, Placer best) {
+  size_t low = 0, high = best.arena_bytes(), bytes = budget;
+  for (int i = 0; i < kTries && best.arena_bytes() > budget; ++i) {
+    Trial trial = try_with(begun, graph, bytes);
+    const size_t needed = trial.placer.arena_bytes();
+    if (needed < best.arena_bytes()) best = std::move(trial.placer);
+    (trial.repeated > kMostRepeated ? low : high) = bytes;
+    const size_t over = needed > budget ? needed - budget : 0;
+    bytes = trial.repeated > kMostRepeated
+                ? low + (high - low) / 2
+                : std::max(low + (bytes - low) / 2, bytes - std::min(bytes, over));
+  }
+  return best;
+}
+
+Placer least_placement(const Placer& begun, const Graph& graph, int64_t budget) {
+  Placer plain = begun;
+  plain.place();
+  if (graph.states.empty() || budget < 0) return plain;
+  if (budget == 0) return cheap_placement(begun, graph, std::move(plain));
+  return within(static_cast<size_t>(budget), begun, graph, std::move(plain));
+}
+
+}  // namespace
+
+void place_drafts(Drafts& drafts, Plan& plan, const ModelOptions& options) {
+  Placer placer(std::move(drafts));
+  placer.begin();
+  placer = least_placement(placer, *plan.graph, options.memory_budget);
+  if (placer.arena_bytes() > static_cast<size_t>(options.max_bytes)) {
+    Error error(Code::kLimit, cat("the run needs ", placer.arena_bytes(),
+                                  " bytes of buffers, above the limit of ", options.max_bytes));
+    if (placer.largest().valid()) add_context(error, plan.graph->node(placer.largest()));
+    throw error;
+  }
+  placer.emit(plan);
+  drafts = std::move(placer.drafts());
 }
 
 }  // namespace treadle

@@ -3,6 +3,7 @@
 #include "runtime/plan.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "runtime/describe.h"
 #include "runtime/planner.h"
@@ -37,7 +38,7 @@ class Planner {
     add_outputs(*plan);
     add_states(*plan);
     add_exports(*plan);
-    place_drafts(d_, *plan, request_.model->options().max_bytes);
+    place_drafts(d_, *plan, request_.model->options());
     plan->constants = std::move(d_.constants);
     for (NodeId id : plan->dynamic) plan->infos.push_back(describe_dynamic(graph_.node(id)));
     for (size_t i = 0; i < plan->exported.size(); ++i)
@@ -140,10 +141,9 @@ class Planner {
     Draft draft;
     draft.info.op = "reorder";
     draft.info.backend = backend_.name();
-    draft.info.kernel = reorder.name;
     draft.info.shapes = shape_text(to.dims);
     draft.info.bytes = capped_mul(2, byte_size(to.dtype, element_count(to.dims)));
-    draft.compiled = std::move(reorder);
+    draft.take(std::move(reorder));
     draft.inputs = {from};
     draft.outputs = {slot};
     d_.drafts.push_back(std::move(draft));
@@ -209,44 +209,39 @@ class Planner {
   }
 
   // Only the device's library knows all that it lacks: it may decline as late as here.
-  bool compile_on_device(const NodeSpec& spec, Draft& draft) const {
+  std::optional<Compiled> compile_on_device(const NodeSpec& spec, StepInfo& info) const {
     const Support support = backend_.supports(spec);
-    draft.info.reason = support.reason;
-    if (!support.ok) return false;
+    info.reason = support.reason;
+    if (!support.ok) return std::nullopt;
     try {
-      draft.compiled = backend_.compile(spec, context_);
-      return true;
+      return backend_.compile(spec, context_);
     } catch (const Error& e) {
       if (e.code() != Code::kUnsupported) throw;
-      draft.info.reason = e.text();
-      return false;
+      info.reason = e.text();
+      return std::nullopt;
     }
   }
 
-  void compile(const NodeSpec& spec, Draft& draft) const {
-    const bool on_device = compile_on_device(spec, draft);
+  Compiled compile(const NodeSpec& spec, StepInfo& info) const {
+    std::optional<Compiled> on_device = compile_on_device(spec, info);
     const Backend& backend = on_device ? backend_ : reference_backend();
-    if (!on_device) {
-      // An added operator's callback is all there is, on every device.
-      const bool own = spec.node->state != nullptr;
-      if (own) draft.info.reason.clear();
-      TREADLE_CHECK(own || request_.model->options().fallback, kUnsupported, "device ",
-                    backend_.name(), " does not run it (", draft.info.reason,
-                    ") and fallback is off");
-      const Support last = backend.supports(spec);
-      TREADLE_CHECK(last.ok, kUnsupported, last.reason);
-      draft.compiled = backend.compile(spec, context_);
-    }
-    draft.info.backend = backend.name();
-    draft.info.kernel = draft.compiled.name;
+    info.backend = backend.name();
+    if (on_device) return std::move(*on_device);
+    // An added operator's callback is all there is, on every device.
+    const bool own = spec.node->state != nullptr;
+    if (own) info.reason.clear();
+    TREADLE_CHECK(own || request_.model->options().fallback, kUnsupported, "device ",
+                  backend_.name(), " does not run it (", info.reason, ") and fallback is off");
+    const Support last = backend.supports(spec);
+    TREADLE_CHECK(last.ok, kUnsupported, last.reason);
+    return backend.compile(spec, context_);
   }
 
   void add_kernel(NodeId id, const NodeSpec& spec) {
     Draft draft;
     draft.info = describe_step(spec);
-    compile(spec, draft);
+    Compiled c = compile(spec, draft.info);
     draft.node = id;
-    const Compiled& c = draft.compiled;
     for (size_t i = 0; i < spec.inputs.size(); ++i) {
       const bool read = spec.inputs[i].present() && (c.reads.empty() || c.reads[i]);
       const Layout want = c.input_layouts.empty() ? kPlain : c.input_layouts[i];
@@ -262,6 +257,7 @@ class Planner {
       draft.outputs.push_back(new_slot(out));
       slot_of_[spec.node->outputs[i].index].push_back(draft.outputs.back());
     }
+    draft.take(std::move(c));
     d_.drafts.push_back(std::move(draft));
   }
 

@@ -39,7 +39,7 @@ struct Exported {
 // Immutable; shared by sessions.
 struct Plan {
   std::shared_ptr<const Graph> graph;
-  std::vector<std::unique_ptr<Kernel>> kernels;
+  std::vector<std::shared_ptr<const Kernel>> kernels;  // of the steps, which may share one
   std::vector<Step> steps;
   std::vector<StepInfo> infos;  // of the steps, then of `dynamic`
   std::vector<Tensor> constants;

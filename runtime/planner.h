@@ -14,12 +14,20 @@
 namespace treadle {
 
 struct Draft {
-  Compiled compiled;
+  std::shared_ptr<const Kernel> kernel;  // null: only a moment
+  size_t scratch_bytes = 0;
+  std::vector<InPlace> in_place;
   std::vector<SlotId> inputs;  // kNoSlot where absent or not read
   std::vector<SlotId> outputs;
   StepInfo info;
   NodeId node;
-  bool dropped = false;
+
+  void take(Compiled compiled) {
+    kernel = std::move(compiled.kernel);
+    scratch_bytes = compiled.scratch_bytes;
+    in_place = std::move(compiled.in_place);
+    info.kernel = std::move(compiled.name);
+  }
 };
 
 // A Concat whose inputs can be written where they belong: no kernel, but copies
@@ -31,10 +39,18 @@ struct Gathering {
   size_t draft;  // an empty draft that marks the moment
 };
 
+// A part's bytes into the whole, right before a draft.
+struct Copy {
+  size_t draft;
+  SlotId part, whole;
+  size_t offset;
+};
+
 struct Drafts {
   Slots slots;
   std::vector<Draft> drafts;
   std::vector<Gathering> gatherings;
+  std::vector<Copy> copies;     // in the order of their drafts, once the gatherings are resolved
   std::vector<SlotId> outputs;  // of the graph: a plain slot each, kNoSlot when late
   // States that steps may write in place: the output's plain slot, the input's slot.
   std::vector<std::pair<SlotId, SlotId>> states;
@@ -44,7 +60,7 @@ struct Drafts {
 
 // placement.cc: decides which slots share buffers, places the buffers and
 // writes plan.steps, infos, outputs' places.
-void place_drafts(Drafts& drafts, Plan& plan, int64_t max_bytes);
+void place_drafts(Drafts& drafts, Plan& plan, const ModelOptions& options);
 // Where a slot lies once placed.
 Place place_of(Drafts& drafts, SlotId slot);
 

@@ -32,6 +32,9 @@ struct ModelOptions {
   size_t plan_cache = 32;                // plans kept (one a shape and thread count), least
                                          // recently used first out
   int64_t max_bytes = int64_t{1} << 40;  // of one arena; above it planning ends with kLimit
+  // Of the arena of a graph with states, in bytes. Where it needs more, values are made again
+  // instead of being kept, as far as that helps. 0: as far as it takes little time; below: never.
+  int64_t memory_budget = 0;
 };
 
 // An optimized graph with its weights. Immutable and thread-safe; owned by its

@@ -113,6 +113,27 @@ void read(const Given& g, Rates& out, const Bounds& bounds) {
   }
 }
 
+// A number of bytes, also as 1.5GB; "none" is -1.
+struct Bytes {
+  int64_t* number;
+};
+void read(const Given& g, Bytes& out, const Bounds&) {
+  constexpr std::pair<const char*, double> kUnits[] = {{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}};
+  std::string text = g.text;
+  double unit = 1;
+  for (const auto& [name, factor] : kUnits) {
+    if (!text.ends_with(name)) continue;
+    text.resize(text.size() - 2);
+    unit = factor;
+  }
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  const bool fits = whole && value >= 0 && value * unit < 0x1p62;
+  if (!fits && g.text != "none") refuse(g, "bytes, as in 500MB, or none");
+  *out.number = fits ? static_cast<int64_t>(value * unit) : -1;
+}
+
 // As `read` takes it; "" where nothing is set.
 // Negative: the optimizer's own.
 std::string shown(double value) { return value < 0 ? "" : exact_text(value); }
@@ -133,6 +154,9 @@ std::string shown(const std::vector<T>& values) {
   for (const T& value : values) text += (text.empty() ? "" : ",") + shown(value);
   return text;
 }
+std::string shown(const Bytes& value) {
+  return *value.number < 0 ? "none" : std::to_string(*value.number);
+}
 std::string shown(const Frozen&) { return ""; }
 std::string shown(const Rates&) { return ""; }
 
@@ -141,7 +165,7 @@ struct Row {
   const char* help;  // "": the names that it takes
   std::variant<bool*, int*, int64_t*, uint64_t*, double*, std::string*, Reduction*,
                std::optional<int64_t>*, std::vector<int64_t>*, std::vector<double>*,
-               std::vector<std::string>*, Frozen, Rates>
+               std::vector<std::string>*, Frozen, Rates, Bytes>
       at;
   Bounds bounds = {};
 };
@@ -202,6 +226,10 @@ std::vector<Row> rows(TrainerOptions& o) {
        {.least = 0, .most = 1024}},
       {"device", "cpu or reference", &o.device},
       {"optimize", "run the graph optimized", &o.optimize},
+      {"memory_budget",
+       "bytes of a step's buffers, as 500MB: above it values are made again instead of being kept; "
+       "0: where that takes little time; none: never",
+       Bytes{&o.memory_budget}},
   };
 }
 

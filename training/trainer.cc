@@ -136,6 +136,7 @@ std::unique_ptr<Runner> Trainer::Impl::make_runner(const Graph& graph) {
   ModelOptions model_options;
   model_options.device = options.device;
   model_options.optimize = options.optimize;
+  model_options.memory_budget = options.memory_budget;
   auto runner = std::make_unique<Runner>(graph.clone(), model_options, options.threads);
   for (const auto& [name, i] : index) runner->bind(name, values[i]);
   runner->bind(kRateInput, rate);

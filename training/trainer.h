@@ -30,6 +30,7 @@ struct TrainerOptions {
   int threads = 1;  // results are the same bit for bit at the same count only
   std::string device = "cpu";
   bool optimize = true;
+  int64_t memory_budget = 0;  // of a step's buffers, as ModelOptions has it
 };
 
 struct StepResult {

@@ -52,6 +52,10 @@ TREADLE_API void treadle_train_options_release(treadle_train_options* options);
  * The machine:
  *   threads         default "1"; results are the same bit for bit at the same count
  *   device, optimize
+ *   memory_budget   bytes of a step's buffers, also as "500MB" (parameters and slots not counted).
+ *                   Where it needs more, values of the forward pass are made again in the backward
+ *                   pass instead of being kept, as far as that helps; results stay the same bit for
+ *                   bit. "0" (default): as far as it takes about 2 % of the time; "none": never
  * Operators of your own:
  *   plugins         paths, each as treadle_load_plugin takes it */
 TREADLE_API treadle_status treadle_train_options_set(treadle_train_options* options,

@@ -87,6 +87,8 @@ const Flags kTraining = {
     {"--optimizer", "RULE", "sgd (default), momentum, adam, adamw ...", "Training"},
     {"--lr", "X", "the learning rate (0.01)", "Training"},
     {"--batch", "FILE.npz", "the batch: the inputs by name, and the target", "Training"},
+    {"--memory-budget", "BYTES",
+     "of a step's buffers, as 500MB: values are made again instead of being kept", "Training"},
     {"--set", "KEY=VALUE", "another option of training, as train.h names them", "Training"},
 };
 const Flags kInspect = {
@@ -161,6 +163,8 @@ const Flags kFitting = {
     {"--steps", "N", "how many updates are made"},
     {"--no-shuffle", "", "samples in their order"},
     {"--freeze", "A,B", "patterns of names of what does not train"},
+    {"--memory-budget", "BYTES",
+     "of a step's buffers, as 500MB: values are made again instead of being kept"},
     {"--out", "DIR", "the folder of the run: metrics, checkpoints, model.onnx"},
     {"--resume", "", "go on from the newest checkpoint in --out"},
 };

@@ -43,6 +43,8 @@ TrainerOptions trainer_options(const Args& args) {
   if (args.has("loss")) set(options, "--loss", "loss", args.text("loss"));
   if (args.has("optimizer")) set(options, "--optimizer", "optimizer", args.text("optimizer"));
   if (args.has("lr")) set(options, "--lr", "rate", args.text("lr"));
+  if (args.has("memory-budget"))
+    set(options, "--memory-budget", "memory_budget", args.text("memory-budget"));
   for (const std::string& item : args.all("set")) {
     const size_t equals = item.find('=');
     if (equals == std::string::npos) throw UsageError("--set: expected KEY=VALUE");

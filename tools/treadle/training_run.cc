@@ -37,6 +37,7 @@ constexpr FlagField kFlagFields[] = {
     {"out", "out"},
     {"threads", "train.threads"},
     {"freeze", "train.freeze"},
+    {"memory-budget", "train.memory_budget"},
 };
 
 bool is_given(const Job& job, std::string_view setting) {
