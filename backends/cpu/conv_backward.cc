@@ -1,5 +1,7 @@
 #include "backends/cpu/conv_backward.h"
 
+#include <algorithm>
+
 #include "backends/cpu/conv_plan.h"
 #include "backends/cpu/epilogue.h"
 
@@ -56,22 +58,28 @@ typename Backward::primitive_desc describe_with(const Problem& q, Layout layout)
                                            forward, user_scratch_attributes(), true);
 }
 
-// The first of the layouts for which oneDNN has more than plain loops; the last one anyway.
+// Which of oneDNN's kernels will do.
+enum class Kernels : uint8_t { kAll, kFast };
+
+// The first of the layouts for which oneDNN has more than plain loops; of all kernels the last one
+// anyway.
 template <class Backward, class Build>
-Compiled compile_with(const Problem& q, Build&& build) {
+Compiled compile_with(const Problem& q, Kernels kernels, Build&& build) {
   for (const Layout layout : kConvLayouts) {
     const auto pd = describe_with<Backward>(q, layout);
-    if (!pd || (is_slow(pd.impl_info_str()) && layout != kPlain)) continue;
+    const bool last = layout == kPlain && kernels == Kernels::kAll;
+    if (!pd || (is_slow(pd.impl_info_str()) && !last)) continue;
     return build(pd, layout);
   }
   fail(Code::kUnsupported, "oneDNN has no gradient of a convolution of ", shape_text(q.x.dims));
 }
 
+template <Kernels kKernels>
 Compiled compile_grad_input(const NodeSpec& spec, const CompileContext& context) {
   const ThreadScope threads(context.threads);
   const Problem q = problem(spec, spec.outputs[0], spec.inputs[kOther]);
   return dnnl_guard("gradient of a convolution's input", [&] {
-    return compile_with<BackwardData>(q, [&](const auto& pd, Layout layout) {
+    return compile_with<BackwardData>(q, kKernels, [&](const auto& pd, Layout layout) {
       KernelBuilder builder;
       const Tensor* w = spec.constant(kOther);
       const Operand weights =
@@ -91,11 +99,12 @@ Compiled compile_grad_input(const NodeSpec& spec, const CompileContext& context)
   });
 }
 
+template <Kernels kKernels>
 Compiled compile_grad_weights(const NodeSpec& spec, const CompileContext& context) {
   const ThreadScope threads(context.threads);
   const Problem q = problem(spec, spec.inputs[kOther], spec.outputs[0]);
   return dnnl_guard("gradient of a convolution's weights", [&] {
-    return compile_with<BackwardWeights>(q, [&](const auto& pd, Layout layout) {
+    return compile_with<BackwardWeights>(q, kKernels, [&](const auto& pd, Layout layout) {
       KernelBuilder builder;
       const DnnlDesc made = pd.diff_weights_desc();
       const bool direct = made == q.weights();
@@ -114,10 +123,39 @@ Compiled compile_grad_weights(const NodeSpec& spec, const CompileContext& contex
   });
 }
 
+// ---- Where oneDNN's are known to be faster than the native ones
+
+bool is_point(const NodeSpec& spec, const Dims& x, const Dims& w) {
+  const ConvParams p = conv_params(spec.node->attributes, x, w);
+  return std::ranges::all_of(p.kernel, [](int64_t k) { return k == 1; });
+}
+
+Support supports_point_input(const NodeSpec& spec) {
+  if (Support s = supports_backward(spec); !s.ok) return s;
+  return is_point(spec, spec.outputs[0].dims, spec.inputs[kOther].dims) ? Support{}
+                                                                        : Support::no("not 1x1");
+}
+
+// Also the first layer of pictures.
+Support supports_point_weights(const NodeSpec& spec) {
+  if (Support s = supports_backward(spec); !s.ok) return s;
+  const Dims& x = spec.inputs[kOther].dims;
+  const Dims& w = spec.outputs[0].dims;
+  constexpr int64_t kColours = 3, kVector = 16;
+  if (is_point(spec, x, w) || (x[1] == kColours && w[1] == kColours && w[0] % kVector == 0))
+    return {};
+  return Support::no("not 1x1");
+}
+
 }  // namespace
 
-const Family kOnednnConvGradInput{"onednn conv grad input", supports_backward, compile_grad_input};
+const Family kOnednnPointGradInput{"onednn 1x1 grad input", supports_point_input,
+                                   compile_grad_input<Kernels::kFast>};
+const Family kOnednnPointGradWeights{"onednn 1x1 grad weights", supports_point_weights,
+                                     compile_grad_weights<Kernels::kFast>};
+const Family kOnednnConvGradInput{"onednn conv grad input", supports_backward,
+                                  compile_grad_input<Kernels::kAll>};
 const Family kOnednnConvGradWeights{"onednn conv grad weights", supports_backward,
-                                    compile_grad_weights};
+                                    compile_grad_weights<Kernels::kAll>};
 
 }  // namespace treadle::cpu

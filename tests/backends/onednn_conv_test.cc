@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "backends/cpu/conv.h"
+#include "backends/cpu/conv_backward.h"
 #include "tests/backends/kernel_check.h"
 
 namespace treadle::test {
@@ -142,6 +143,35 @@ KernelCase deconv(std::string name, Dims x, Dims w, int64_t m, Attributes attrib
           .op = "ConvTranspose",
           .attributes = std::move(attributes),
           .inputs = {rnd(std::move(x), 1), rnd(std::move(w), 2), rnd({m}, 3)}};
+}
+
+KernelCase gradient(const char* op, const Dims& y, const Dims& other, Dims of, int64_t stride = 1) {
+  return {.name = cat(op, " ", shape_text(y), " ", shape_text(other)),
+          .op = op,
+          .attributes = {{"strides", ints({stride, stride})}},
+          .inputs = {rnd(y, 1), rnd(other, 2), axes(std::move(of))},
+          .constants = {2},
+          .domain = "treadle",
+          .atol = 1e-3};
+}
+
+TEST(OnednnConvGradients, OfPoints) {
+  for (const int64_t m : {16, 24, 33}) {
+    check_kernel(cpu::kOnednnPointGradInput,
+                 gradient("ConvGradInput", {2, m, 6, 7}, {m, 32, 1, 1}, {2, 32, 6, 7}));
+    check_kernel(cpu::kOnednnPointGradWeights,
+                 gradient("ConvGradWeights", {2, m, 6, 7}, {2, 32, 6, 7}, {m, 32, 1, 1}));
+    check_kernel(cpu::kOnednnPointGradWeights,
+                 gradient("ConvGradWeights", {2, m, 3, 4}, {2, 32, 6, 7}, {m, 32, 1, 1}, 2));
+  }
+  check_kernel(cpu::kOnednnPointGradWeights,
+               gradient("ConvGradWeights", {2, 32, 7, 7}, {2, 3, 15, 15}, {32, 3, 3, 3}, 2));
+  EXPECT_EQ(reason(cpu::kOnednnPointGradInput,
+                   gradient("ConvGradInput", {2, 8, 4, 4}, {8, 8, 3, 3}, {2, 8, 6, 6})),
+            "not 1x1");
+  EXPECT_EQ(reason(cpu::kOnednnPointGradWeights,
+                   gradient("ConvGradWeights", {2, 8, 4, 4}, {2, 4, 6, 6}, {8, 4, 3, 3})),
+            "not 1x1");
 }
 
 TEST(OnednnDeconv, Attributes) {
