@@ -4,11 +4,11 @@
 #include <map>
 #include <set>
 
-#include "graph/base/suggestion.h"
 #include "graph/ops/op.h"
 #include "training/autodiff.h"
 #include "training/capture_constants.h"
 #include "training/forms.h"
+#include "training/loss_output.h"
 #include "training/parameters.h"
 
 namespace treadle {
@@ -36,33 +36,6 @@ std::string list_text(const std::vector<std::string>& names) {
     text += cat(i == 0 ? "'" : ", '", names[i], "'");
   }
   return names.size() > kShown ? cat(text, " and ", names.size() - kShown, " more") : text;
-}
-
-// Adds the loss as its last output; the name of the input that is added for the target, or "".
-std::string put_loss(Graph& graph, const JointOptions& options) {
-  TREADLE_CHECK(!graph.outputs().empty(), kInvalidArgument, "the model has no output");
-  ValueId output = graph.outputs()[0].value;
-  if (!options.output.empty()) {
-    std::vector<std::string> names;
-    for (const GraphOutput& o : graph.outputs()) names.push_back(o.name);
-    const auto it = std::ranges::find(names, options.output);
-    TREADLE_CHECK(it != names.end(), kInvalidArgument, "the model has no output '", options.output,
-                  "' for the loss", suggestion(options.output, names));
-    output = graph.outputs()[static_cast<size_t>(it - names.begin())].value;
-  }
-  const std::optional<Type> type = loss_target(options.loss, graph.value(output).type);
-  ValueId target;
-  if (type) {
-    TREADLE_CHECK(!graph.find_value(options.target).valid(), kInvalidArgument,
-                  "the model has a value '", options.target,
-                  "' already: name the target otherwise");
-    target = graph.add_input(options.target, *type);
-  }
-  Builder builder(graph, "loss/");
-  const Expr loss =
-      add_loss(options.loss, {builder, output}, type ? Expr(builder, target) : Expr());
-  graph.add_output(kLossOutput, loss.id());
-  return type ? options.target : "";
 }
 
 class JointBuilder {

@@ -2,6 +2,7 @@
 // PyTorch's function of the same name.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +31,10 @@ struct LossOptions {
   std::optional<int64_t> ignore_index;  // cross_entropy, nll; may be no class
   std::vector<double> class_weights;    // cross_entropy, nll
   double delta = 1;                     // huber, hinge
+  // Instead of these, with any name as the kind: a graph whose one output is the loss (of several
+  // elements, their mean or sum). Its inputs are values of the model, by their names, and what a
+  // batch holds besides: the target first, unless one has the target's usual name.
+  std::shared_ptr<const Graph> graph;
 };
 
 // Names of the kinds.

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "graph/base/suggestion.h"
+#include "importer/importer.h"
 #include "training/data/exact.h"
 
 namespace treadle {
@@ -113,6 +114,17 @@ void read(const Given& g, Rates& out, const Bounds& bounds) {
   }
 }
 
+// A kind of losses.h, or a file whose graph computes the loss.
+struct Loss {
+  LossOptions* options;
+};
+void read(const Given& g, Loss& out, const Bounds& bounds) {
+  out.options->graph = nullptr;
+  if (!g.text.ends_with(".onnx")) return read(g, out.options->kind, bounds);
+  out.options->kind = g.text;
+  out.options->graph = std::make_shared<const Graph>(load(g.text));
+}
+
 // A number of bytes, also as 1.5GB; "none" is -1.
 struct Bytes {
   int64_t* number;
@@ -157,6 +169,7 @@ std::string shown(const std::vector<T>& values) {
 std::string shown(const Bytes& value) {
   return *value.number < 0 ? "none" : std::to_string(*value.number);
 }
+std::string shown(const Loss& value) { return value.options->kind; }
 std::string shown(const Frozen&) { return ""; }
 std::string shown(const Rates&) { return ""; }
 
@@ -165,7 +178,7 @@ struct Row {
   const char* help;  // "": the names that it takes
   std::variant<bool*, int*, int64_t*, uint64_t*, double*, std::string*, Reduction*,
                std::optional<int64_t>*, std::vector<int64_t>*, std::vector<double>*,
-               std::vector<std::string>*, Frozen, Rates, Bytes>
+               std::vector<std::string>*, Frozen, Rates, Bytes, Loss>
       at;
   Bounds bounds = {};
 };
@@ -173,7 +186,12 @@ struct Row {
 // THE table of a trainer's options.
 std::vector<Row> rows(TrainerOptions& o) {
   return {
-      {"loss", "", &o.joint.loss.kind, {.known = loss_kinds}},
+      {"loss",
+       "cross_entropy, nll, mse, l1, huber, bce_with_logits, kl, hinge, output, or an ONNX file "
+       "that "
+       "computes it: its inputs are values of the model and of the batch, by name",
+       Loss{&o.joint.loss},
+       {.known = loss_kinds}},
       {"loss_output", "the model's output that the loss reads (the first)", &o.joint.output},
       {"reduction", "mean or sum", &o.joint.loss.reduction},
       {"label_smoothing", "of cross_entropy", &o.joint.loss.label_smoothing},
