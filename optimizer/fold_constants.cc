@@ -44,13 +44,23 @@ class Folder {
     }
   }
 
+  void run_dequantized() {
+    for (NodeId id : graph_.topological_order()) {
+      if (pass_.stopped()) return;
+      if (graph_.node(id).is("DequantizeLinear") && is_of_constants(graph_.node(id))) evaluate(id);
+    }
+  }
+
  private:
+  bool is_of_constants(const Node& node) const {
+    return std::ranges::all_of(
+        node.inputs, [&](ValueId v) { return !v.valid() || pass_.constant(v) != nullptr; });
+  }
+
   void fold(NodeId id) {
     const Node& node = graph_.node(id);
-    if (node.op->has(kRandom)) return;
-    const bool of_constants = std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId v) {
-      return !v.valid() || pass_.constant(v) != nullptr;
-    });
+    if (node.op->has(kRandom) || feeds_quantized(node)) return;
+    const bool of_constants = is_of_constants(node);
     if (of_constants && node.is("Identity")) {
       pass_.replace(id, node.output(), node.input(0));
     } else if (inferred(node)) {
@@ -71,7 +81,6 @@ class Folder {
   bool foldable(NodeId id) {
     const Node& node = graph_.node(id);
     if (!node.subgraphs.empty() || node.outputs.empty()) return false;
-    if (feeds_quantized(node)) return false;
     int64_t bytes = 0;
     for (ValueId v : node.outputs) {
       if (v.valid()) bytes = checked_add(bytes, bytes_of(pass_.type(v)));
@@ -160,5 +169,7 @@ class Folder {
 }  // namespace
 
 void fold_constants(Pass& pass) { Folder(pass).run(); }
+
+void fold_dequantized(Pass& pass) { Folder(pass).run_dequantized(); }
 
 }  // namespace treadle

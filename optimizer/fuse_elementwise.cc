@@ -45,17 +45,32 @@ class Regions {
     return dtype == DType::kFloat || dtype == DType::kBool;
   }
 
+  // One scale and one zero point for all bytes.
+  bool quantizes(const Node& node) const {
+    if (!node.is("QuantizeLinear") && !node.is("DequantizeLinear")) return false;
+    const auto is_byte = [](DType t) { return t == DType::kInt8 || t == DType::kUint8; };
+    const bool to_float = node.is("DequantizeLinear");
+    const DType x = pass_.type(node.input(0)).dtype, y = pass_.type(node.output()).dtype;
+    if (!is_byte(to_float ? x : y) || (to_float ? y : x) != DType::kFloat) return false;
+    return is_number(pass_.constant(node.input(1))) &&
+           pass_.type(node.input(1)).dtype == DType::kFloat &&
+           (!node.input(2).valid() || is_number(pass_.constant(node.input(2))));
+  }
+
   bool eligible(const Node& node) const {
+    if (quantizes(node)) return has_shape(node);
     if (!node.op->has(kElementwise) || !node.op->domain.empty() || node.outputs.size() != 1) {
       return false;
     }
-    const auto& shape = pass_.type(node.output()).shape;
-    if (!shape || !fits(node.output()) || !node.subgraphs.empty()) return false;
-    if (std::any_of(shape->begin(), shape->end(), [](const Dim& d) { return d.is_unknown(); })) {
-      return false;
-    }
+    if (!has_shape(node) || !fits(node.output()) || !node.subgraphs.empty()) return false;
     return std::all_of(node.inputs.begin(), node.inputs.end(),
                        [&](ValueId v) { return !v.valid() || fits(v); });
+  }
+
+  bool has_shape(const Node& node) const {
+    const auto& shape = pass_.type(node.output()).shape;
+    return shape &&
+           std::none_of(shape->begin(), shape->end(), [](const Dim& d) { return d.is_unknown(); });
   }
 
   // Adds the node to the regions of its producers, which become one, or begins a region.

@@ -29,6 +29,10 @@ constexpr Entry kPasses[] = {
     {"recompose", recompose},            // Gelu, Swish, HardSwish, LayerNormalization
     {"fold_batchnorm", fold_batchnorm},  // and other per-channel arithmetic
     {"fold_pad", fold_pad},              // into Conv and pools
+    // Quantized models: integers stay integers.
+    {"expand_qlinear", expand_qlinear},      // to the other style of these models
+    {"fuse_quantized", fuse_quantized},      // what stands between DequantizeLinear and its inverse
+    {"fold_dequantized", fold_dequantized},  // weights of what is computed in floats after all
     // Fuse: fewer nodes, fewer tensors between them.
     {"fuse_update", fuse_update},            // steps of training by a product
     {"fuse_attention", fuse_attention},      // before MatMuls are taken

@@ -53,10 +53,13 @@ int64_t attention(const NodeSpec& s) {
 
 int64_t multiply_adds(const NodeSpec& s) {
   const std::string& kind = s.node->op->kind;
-  if (kind == "Conv" || kind == "FusedConv" || kind == "ConvInteger") return conv(s, 1);
+  if (kind == "Conv" || kind == "FusedConv" || kind == "ConvInteger" || kind == "QuantizedConv")
+    return conv(s, 1);
   if (kind == "QLinearConv") return conv(s, 3);
   if (kind == "ConvTranspose") return conv_transpose(s);
-  if (kind == "MatMul" || kind == "MatMulInteger" || kind == "QLinearMatMul") return gemm(s, false);
+  if (kind == "MatMul" || kind == "MatMulInteger" || kind == "QLinearMatMul" ||
+      kind == "QuantizedMatMul")
+    return gemm(s, false);
   if (kind == "Gemm" || kind == "FusedGemm" || kind == "FusedMatMul") {
     return gemm(s, s.node->attributes.i("transA", 0) != 0);
   }

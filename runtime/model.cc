@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "graph/base/suggestion.h"
+#include "graph/ops/op.h"
 #include "runtime/plan.h"
 #include "runtime/runtime.h"
 
@@ -9,13 +10,34 @@ namespace treadle {
 Model::Model() = default;
 Model::~Model() = default;
 
+namespace {
+
+// Whether quantized products are faster than those of floats, which any device has.
+bool multiplies_bytes(const Backend& backend) {
+  if (&backend == &reference_backend()) return false;
+  const Tensor weights = Tensor::zeros(DType::kInt8, {4, 1});
+  const Tensor one = Tensor::scalar(1.0f);
+  Node node;
+  node.op = find_op("QuantizedMatMul", "treadle");
+  const TensorSpec scale{DType::kFloat, {}};
+  const NodeSpec spec{&node,
+                      {{DType::kUint8, {1, 4}}, {DType::kInt8, {4, 1}}, {}, scale, scale},
+                      {{DType::kFloat, {1, 1}}},
+                      {Tensor(), weights, Tensor(), one, one}};
+  return backend.supports(spec).ok;
+}
+
+}  // namespace
+
 std::shared_ptr<const Model> Model::create(Graph graph, const ModelOptions& options) {
   std::shared_ptr<Model> model(new Model());
   std::string why_not;
   model->options_ = options;
   model->backend_ = find_backend(options.device, &why_not);
   TREADLE_CHECK(model->backend_ != nullptr, kDevice, why_not);
-  if (options.optimize) model->report_ = optimize(graph, options.passes);
+  OptimizeOptions passes = options.passes;
+  if (!multiplies_bytes(*model->backend_)) passes.skip.insert("fuse_quantized");
+  if (options.optimize) model->report_ = optimize(graph, passes);
   model->graph_ = std::move(graph);
   model->plans_ = std::make_unique<PlanCache>(options.plan_cache);
   return model;

@@ -39,12 +39,20 @@ void next_row(const TapePlan& plan, Cursor& cursor) {
   }
 }
 
+void widen(const float* from, int64_t n, float* to) { std::copy_n(from, n, to); }
+void widen(const uint8_t* from, int64_t n, float* to) {
+  byte_functions().widen_uint8(from, to, static_cast<size_t>(n));
+}
+void widen(const int8_t* from, int64_t n, float* to) {
+  byte_functions().widen_int8(from, to, static_cast<size_t>(n));
+}
+
 template <class T>
 void gather_run(const T* from, int64_t stride, int64_t n, float* to) {
   if (stride == 0) {
     std::fill_n(to, n, static_cast<float>(*from));
   } else if (stride == 1) {
-    for (int64_t i = 0; i < n; ++i) to[i] = static_cast<float>(from[i]);
+    widen(from, n, to);
   } else {
     for (int64_t i = 0; i < n; ++i) to[i] = static_cast<float>(from[i * stride]);
   }
@@ -95,12 +103,15 @@ class Registers {
       // same.
       const bool repeats = s.major_stride == 0 && (s.minor_stride == 0 || plan_.repeating());
       if (repeats && held_[i] == cursor.offset[i] && held_count_[i] >= n) continue;
+      const auto read = [&](const auto* from) {
+        gather(s, plan_.minor, from + cursor.offset[i], pos, n, at_[i]);
+      };
       if (floats) {
-        gather(s, plan_.minor, static_cast<const float*>(base_[i]) + cursor.offset[i], pos, n,
-               at_[i]);
+        read(static_cast<const float*>(base_[i]));
+      } else if (s.tape.dtype == DType::kInt8) {
+        read(static_cast<const int8_t*>(base_[i]));
       } else {
-        gather(s, plan_.minor, static_cast<const uint8_t*>(base_[i]) + cursor.offset[i], pos, n,
-               at_[i]);
+        read(static_cast<const uint8_t*>(base_[i]));
       }
       held_[i] = cursor.offset[i];
       held_count_[i] = n;
@@ -116,10 +127,18 @@ class Registers {
     }
     plan_.run(tape.code.data(), tape.code.size(), at_, static_cast<size_t>(n));
     for (size_t i = 0; i < tape.results.size(); ++i) {
-      if (tape.results[i] != DType::kBool || args_.outputs[i] == nullptr) continue;
+      if (tape.results[i] == DType::kFloat || args_.outputs[i] == nullptr) continue;
       auto* to = static_cast<uint8_t*>(args_.outputs[i]) + at;
       const float* from = at_[tape.result(i)];
-      for (int64_t k = 0; k < n; ++k) to[k] = from[k] != 0;
+      const auto count = static_cast<size_t>(n);
+      switch (tape.results[i]) {
+        case DType::kInt8:
+          byte_functions().narrow_int8(from, reinterpret_cast<int8_t*>(to), count);
+          break;
+        case DType::kUint8: byte_functions().narrow_uint8(from, to, count); break;
+        default:
+          for (size_t k = 0; k < count; ++k) to[k] = from[k] != 0;
+      }
     }
   }
 

@@ -14,21 +14,82 @@ using B = TapeBuilder;
 TapeValue absent() { return B::number(std::numeric_limits<float>::quiet_NaN()); }
 
 float scalar_value(const Tensor& t) {
-  return t.dtype() == DType::kBool ? static_cast<float>(t.data<bool>()[0]) : t.data<float>()[0];
+  return dispatch(t.dtype(), Types<float, bool, int8_t, uint8_t>{},
+                  [&]<class T>() { return static_cast<float>(t.data<T>()[0]); });
 }
+
+bool is_readable(DType dtype) { return is_tape_dtype(dtype) || is_tape_byte(dtype); }
 
 // A constant of one element is a number, another one a source; nothing where the dtype is not
 // allowed.
 std::optional<TapeValue> constant_value(B& b, const Tensor& t) {
-  if (!is_tape_dtype(t.dtype())) return std::nullopt;
+  if (!is_readable(t.dtype())) return std::nullopt;
   if (t.count() == 1) return B::number(scalar_value(t));
   return b.source({.constant = t, .dtype = t.dtype()});
 }
 
 std::optional<TapeValue> input_value(B& b, const NodeSpec& spec, size_t i) {
   if (const Tensor* t = spec.constant(i)) return constant_value(b, *t);
-  if (!is_tape_dtype(spec.inputs[i].dtype)) return std::nullopt;
+  if (!is_readable(spec.inputs[i].dtype)) return std::nullopt;
   return b.source({.input = i, .constant = {}, .dtype = spec.inputs[i].dtype});
+}
+
+// One scale and one zero point for all; nothing where they are not constants.
+std::optional<TapeInstr> scaling(const Values& in) {
+  if (!in[1].known || (in.size() > 2 && !in[2].known)) return std::nullopt;
+  const float zero = in.size() > 2 && !std::isnan(in[2].number) ? in[2].number : 0;
+  return TapeInstr{.p = in[1].number, .q = zero};
+}
+
+// Dtypes of the node's inputs (kUndefined where absent) and output.
+struct NodeTypes {
+  std::vector<DType> inputs;
+  DType output = DType::kUndefined;
+};
+
+std::optional<TapeValue> quantize(B& b, const Node& node, const Values& in,
+                                  const NodeTypes& types) {
+  const auto precision = static_cast<DType>(node.attributes.i("precision", 0));
+  const bool in_floats = precision == DType::kUndefined || precision == DType::kFloat;
+  std::optional<TapeInstr> instr = scaling(in);
+  if (!instr || !in_floats || types.inputs[0] != DType::kFloat ||
+      types.inputs[1] != DType::kFloat || !is_tape_byte(types.output))
+    return std::nullopt;
+  instr->op = types.output == DType::kInt8 ? TapeOp::kQuantizeInt8 : TapeOp::kQuantizeUint8;
+  return b.instruction(*instr, in[0]);
+}
+
+std::optional<TapeValue> dequantize(B& b, const Values& in, const NodeTypes& types) {
+  std::optional<TapeInstr> instr = scaling(in);
+  if (!instr || !is_tape_byte(types.inputs[0]) || types.output != DType::kFloat)
+    return std::nullopt;
+  instr->op = TapeOp::kDequantize;
+  return b.instruction(*instr, in[0]);
+}
+
+std::optional<TapeValue> lower_operator(B& b, const Node& node, const Values& in,
+                                        const NodeTypes& types, std::string* why) {
+  const bool quantizes = node.is("QuantizeLinear"), dequantizes = node.is("DequantizeLinear");
+  if (quantizes || dequantizes) {
+    std::optional<TapeValue> value =
+        quantizes ? quantize(b, node, in, types) : dequantize(b, in, types);
+    if (!value) *why = cat(node.op->kind, " that is not of bytes, or by axis");
+    return value;
+  }
+  for (const DType dtype : types.inputs) {
+    if (!is_tape_byte(dtype)) continue;
+    *why = cat("dtype ", dtype_name(dtype));
+    return std::nullopt;
+  }
+  return apply_rule(b, node, in, why);
+}
+
+NodeTypes types_of(const Graph& body, const Node& node) {
+  NodeTypes types;
+  for (ValueId v : node.inputs)
+    types.inputs.push_back(v.valid() ? body.value(v).type.dtype : DType::kUndefined);
+  types.output = body.value(node.output()).type.dtype;
+  return types;
 }
 
 // The values of a region's outputs.
@@ -58,7 +119,7 @@ std::optional<Values> lower_body(B& b, const Graph& body, const NodeSpec& spec, 
       *why = cat(node.op->full_name(), " with several results");
       return std::nullopt;
     }
-    known[node.output().index] = apply_rule(b, node, in, why);
+    known[node.output().index] = lower_operator(b, node, in, types_of(body, node), why);
     if (!known[node.output().index]) return std::nullopt;
   }
   Values results;
@@ -80,7 +141,9 @@ std::optional<Values> lower_node(B& b, const NodeSpec& spec, std::string* why) {
     }
     in.push_back(*v);
   }
-  const std::optional<TapeValue> value = apply_rule(b, *spec.node, in, why);
+  NodeTypes types{{}, spec.outputs[0].dtype};
+  for (const TensorSpec& input : spec.inputs) types.inputs.push_back(input.dtype);
+  const std::optional<TapeValue> value = lower_operator(b, *spec.node, in, types, why);
   return value ? std::optional<Values>(Values{*value}) : std::nullopt;
 }
 
@@ -144,14 +207,15 @@ std::optional<Tape> lower_epilogue(const Node& node, bool residual) {
 
 std::vector<const char*> elementwise_kinds() {
   std::vector<const char*> kinds = ruled_kinds();
-  kinds.push_back("BatchNormalization");
+  for (const char* kind : {"BatchNormalization", "DequantizeLinear", "QuantizeLinear"})
+    kinds.push_back(kind);
   return kinds;
 }
 
 std::optional<Tape> lower(const NodeSpec& spec, std::string* why) {
   std::vector<DType> dtypes;
   for (const TensorSpec& out : spec.outputs) {
-    if (!is_tape_dtype(out.dtype)) {
+    if (!is_readable(out.dtype)) {
       *why = cat("output dtype ", dtype_name(out.dtype));
       return std::nullopt;
     }

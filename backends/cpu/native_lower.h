@@ -12,7 +12,7 @@ namespace treadle::cpu {
 struct TapeSource {
   size_t input = 0;  // of the node, where `constant` is undefined
   Tensor constant;
-  DType dtype = DType::kFloat;  // kFloat or kBool
+  DType dtype = DType::kFloat;  // kFloat, kBool, kInt8 or kUint8
 };
 
 // Registers are numbered: the sources, the splats, the results, then temporaries.
@@ -30,8 +30,8 @@ struct Tape {
 
 inline constexpr size_t kMaxRegisters = 32;
 
-// Nothing, with the reason, where the node is not elementwise over float and bool or needs too many
-// registers.
+// Nothing, with the reason, where the node is not elementwise over float and bool, quantized bytes
+// apart, or needs too many registers.
 std::optional<Tape> lower(const NodeSpec& spec, std::string* why);
 
 // The epilogue of a fused product: activation(y + z). Source 0 is y, source 1 z where there is one;

@@ -27,6 +27,7 @@ class TapeBuilder {
   }
   TapeValue affine(TapeValue a, float p, float q);
   TapeValue clamp(TapeValue a, float low, float high);
+  TapeValue instruction(const TapeInstr& instr, TapeValue a) { return emit(instr, {a}); }
   TapeValue with(TapeOp op, TapeValue a, float p) { return emit({.op = op, .p = p}, {a}); }
   TapeValue call(float (*f)(float), TapeValue a) {
     return emit({.op = TapeOp::kCall, .call = f}, {a});

@@ -75,6 +75,38 @@ HWY_INLINE V hard_swish_of(V x) {
   return hn::Mul(x, clamp(gate, hn::Zero(d), hn::Set(d, 1.0f)));
 }
 
+// To the 256 numbers from `low` on.
+void quantize(const float* from, float* to, size_t n, const TapeInstr& t, float low) {
+  const V scale = hn::Set(d, t.p), zero = hn::Set(d, t.q);
+  const V least = hn::Set(d, low), most = hn::Set(d, low + 255);
+  each(from, to, n, [=](V x) HWY_ATTR {
+    const V scaled = hn::Div(x, scale);
+    const V rounded = hn::IfThenZeroElse(hn::IsNaN(scaled), hn::Round(scaled));
+    return clamp(hn::Add(rounded, zero), least, most);
+  });
+}
+
+template <class T>
+void widen(const T* from, float* to, size_t n) {
+  const hn::Rebind<T, D> bytes;
+  const hn::Rebind<int32_t, D> ints;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    hn::StoreU(hn::ConvertTo(d, hn::PromoteTo(ints, hn::LoadU(bytes, from + i))), d, to + i);
+  for (; i < n; ++i) to[i] = static_cast<float>(from[i]);
+}
+template <class T>
+void narrow(const float* from, T* to, size_t n) {
+  const hn::Rebind<T, D> bytes;
+  const hn::Rebind<int32_t, D> ints;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    hn::StoreU(hn::DemoteTo(bytes, hn::ConvertTo(ints, hn::LoadU(d, from + i))), bytes, to + i);
+  for (; i < n; ++i) to[i] = static_cast<T>(from[i]);
+}
+
 #define TREADLE_UNARY(name, expression) \
   case TapeOp::name:                    \
     return each(a, out, n, [](V x) HWY_ATTR { return expression; })
@@ -127,6 +159,10 @@ void step(const TapeInstr& t, const Sources& s, float* out, size_t n) {
     case TapeOp::kAffine:
       return each(s.a, out, n, [=](V x) HWY_ATTR { return hn::MulAdd(x, p, q); });
     case TapeOp::kClamp: return each(s.a, out, n, [=](V x) HWY_ATTR { return clamp(x, p, q); });
+    case TapeOp::kDequantize:
+      return each(s.a, out, n, [=](V x) HWY_ATTR { return hn::Mul(hn::Sub(x, q), p); });
+    case TapeOp::kQuantizeInt8: return quantize(s.a, out, n, t, -128);
+    case TapeOp::kQuantizeUint8: return quantize(s.a, out, n, t, 0);
     case TapeOp::kSilu: return each(s.a, out, n, [=](V x) HWY_ATTR { return swish_of(d, x, p); });
     case TapeOp::kMulAdd:
       return each3(s, out, n, [](V x, V y, V z) HWY_ATTR { return hn::MulAdd(x, y, z); });
@@ -150,6 +186,11 @@ void run_tape(const TapeInstr* code, size_t count, float* const* registers, size
   }
 }
 
+const ByteFunctions& byte_table() {
+  static const ByteFunctions table{widen<int8_t>, widen<uint8_t>, narrow<int8_t>, narrow<uint8_t>};
+  return table;
+}
+
 }  // namespace treadle::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -157,6 +198,12 @@ HWY_AFTER_NAMESPACE();
 namespace treadle::cpu {
 
 HWY_EXPORT(run_tape);
+HWY_EXPORT(byte_table);
+
+const ByteFunctions& byte_functions() {
+  prepare_simd();
+  return HWY_DYNAMIC_DISPATCH(byte_table)();
+}
 
 TapeFn tape_function() {
   prepare_simd();

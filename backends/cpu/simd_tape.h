@@ -43,7 +43,10 @@ enum class TapeOp : uint8_t {
   kOr,
   kXor,
   kIsNan,
-  kWhere,  // a ? b : c
+  kWhere,         // a ? b : c
+  kDequantize,    // (a - q) * p
+  kQuantizeInt8,  // a / p rounded, halves to even (0 where NaN), + q, within the type
+  kQuantizeUint8,
   kCall,
   kCall2,  // f(a), f(a, b), one by one
 };
@@ -65,5 +68,14 @@ inline constexpr size_t kTile = 512;
 // Runs the instructions over the first n <= kTile elements of the registers.
 using TapeFn = void (*)(const TapeInstr* code, size_t count, float* const* registers, size_t n);
 TapeFn tape_function();
+
+// n bytes as floats, and floats that are whole numbers of the type as bytes.
+struct ByteFunctions {
+  void (*widen_int8)(const int8_t* from, float* to, size_t n);
+  void (*widen_uint8)(const uint8_t* from, float* to, size_t n);
+  void (*narrow_int8)(const float* from, int8_t* to, size_t n);
+  void (*narrow_uint8)(const float* from, uint8_t* to, size_t n);
+};
+const ByteFunctions& byte_functions();
 
 }  // namespace treadle::cpu

@@ -18,8 +18,10 @@
 #include "backends/cpu/native_move.h"
 #include "backends/cpu/native_pool.h"
 #include "backends/cpu/native_product.h"
+#include "backends/cpu/native_quantize.h"
 #include "backends/cpu/native_rows.h"
 #include "backends/cpu/pool.h"
+#include "backends/cpu/quantized.h"
 #include "backends/cpu/rnn.h"
 #include "backends/cpu/winograd.h"
 
@@ -49,6 +51,7 @@ constexpr Candidate kCandidates[] = {
     {"GlobalMaxPool", "", &kNativeReduce},
     {"LRN", "", &kOnednnLrn},
     {"MaxPool", "", &kNativeMaxPool},
+    {"MaxPool", "", &kInt8MaxPool},
     {"Softmax", "", &kOnednnSoftmax},
     {"LogSoftmax", "", &kOnednnSoftmax},
     {"GRU", "", &kOnednnRnn},
@@ -76,6 +79,8 @@ constexpr Candidate kCandidates[] = {
     {"ConvGradWeights", "treadle", &kOnednnConvGradWeights},
     {"DropoutMask", "treadle", &kNativeDropoutMask},
     {"MaxPoolGrad", "treadle", &kNativeMaxPoolGrad},
+    {"QuantizedConv", "treadle", &kQuantizedConv},
+    {"QuantizedMatMul", "treadle", &kQuantizedMatMul},
     {"NegativeLogLikelihoodLoss", "", &kNativeNll},
 };
 
@@ -84,6 +89,7 @@ constexpr Candidate kAfterElementwise[] = {
     {"Cast", "", &kNativeCast},
     {"Concat", "", &kNativeMove},
     {"DepthToSpace", "", &kNativeMove},
+    {"DynamicQuantizeLinear", "", &kNativeDynamicQuantize},
     {"Expand", "", &kNativeMove},
     {"Gather", "", &kNativeGather},
     {"Pad", "", &kNativeMove},

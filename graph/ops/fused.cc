@@ -1,5 +1,5 @@
-// The operators of domain treadle that the optimizer makes: a product with its epilogue, and
-// elementwise regions.
+// The operators of domain treadle that the optimizer makes: a product with its epilogue, quantized
+// products, and elementwise regions.
 //
 // The epilogue of FusedConv, FusedGemm and FusedMatMul is Y = activation(product + bias + Z), Z of
 // Y's shape. `activation` is "", or a name of kActivations; its parameters are activation_alpha and
@@ -117,8 +117,7 @@ std::vector<ValueId> decompose_fused_matmul(Builder& b, const Node& node) {
 void infer_gemm_update(InferContext& c) {
   c.set_shape(0, c.shape(0));
   for (size_t i : {1, 2}) {
-    TREADLE_CHECK(c.rank(i) == 2, kInvalidModel, "expected a matrix, got ",
-                  shape_text(c.shape(i)));
+    TREADLE_CHECK(c.rank(i) == 2, kInvalidModel, "expected a matrix, got ", shape_text(c.shape(i)));
   }
 }
 
@@ -158,6 +157,73 @@ std::vector<ValueId> decompose_fused_elementwise(Builder& b, const Node& node) {
   inputs.insert(inputs.end(), body.captures.begin(), body.captures.end());
   return inline_graph(b.graph(), *body.graph, inputs, node.name + "/");
 }
+
+// ---- QuantizedConv, QuantizedMatMul: DequantizeLinear of both operands, the product, its bias,
+// and QuantizeLinear where there is a y_scale. Weights are int8 around zero, with one scale for all
+// or one for each output channel.
+
+constexpr size_t kBias = 2, kXScale = 3, kWScale = 4, kXZero = 5, kYScale = 6, kYZero = 7;
+
+void set_result_dtype(InferContext& c) {
+  const DType quantized = c.has(kYZero) ? c.dtype(kYZero) : DType::kUint8;
+  c.set_dtype(0, c.has(kYScale) ? quantized : DType::kFloat);
+}
+
+ValueId dequantized(Builder& b, ValueId x, ValueId scale, ValueId zero, int64_t axis) {
+  std::vector<ValueId> inputs = {x, scale};
+  if (zero.valid()) inputs.push_back(zero);
+  return b.op("DequantizeLinear", inputs, {{"axis", axis}});
+}
+
+std::vector<ValueId> quantized(Builder& b, const Node& node, ValueId y) {
+  if (!node.input(kYScale).valid()) return {y};
+  std::vector<ValueId> inputs = {y, node.input(kYScale)};
+  if (node.input(kYZero).valid()) inputs.push_back(node.input(kYZero));
+  return {b.op("QuantizeLinear", inputs)};
+}
+
+ValueId data(Builder& b, const Node& node) {
+  return dequantized(b, node.input(0), node.input(kXScale), node.input(kXZero), 1);
+}
+
+void infer_quantized_conv(InferContext& c) {
+  set_result_dtype(c);
+  find_op("Conv")->infer(c);
+}
+
+std::vector<ValueId> decompose_quantized_conv(Builder& b, const Node& node) {
+  std::vector<ValueId> inputs = {data(b, node),
+                                 dequantized(b, node.input(1), node.input(kWScale), {}, 0)};
+  if (node.input(kBias).valid()) inputs.push_back(node.input(kBias));
+  return quantized(b, node, b.op("Conv", inputs, attributes_for("Conv", node.attributes)));
+}
+
+bool transposes(const Attributes& attributes) { return attributes.i("transB", 0) != 0; }
+
+void check_matrix(const Shape& weights) {
+  TREADLE_CHECK(weights.size() == 2, kInvalidModel, "expected a matrix of weights, got ",
+                shape_text(weights));
+}
+
+void infer_quantized_matmul(InferContext& c) {
+  set_result_dtype(c);
+  Shape weights = c.shape(1);
+  check_matrix(weights);
+  if (transposes(c.attributes())) std::swap(weights[0], weights[1]);
+  c.set_shape(0, matmul_shape(c.shape(0), weights));
+}
+
+std::vector<ValueId> decompose_quantized_matmul(Builder& b, const Node& node) {
+  if (const auto& shape = b.type(node.input(1)).shape) check_matrix(*shape);
+  const bool turned = transposes(node.attributes);
+  ValueId w = dequantized(b, node.input(1), node.input(kWScale), {}, turned ? 0 : 1);
+  if (turned) w = b.op("Transpose", {w}, {{"perm", std::vector<int64_t>{1, 0}}});
+  ValueId y = b.op("MatMul", {data(b, node), w});
+  if (node.input(kBias).valid()) y = b.op("Add", {y, node.input(kBias)});
+  return quantized(b, node, y);
+}
+
+constexpr const char* kByteTypes = "T1=int8,uint8 T2=int8,uint8";
 
 constexpr OpDef kRows[] = {
     {.kind = "FusedConv",
@@ -204,6 +270,24 @@ constexpr OpDef kRows[] = {
      .eval = eval_fused_elementwise,
      .decompose = decompose_fused_elementwise,
      .traits = kElementwise,
+     .domain = "treadle"},
+    {.kind = "QuantizedConv",
+     .inputs = "X:T1 W:int8 B?:float x_scale:float w_scale:float x_zero_point?:T1 y_scale?:float "
+               "y_zero_point?:T2",
+     .outputs = "Y:any",
+     .types = kByteTypes,
+     .attributes = "auto_pad:s=NOTSET dilations:is group:i=1 kernel_shape:is pads:is strides:is",
+     .infer = infer_quantized_conv,
+     .decompose = decompose_quantized_conv,
+     .domain = "treadle"},
+    {.kind = "QuantizedMatMul",
+     .inputs = "A:T1 B:int8 bias?:float a_scale:float b_scale:float a_zero_point?:T1 "
+               "y_scale?:float y_zero_point?:T2",
+     .outputs = "Y:any",
+     .types = kByteTypes,
+     .attributes = "transB:i=0",
+     .infer = infer_quantized_matmul,
+     .decompose = decompose_quantized_matmul,
      .domain = "treadle"},
 };
 

@@ -184,6 +184,43 @@ TEST(NativeElementwise, LayoutsOfChannels) {
   }
 }
 
+TEST(NativeElementwise, Quantization) {
+  for (const DType dtype : {DType::kInt8, DType::kUint8}) {
+    const bool is_signed = dtype == DType::kInt8;
+    const Tensor zero = is_signed ? Tensor::scalar(int8_t{-7}) : Tensor::scalar(uint8_t{130});
+    for (const Dims& dims : {Dims{1}, Dims{3, 5}, Dims{2, 16, 9, 9}, Dims{1500}}) {
+      Tensor x = random_tensor(DType::kFloat, dims, 1, -60, 60);
+      x.data<float>()[0] = kNan;
+      if (dims.size() > 1) {
+        x.data<float>()[1] = kInf;
+        x.data<float>()[2] = -kInf;
+        x.data<float>()[3] = 0.75f;  // halfway between 1 and 2
+      }
+      check_on_all_targets({.name = cat("quantize ", dtype_name(dtype), shape_text(dims)),
+                            .op = "QuantizeLinear",
+                            .inputs = {x, Tensor::scalar(0.5f), zero}});
+      check_on_all_targets(
+          {.name = cat("dequantize ", dtype_name(dtype), shape_text(dims)),
+           .op = "DequantizeLinear",
+           .inputs = {random_tensor(dtype, dims, 2, is_signed ? -128 : 0, is_signed ? 127 : 255),
+                      Tensor::scalar(0.3f), zero},
+           .layouts = {dims.size() == 4 ? kChannelsLast : kPlain}});
+    }
+  }
+}
+
+// Bytes are numbers there, and nowhere else.
+TEST(NativeElementwise, ArithmeticOfBytesIsDeclined) {
+  const Tensor a = random_tensor(DType::kUint8, {8}, 1, 0, 255);
+  EXPECT_NE(reason(cpu::kNativeElementwise, {.name = "sum", .op = "Add", .inputs = {a, a}}), "");
+  EXPECT_NE(
+      reason(cpu::kNativeElementwise, {.name = "axis",
+                                       .op = "DequantizeLinear",
+                                       .inputs = {random_tensor(DType::kUint8, {2, 3}, 1, 0, 255),
+                                                  random_tensor(DType::kFloat, {3}, 2)}}),
+      "");
+}
+
 TEST(NativeElementwise, BatchNormalizationAlone) {
   if (find_op("BatchNormalization") == nullptr) GTEST_SKIP() << "it has no row yet";
   const auto p = [](uint64_t seed) { return random_tensor(DType::kFloat, {24}, seed, 0.5, 1.5); };

@@ -1,0 +1,143 @@
+// Products of bytes: every shape of scales, with and without zero points, and tails.
+#include "backends/cpu/quantized.h"
+
+#include <gtest/gtest.h>
+
+#include "backends/cpu/native_quantize.h"
+#include "tests/backends/kernel_check.h"
+
+namespace treadle::test {
+namespace {
+
+Tensor bytes(DType dtype, Dims dims, uint64_t seed) {
+  return dtype == DType::kInt8 ? random_tensor(dtype, std::move(dims), seed, -128, 127)
+                               : random_tensor(dtype, std::move(dims), seed, 0, 255);
+}
+Tensor scales(int64_t count, uint64_t seed, double most) {
+  return random_tensor(DType::kFloat, count == 1 ? Dims{} : Dims{count}, seed, most / 2, most);
+}
+Value zero(DType dtype, int64_t value) {
+  return dtype == DType::kInt8 ? Value(Tensor::scalar(static_cast<int8_t>(value)))
+                               : Value(Tensor::scalar(static_cast<uint8_t>(value)));
+}
+
+// To floats, where the sums show; and to bytes.
+void check_product(const cpu::Family& family, KernelCase c, DType dtype, double y_scale) {
+  c.domain = "treadle";
+  c.constants = {1, 2, 3, 4, 5, 6, 7};
+  if (reason(family, c) == "no VNNI") GTEST_SKIP() << "products of bytes need VNNI";
+  check_kernel(family, c);
+  c.inputs.resize(6);
+  c.inputs.push_back(Tensor::scalar(static_cast<float>(y_scale)));
+  c.inputs.push_back(zero(dtype, 5));
+  c.rtol = 0, c.atol = 1;  // a tie that is rounded otherwise
+  check_kernel(family, c);
+}
+
+TEST(Quantized, Convolutions) {
+  for (const DType dtype : {DType::kUint8, DType::kInt8}) {
+    for (const auto& [channels, outputs, group] :
+         {std::tuple{3, 8, 1}, {16, 32, 1}, {17, 33, 1}, {16, 16, 16}, {8, 16, 2}, {1, 1, 1}}) {
+      for (const bool by_channel : {false, true}) {
+        KernelCase c;
+        c.name = cat(dtype_name(dtype), " ", channels, " ", outputs, " ", group, " ", by_channel);
+        c.op = "QuantizedConv";
+        c.attributes = {{"pads", std::vector<int64_t>{1, 1, 1, 1}}, {"group", int64_t{group}}};
+        c.inputs = {bytes(dtype, {2, channels, 7, 9}, 1),
+                    bytes(DType::kInt8, {outputs, channels / group, 3, 3}, 2),
+                    random_tensor(DType::kFloat, {outputs}, 3),
+                    scales(1, 4, 0.02),
+                    scales(by_channel ? outputs : 1, 5, 0.01),
+                    zero(dtype, by_channel ? 0 : 7)};
+        check_product(cpu::kQuantizedConv, c, dtype, 0.3);
+      }
+    }
+  }
+}
+
+TEST(Quantized, ConvolutionsOfOtherRanks) {
+  for (const size_t spatial : {1, 3}) {
+    KernelCase c;
+    c.name = cat("rank ", spatial + 2);
+    c.op = "QuantizedConv";
+    Dims x = {1, 4}, w = {6, 4};
+    for (size_t i = 0; i < spatial; ++i) x.push_back(6), w.push_back(2);
+    c.attributes = {{"strides", std::vector<int64_t>(spatial, 2)}};
+    c.inputs = {bytes(DType::kUint8, x, 1), bytes(DType::kInt8, w, 2), Value{},
+                scales(1, 4, 0.02),         scales(6, 5, 0.01),        zero(DType::kUint8, 9)};
+    check_product(cpu::kQuantizedConv, c, DType::kUint8, 0.2);
+  }
+}
+
+TEST(Quantized, MatrixProducts) {
+  for (const DType dtype : {DType::kUint8, DType::kInt8}) {
+    for (const Dims& a : {Dims{5, 40}, Dims{1, 64}, Dims{2, 3, 33}, Dims{16}}) {
+      for (const bool turned : {false, true}) {
+        for (const int64_t n : {1, 17, 64}) {
+          KernelCase c;
+          c.name = cat(dtype_name(dtype), shape_text(a), turned, " ", n);
+          c.op = "QuantizedMatMul";
+          c.attributes = {{"transB", int64_t{turned}}};
+          const Dims b = turned ? Dims{n, a.back()} : Dims{a.back(), n};
+          c.inputs = {bytes(dtype, a, 1),
+                      bytes(DType::kInt8, b, 2),
+                      turned ? Value(random_tensor(DType::kFloat, {n}, 3)) : Value{},
+                      scales(1, 4, 0.02),
+                      scales(turned ? n : 1, 5, 0.01),
+                      zero(dtype, -3 & 0x7f)};
+          check_product(cpu::kQuantizedMatMul, c, dtype, 0.2);
+        }
+      }
+    }
+  }
+}
+
+// As after DynamicQuantizeLinear.
+TEST(Quantized, ScaleAndZeroPointOfTheRun) {
+  KernelCase c;
+  c.name = "of the run";
+  c.op = "QuantizedMatMul";
+  c.domain = "treadle";
+  c.inputs = {bytes(DType::kUint8, {7, 48}, 1),
+              bytes(DType::kInt8, {48, 20}, 2),
+              random_tensor(DType::kFloat, {20}, 3),
+              scales(1, 4, 0.02),
+              scales(20, 5, 0.01),
+              zero(DType::kUint8, 131)};
+  c.constants = {1, 2, 4};
+  if (reason(cpu::kQuantizedMatMul, c) == "no VNNI") GTEST_SKIP() << "products need VNNI";
+  check_kernel(cpu::kQuantizedMatMul, c);
+}
+
+TEST(Quantized, MaximaOfBytes) {
+  for (const DType dtype : {DType::kUint8, DType::kInt8}) {
+    for (const int64_t channels : {1, 16, 33}) {
+      KernelCase c;
+      c.name = cat(dtype_name(dtype), channels);
+      c.op = "MaxPool";
+      c.attributes = {{"kernel_shape", std::vector<int64_t>{3, 3}},
+                      {"strides", std::vector<int64_t>{2, 2}},
+                      {"pads", std::vector<int64_t>{1, 1, 1, 1}}};
+      c.inputs = {bytes(dtype, {2, channels, 9, 8}, 1)};
+      c.constants = {};
+      check_kernel(cpu::kInt8MaxPool, c);
+    }
+  }
+}
+
+TEST(DynamicQuantize, RangesAndTails) {
+  for (const auto& [low, high] : {std::pair{-1.0, 2.0}, {0.5, 2.0}, {-3.0, -1.0}, {0.0, 0.0}}) {
+    for (const int64_t count : {1, 15, 512, 5000}) {
+      KernelCase c;
+      c.name = cat(low, " ", high, " ", count);
+      c.op = "DynamicQuantizeLinear";
+      c.inputs = {random_tensor(DType::kFloat, {count}, 3, low, high)};
+      c.constants = {};
+      c.outputs = 3;
+      check_kernel(cpu::kNativeDynamicQuantize, c);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace treadle::test
