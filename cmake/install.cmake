@@ -1,5 +1,5 @@
 # cmake --install: a tree that can be moved and runs on its own. oneDNN, protobuf-lite, RE2 and the
-# decoders of JPEG and PNG lie beside the library, which finds them by $ORIGIN.
+# decoders of JPEG and PNG lie beside the library, which finds them by $ORIGIN; in a wheel libgomp too.
 include(CMakePackageConfigHelpers)
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/treadle)
 
@@ -11,9 +11,13 @@ endif()
 install(DIRECTORY include/treadle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN *.h PATTERN *.hpp)
 
+set(bundled "^libdnnl[.]so" "^libhwy[.]so" "^libprotobuf-lite[.]so" "^libre2[.]so"
+            "^libturbojpeg[.]so" "^libpng16[.]so")
+if(SKBUILD)
+  list(APPEND bundled "^libgomp[.]so")
+endif()
 install(RUNTIME_DEPENDENCY_SET treadle_needs
-        PRE_INCLUDE_REGEXES "^libdnnl[.]so" "^libhwy[.]so" "^libprotobuf-lite[.]so" "^libre2[.]so"
-                            "^libturbojpeg[.]so" "^libpng16[.]so"
+        PRE_INCLUDE_REGEXES ${bundled}
         PRE_EXCLUDE_REGEXES .*
         DESTINATION ${CMAKE_INSTALL_LIBDIR})
 

@@ -28,8 +28,8 @@ ValueId activate_conv(Builder& b, const Node& n, ValueId x) {
     return b.op("Clip", {x, b.scalar(dtype, static_cast<double>(params[0])),
                          b.scalar(dtype, static_cast<double>(params[1]))});
   }
-  TREADLE_CHECK(kind == "Relu" || kind == "Tanh" || kind == "Sigmoid", kUnsupported, "activation '",
-                kind, "'");
+  TREADLE_CHECK(kind == "Relu" || kind == "Tanh" || kind == "Sigmoid" || kind == "HardSwish",
+                kUnsupported, "activation '", kind, "'");
   return b.op(kind, {x});
 }
 

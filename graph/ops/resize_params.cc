@@ -122,7 +122,7 @@ double source(Transform transform, const Extent& e, int64_t cell) {
     case Transform::kHalfPixel: return (x + 0.5) / e.scale - 0.5;
     case Transform::kHalfPixelSymmetric:
       return input / 2 * (1 - static_cast<double>(e.output) / output) + (x + 0.5) / e.scale - 0.5;
-    case Transform::kPytorchHalfPixel: return output == 1 ? -0.5 : (x + 0.5) / e.scale - 0.5;
+    case Transform::kPytorchHalfPixel: return output == 1 ? 0 : (x + 0.5) / e.scale - 0.5;
     case Transform::kAlignCorners: return output == 1 ? 0 : x * (input - 1) / (output - 1);
     case Transform::kAsymmetric: return x / e.scale;
     case Transform::kCrop: {

@@ -114,6 +114,8 @@ std::vector<OpCase> resize_cases() {
              f32({1, 1, 2, 2}, {1.666667F, 3.333333F, 8.333333F, 10})),
       sized("linear_to_one_pytorch", modes("linear", "pytorch_half_pixel"),
             counting(DType::kFloat, {1, 1, 4, 4}), {1, 1, 1, 1}, {0}),
+      sized("cubic_to_one_pytorch", modes("cubic", "pytorch_half_pixel"),
+            counting(DType::kFloat, {1, 1, 4, 4}), {1, 1, 1, 4}, {0, 1, 2, 3}),
       {.name = "cubic_exclude_outside",
        .op = "Resize",
        .attributes = {{"mode", std::string("cubic")},

@@ -13,11 +13,19 @@ quietly() { "$@" > "$work/log" 2>&1 || { tail -50 "$work/log"; exit 1; }; }
 # looked at: in a fresh clone, pip's own environment, found by PATH, has what pyproject.toml requires.
 export CC=cc CXX=c++ PATH="$(dirname "$TREADLE_PYTHON"):$PATH"
 quietly "$TREADLE_PYTHON" -m pip wheel --no-build-isolation --no-deps -w "$work" \
-  -C cmake.define.TREADLE_DEPS="$work/none" "$TREADLE_SOURCE"
+  --config-settings=cmake.define.TREADLE_DEPS="$work/none" "$TREADLE_SOURCE"
 mkdir "$work/site"
 quietly "$TREADLE_PYTHON" -m pip install --no-deps --target "$work/site" "$work"/treadle-*.whl
 for name in py.typed _native.pyi; do test -f "$work/site/treadle/$name"; done
-for name in treadle dnnl protobuf-lite hwy; do ls "$work"/site/treadle/lib/lib$name.so.* > /dev/null; done
+# What lies beside it, and what every system has, is all that it needs.
+needed=$(find "$work/site/treadle" -name '*.so*' -exec readelf -d {} + | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u)
+for name in $needed; do
+  case $name in
+    libc.so.6 | libm.so.6 | libdl.so.2 | libpthread.so.0 | librt.so.1 | ld-linux-*) ;;
+    libstdc++.so.6 | libgcc_s.so.1 | libz.so.1) ;;
+    *) test -e "$work/site/treadle/lib/$name" || { echo "the wheel lacks $name"; exit 1; } ;;
+  esac
+done
 "$TREADLE_PYTHON" "$TREADLE_SOURCE/tests/c_api/color_model.py" "$work"
 cd "$work"
 env -i PYTHONPATH="$work/site" "$TREADLE_PYTHON" - <<'PY'

@@ -240,7 +240,7 @@ def fused_conv(d):
     inputs = floats(d, [1, channels, *sizes], [out, channels, *kernel], [out], [1, out, *result])
     if d.maybe():
         inputs[2] = None
-    return Case(inputs, attributes | {"activation": d.pick(["Relu", "Tanh"])}, rtol=1e-4)
+    return Case(inputs, attributes | {"activation": d.pick(["Relu", "Tanh", "HardSwish"])}, rtol=1e-4)
 
 
 @operator("QLinearConv", domain=MS, variant="channels_last")
