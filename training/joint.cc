@@ -10,6 +10,7 @@
 #include "training/forms.h"
 #include "training/loss_output.h"
 #include "training/parameters.h"
+#include "training/straight_through.h"
 
 namespace treadle {
 namespace {
@@ -108,6 +109,7 @@ void JointBuilder::build_forward() {
   form.draw = draw.id();
   form.seed = options_.seed;
   statistics_ = put_in_training_form(graph_, form);
+  if (options_.straight_through) pass_gradients_straight(graph_);
   joint_.target = put_loss(graph_, options_);
 }
 

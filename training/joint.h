@@ -28,6 +28,8 @@ struct JointOptions {
   // BatchNormalization of trained parameters uses the batch's statistics and updates the running
   // ones, and Dropout drops, also where the model has them in inference form.
   bool training_form = true;
+  // Gradients pass QuantizeLinear as if it did not round (straight_through.h).
+  bool straight_through = true;
   // A run whose loss (or norm of gradients, where that is computed) is not finite changes no
   // variable.
   bool guard = true;

@@ -217,6 +217,8 @@ std::vector<Row> rows(TrainerOptions& o) {
       {"training_form",
        "BatchNormalization and Dropout train also where the model has them in inference form",
        &o.joint.training_form},
+      {"straight_through", "gradients pass QuantizeLinear as if it did not round",
+       &o.joint.straight_through},
       {"guard", "a step whose loss is not finite changes nothing", &o.joint.guard},
       {"accumulate", "batches whose gradients make one update", &o.joint.accumulate},
       {"average", "above 0: keeps an average of the parameters with this weight of the past",

@@ -43,6 +43,8 @@ TREADLE_API void treadle_train_options_release(treadle_train_options* options);
  *   guard           "1" (default): a step whose loss is not finite changes nothing
  *   training_form   "1" (default): BatchNormalization and Dropout train, even where the model has
  *                   them in inference form
+ *   straight_through "1" (default): gradients pass QuantizeLinear as if it did not round, within
+ *                   its range (quantization-aware training)
  *   seed            of Dropout
  *   fetch           names of values, or grad:NAME, for treadle_trainer_fetched
  *   gradient_norm   "1": report it

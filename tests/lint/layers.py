@@ -16,7 +16,7 @@ DOORS = ["importer/importer.h", "optimizer/optimizer.h", "backends/backend.h",
          "training/trainer.h", "training/checkpoint.h", "training/settings.h"]
 # The gradient of a graph; and what builds graphs from it, without importer or runtime.
 AUTODIFF = "autodiff route gradient expr body capture_constants"
-BUILDERS = ("gradient_nodes forms layers losses loss_output updates schedules initializers parameters joint new_models "
+BUILDERS = ("gradient_nodes forms layers losses loss_output straight_through updates schedules initializers parameters joint new_models "
             "fine_tuning in_double")
 IMAGES = ["jpeglib.h", "turbojpeg.h", "png.h", "zip.h", "tiffio.h", "webp/", "openjpeg.h"]
 MAY = {
