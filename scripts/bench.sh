@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# usage: bench.sh TREADLE [compare.py's arguments]   Treadle beside ONNX Runtime and OpenVINO.
+# usage: bench.sh TREADLE [compare.py's arguments]   Treadle beside ONNX Runtime and OpenVINO,
+# as docs/performance.md then tells.
 # Needs the folder bench/ of ${TREADLE_SHARED:-../shared}: compare.py and the networks.
 set -euo pipefail
 treadle=$(realpath "$1")
@@ -15,4 +16,12 @@ if [ ! -e "$networks/.complete" ]; then
   "$python" "$bench/fill_weights.py" "$networks"
   touch "$networks/.complete"
 fi
-"$python" "$bench/compare.py" --treadle "$treadle" "$@" "$networks"/*.onnx
+# It fails where an output differs; what was measured is written all the same.
+results=$root/build/bench/results.json
+status=0
+rm -f "$results"
+"$python" "$bench/compare.py" --treadle "$treadle" --json "$results" "$@" "$networks"/*.onnx || status=$?
+[ -e "$results" ] || exit "$status"
+processor=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+"$python" "$root/scripts/bench_table.py" "$results" "$processor, $(nproc) processors" "$root/docs/performance.md"
+exit "$status"
