@@ -24,10 +24,15 @@ CASES = [
     ("", 2, ["run", "bench"]),
     ("fly", 2, ["unknown command 'fly'"]),
     ("runn", 2, ["unknown command 'runn'", "did you mean 'run'"]),
+    ("rnu", 2, ["did you mean 'run'"]),
     ("help", 0, ["inspect", "Exit codes"]),
     ("help ops", 0, ["--json"]),
-    ("run", 2, ["MODEL"]),
-    ("run add.onnx --thread 1", 2, ["treadle: ", "--thread"]),
+    ("run", 2, ["treadle run: MODEL is required; usage: treadle run [OPTIONS] MODEL"]),
+    ("run add.onnx --thread 1", 2, ["treadle run: there is no flag '--thread'; did you mean '--threads'?"]),
+    ("run add.onnx --wavelength=red", 2, ["there is no flag '--wavelength'; treadle run --help lists them"]),
+    ("run add.onnx --threads", 2, ["treadle run: --threads wants a value"]),
+    ("compare add.onnx add.onnx b.onnx", 2, ["'b.onnx' is one word too many; usage: treadle compare [OPTIONS] A [B]"]),
+    ("--json info", 2, ["treadle: there is no flag '--json' here: the flags of a command follow it"]),
     ("run add.onnx", 2, ["'x'", "'x' is not given", "--fill"]),
     ("run add.onnx --input xy.npz", 0, ["sum", "act", "float[2, 3]"]),
     ("run add.onnx --input x=x.npy --input y=fortran.npy", 0, ["sum"]),
@@ -56,8 +61,8 @@ CASES = [
     ("run add.onnx --fill ones --threads many", 2, ["--threads"]),
     ("run add.onnx --fill ones --threads -1", 2, ["--threads"]),
     ("run add.onnx --fill ones --device abacus", 5, ["abacus"]),
-    ("run add.onnx --fill ones --skip-pass nonsense", 2, ["nonsense", "fold_constants"]),
-    ("run add.onnx --fill ones --skip-pass eliminat", 2, ["--skip-pass", "did you mean 'eliminate'"]),
+    ("run add.onnx --fill ones --skip-pass nonsense", 2, ["'nonsense' is no pass. The passes are: ", "fold_constants"]),
+    ("run add.onnx --fill ones --skip-pass eliminat", 2, ["--skip-pass", "did you mean 'eliminate'? The passes are: "]),
     ("run add.onnx --fill ones --shape x:2x3 --shape y:5x3", 4, ["'y'"]),
     ("run missing.onnx --fill ones", 4, ["missing.onnx"]),
     ("run truncated.onnx --fill ones", 3, ["truncated.onnx"]),
@@ -126,6 +131,7 @@ CASES = [
     ("compare add.onnx --devices cpu", 2, ["--devices"]),
     ("compare add.onnx", 2, ["--devices"]),
     ("compare add.onnx gather.onnx", 4, []),
+    ("compare add.onnx infinite/add.onnx", 0, ["PASSED: add.onnx beside infinite/add.onnx"]),
     ("check add.onnx", 0, ["valid"]),
     ("check truncated.onnx", 3, ["truncated.onnx"]),
     ("check nosuch.onnx", 4, ["nosuch.onnx"]),
@@ -155,12 +161,13 @@ CASES = [
     ("check add.onnx --threads 1", 2, ["--threads"]),
     ("check unknown.onnx", 3, ["Frobnicate", "Defrob"]),
     # Sizes of symbolic dimensions.
-    ("inspect window.onnx", 0, ["float[N, 3, H, W]", "--shape x:1,3,H,W"]),
+    ("inspect window.onnx", 0, ["float[N, 3, H, W]", "as in --shape H=8,W=8"]),
+    ("inspect window.onnx --shape H=8,W=8", 0, ["float[1, 3, 8, 8]"]),
     ("inspect window.onnx --shape x:1x3x5x5", 0, ["multiply-adds", "0.001 M", "float[1, 3, 5, 5]"]),
     ("inspect window.onnx --shape H=5,W=5 --show layers,memory", 0, ["-- layers", "Conv", "-- memory", "arena"]),
     ("inspect window.onnx --shape x:1x3x1x1", 0, ["not at these shapes"]),
     ("inspect window.onnx --shape x:1x3x1x1 --show layers", 4, ["--shape", "[1, 3, 1, 1]"]),
-    ("inspect window.onnx --show layers", 2, ["--shape x:1,3,H,W"]),
+    ("inspect window.onnx --show layers", 2, ["as in --shape H=8,W=8"]),
     ("inspect window.onnx --dot window.dot", 0, []),
     ("inspect branch.onnx", 0, ["parameters     12 ", "0.000 M"]),
     ("bench linear.onnx --train --duration 0.05 --batch-size 4", 0, ["start_ms", "steps_per_s", "loaded_rss_mb"]),
@@ -173,7 +180,7 @@ CASES = [
     ("bench linear.onnx --train --duration 0.05 --batch xy.npz", 4, ["lacks 'target'"]),
     ("bench add.onnx --train --duration 0.05", 4, ["nothing to train"]),
     ("profile linear.onnx --train --batch-size 4 --top 3", 0, ["GFLOP/s", "all steps"]),
-    ("bench window.onnx --duration 0.05", 2, ["--shape x:1,3,H,W"]),
+    ("bench window.onnx --duration 0.05", 2, ["--shape H=8,W=8"]),
     ("bench window.onnx --duration 0.05 --shape x:1x3x1x1", 4, ["--shape"]),
     ("run add.onnx --fill ones --shape x:4x3", 0, ["sum  float[4, 3]"]),
     ("run add.onnx --fill ones --shape N=4", 0, ["sum  float[4, 3]"]),
@@ -182,7 +189,10 @@ CASES = [
     ("run add.onnx --input xy.npz --shape x:4x3", 4, ["'x'", "[2, 3]", "[4, 3]"]),
     ("run add.onnx --fill ones --shape x:2xx3", 2, ["--shape"]),
     ("run ids.onnx --fill random --shape B=2,S=3", 0, ["float[2, 3, 2]"]),
-    ("run ids.onnx --fill random", 2, ["--shape ids:1,S"]),
+    ("run ids.onnx --fill random", 2, ["as in --shape S=8"]),
+    ("run ids.onnx --fill zeros --shape time=8", 4, ["no input has a dimension 'time'; they have 'B', 'S'"]),
+    ("run unsized.onnx --fill random", 2, ["as in --shape x:0:1x8"]),  # no name of a dimension but x:0_dim1
+    ("run unsized.onnx --fill random --shape x:0:1x8", 0, ["float[1, 8]"]),
     ("run ids.onnx --fill random --shape S=3 --val-range 7,9", 4, ["--fill zeros"]),
     # Pictures.
     ("run bytes.onnx --input plain.png", 0, ["uint8[1, 2, 2, 3]  [10, 20, 30, 40"]),
@@ -278,7 +288,7 @@ CASES = [
 ]
 JSON = ["run add.onnx --input xy.npz --json", "bench add.onnx --duration 0.05 --json", "inspect add.onnx --json",
         "profile add.onnx --iterations 2 --json", "compare add.onnx --devices cpu,reference --json", "ops --json",
-        "info --json", "check add.onnx --json", "optimize add.onnx out2.onnx --json",
+        "info --json", "version --json", "check add.onnx --json", "optimize add.onnx out2.onnx --json",
         "optimize --list-passes --json", "optimize add.onnx --print-after dead_code --json"]
 
 
@@ -321,6 +331,10 @@ def main():
         if told["weights"][0] != {"name": "keep", "dtype": "bool", "shape": [], "min": 1, "max": 1, "mean": 1, "nan": 0,
                                   "infinite": 0, "bytes": 1} or told["attributes"] or told["metadata"]["graph_name"] != "g":
             fail("inspect --show weights,attrs,metadata --json told", told)
+        told = json.loads(call("inspect attributes.onnx --json --show attrs", folder).stdout)["attributes"]
+        if told != [{"node": "Gemm_0", "op": "Gemm", "attributes": {"alpha": 0.5, "transB": 1}},
+                    {"node": "AveragePool_1", "op": "AveragePool", "attributes": {"kernel_shape": [2], "auto_pad": "VALID"}}]:
+            fail("inspect --show attrs --json told", told)
         if (folder / "q.npz").exists():
             q = np.load(folder / "q.npz")["q"]
             if q.tolist() != [np.iinfo(np.int32).min, 0, -3]:

@@ -55,6 +55,15 @@ def main():
         told = json.loads(call(BOTH + "--json", folder, 1).stdout)["tensors"][0]
         expect(told["mean_absolute"] == 0.5 and math.isclose(told["cosine"], 9 / math.sqrt(6 * 21))
                and math.isclose(told["psnr"], 10 * math.log10(16 / 1.5)), f"compare told {told}")
+        # A model and its copy in half precision: by their numbers, whichever comes first.
+        mixed = "--fill random --shape x:20x30 --save-diff rounded.npz "
+        call("compare same.onnx half.onnx " + mixed, folder, 0, ["PASSED"])
+        rounded = dict(np.load(folder / "rounded.npz"))["y"]
+        expect(rounded.dtype == np.float32 and 0 < abs(rounded).max() < 2e-3, f"--save-diff of two widths: {rounded}")
+        call("compare same.onnx half.onnx --rtol 1e-5 --atol 0 " + mixed, folder, 1, ["DIFFER"])
+        call("compare half.onnx same.onnx --rtol 0 --atol 0 " + mixed, folder, 0, ["PASSED"])
+        call("compare same.onnx whole.onnx " + mixed, folder, 4, ["'x'", "int32"])
+        call("compare nosuch.onnx half.onnx --stat mode", folder, 2, ["--stat"])
         # NaN and infinities in the same places are equal; a map is no tensor, and compared as ever.
         call("compare same.onnx same.onnx --input nan.npy --cosine 1 --psnr 300 --stat mean", folder, 0, ["PASSED"])
         call("compare map.onnx map.onnx --cosine 0.9", folder, 0, ["PASSED"])

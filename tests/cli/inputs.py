@@ -63,6 +63,14 @@ MODELS = {
       g (float[1, 2] x) => (seq(map(int64, float)) z) { z = ai.onnx.ml.ZipMap <classlabels_int64s = [7, 3]> (x) }""",
     "same": """<ir_version: 8, opset_import: ["" : 17]>
       g (float[A, B] x) => (float[A, B] y) { y = Identity(x) }""",
+    "half": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float16[A, B] x) => (float16[A, B] y) { y = Identity(x) }""",
+    "whole": """<ir_version: 8, opset_import: ["" : 17]>
+      g (int32[A, B] x) => (int32[A, B] y) { y = Identity(x) }""",
+    "attributes": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[2, 3] x, float[4, 3] w, float[1, 1, 4] v) => (float[2, 4] y, float[1, 1, 3] z) {
+        y = Gemm <alpha = 0.5, transB = 1> (x, w)
+        z = AveragePool <kernel_shape = [2], auto_pad = "VALID"> (v) }""",
     "drifted": """<ir_version: 8, opset_import: ["" : 17]>
       g (float[A, B] x) => (float[A, B] y) <float[2, 3] d = {0, 0, 0, 0, 0, 3}> { y = Add(x, d) }""",
     "bytes": """<ir_version: 8, opset_import: ["" : 17]>
@@ -183,6 +191,11 @@ def prepare(folder):
     trained.training_info.add()
     onnx.save(trained, str(folder / "trained.onnx"))
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    unsized = parser.parse_model(MODELS["nameless"])
+    unsized.graph.input[0].name = unsized.graph.node[0].input[0] = "x:0"
+    unsized.graph.input[0].type.tensor_type.shape.dim[1].ClearField("dim_value")
+    onnx.save(unsized, str(folder / "unsized.onnx"))
+    onnx.save(parser.parse_model(MODELS["add"]), str(folder / "infinite" / "add.onnx"))
     np.savez(folder / "one.npz", x=np.ones(1, np.float32))
     np.save(folder / "complex.npy", x.astype(np.complex64))
     np.save(folder / "objects.npy", np.array([None]), allow_pickle=True)

@@ -211,6 +211,15 @@ def searches(folder):
     after = (folder / "search/trials.jsonl").read_text().splitlines()
     expect(after[:3] == lines and len(after) == 5, "a sweep does not go on where it was")
     expect((folder / "search/trials.png").exists(), "a sweep left no plot")
+    on = "sweep net.onnx --data points.csv --steps 2 --trials 2 --out "
+    call(on + "search --vary train.rate=1e-4:1", folder, 4,
+         ["'search' holds a search over other fields (train.rate, train.optimizer)", "--out"])
+    call(on + "s --vary train.rat=1e-4:1", folder, 2, ["--vary: train.rat=", "did you mean 'train.rate'"])
+    call(on + "s --vary train.optimizer=sgd|adamm", folder, 2, ["--vary: ", "did you mean 'adam'"])
+    expect(not (folder / "s").exists(), "a sweep that was refused left a folder")
+    done = call(on + "sizes --vary loader.batch_size=10:100 --json", folder)
+    sizes = [trial["fields"][0].partition("=")[2] for trial in json.loads(done.stdout or "{}").get("trials", [])]
+    expect(len(sizes) == 2 and all(size.isdigit() for size in sizes), f"sizes of batches drawn: {sizes}")
 
 
 def refusals(folder):
@@ -230,6 +239,9 @@ def refusals(folder):
     call("train net.onnx --data points.csv --optimizer adamm", folder, 2, ["did you mean 'adam'"])
     call("train net.onnx --data points.csv --epochs 0", folder, 2, ["--epochs"])
     call("train net.onnx --data points.csv --steps 0", folder, 2, ["--steps"])
+    call("train net.onnx --data points.csv --steps 1 --epochs 1", folder, 2, ["--epochs and --steps", "one of them"])
+    call("train job.toml --steps 3 --out by_steps", folder, 0, ["3 steps"])  # which tells epochs
+    call("finetune net.onnx --data points.csv --steps 1", folder, 0, ["treadle: nothing of this run is kept"])
     call("train net.onnx --data points.csv --steps 1", folder, 0, ["nothing of this run is kept"])
     call("train net.onnx augment.mixup=0.2 --data points.csv --steps 1", folder, 2, ["kl or bce_with_logits"])
     call("train net.onnx augment.mixup=0.2 --data points.csv --steps 1 --loss kl --out mixed", folder)

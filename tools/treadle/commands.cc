@@ -165,7 +165,8 @@ const Flags kFitting = {
     {"--freeze", "A,B", "patterns of names of what does not train"},
     {"--memory-budget", "BYTES",
      "of a step's buffers, as 500MB: values are made again instead of being kept"},
-    {"--out", "DIR", "the folder of the run: metrics, checkpoints, model.onnx"},
+    {"--out", "DIR",
+     "the folder of the run: metrics, checkpoints, model.onnx; of a sweep: its trials (sweep)"},
     {"--resume", "", "go on from the newest checkpoint in --out"},
 };
 const Flags kTrain = {
@@ -257,7 +258,8 @@ std::vector<Command> make_commands() {
        run_optimize},
       {"compare",
        "Runs two models, one on two devices, or beside onnxruntime, on the same input",
-       {{"A", "an ONNX file"}, {"B", "another one with the same inputs", true}},
+       {{"A", "an ONNX file"},
+        {"B", "another one with the same inputs; floats may be of another width", true}},
        join({kCompare, kTolerance, {kJson}, inputs, pictures, model}),
        run_compare},
       {"new",
@@ -310,7 +312,7 @@ std::vector<Command> make_commands() {
        {kJson},
        run_ops},
       {"info", "Shows version, processor, threads and devices", {}, {kJson}, run_info},
-      {"version", "Prints the version", {}, {}, run_version},
+      {"version", "Prints the version", {}, {kJson}, run_version},
       {"completion",
        "Prints the script by which a shell completes this command",
        {{"bash|zsh|fish", "the shell"}},

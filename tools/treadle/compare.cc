@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "graph/ops/cast.h"
 #include "tools/treadle/criteria.h"
 #include "tools/treadle/files.h"
 #include "tools/treadle/inputs.h"
@@ -37,7 +38,22 @@ std::map<std::string, std::string> makers(const Graph& graph) {
   return nodes;
 }
 
-// `inputs` are those of `first`. With `everything` each tensor that is there after optimizing is an
+Value as_dtype(const Value& value, DType dtype) {
+  const bool floats = value.is_tensor() && is_float(value.tensor().dtype()) && is_float(dtype);
+  return floats ? Value(cast_tensor(value.tensor(), dtype)) : value;
+}
+
+// Floats of two widths both as the wider one: a half-precision copy is compared by its numbers.
+std::pair<Value, Value> alike(const Value& a, const Value& b) {
+  if (!a.is_tensor() || !b.is_tensor() || a.tensor().dtype() == b.tensor().dtype()) return {a, b};
+  const bool wide = a.tensor().dtype() == DType::kDouble || b.tensor().dtype() == DType::kDouble;
+  const DType dtype = wide ? DType::kDouble : DType::kFloat;
+  if (!is_float(a.tensor().dtype()) || !is_float(b.tensor().dtype())) return {a, b};
+  return {as_dtype(a, dtype), as_dtype(b, dtype)};
+}
+
+// `inputs` are those of `first`; floats are converted to what this model takes. With
+// `everything` each tensor that is there after optimizing is an
 // output.
 Side run_side(const Subject& subject, const Args& args, const std::vector<Value>& inputs,
               const Model& first, bool everything) {
@@ -59,8 +75,10 @@ Side run_side(const Subject& subject, const Args& args, const std::vector<Value>
                                 : Model::create(std::move(graph), options);
   side.nodes = makers(model->graph());
   std::vector<Value> ordered(model->input_count()), outputs(model->output_count());
-  for (size_t i = 0; i < inputs.size(); ++i)
-    ordered[model->find_input(first.input(i).name)] = inputs[i];
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const size_t place = model->find_input(first.input(i).name);
+    ordered[place] = as_dtype(inputs[i], model->input(place).type.dtype);
+  }
   Session session(model, session_options(args));
   run_model(session, args, ordered, outputs);
   for (size_t i = 0; i < outputs.size(); ++i)
@@ -89,8 +107,9 @@ std::vector<Row> compare_sides(const Side& a, const Side& b, const Criteria& cri
     const auto other = by_name.find(v.name);
     if (other == by_name.end()) continue;
     const auto node = a.nodes.find(v.name);
-    rows.push_back({v.name, node == a.nodes.end() ? "" : node->second,
-                    criteria.compare(v.name, v.value, *other->second)});
+    const auto [got, want] = alike(v.value, *other->second);
+    rows.push_back(
+        {v.name, node == a.nodes.end() ? "" : node->second, criteria.compare(v.name, got, want)});
   }
   return rows;
 }
@@ -134,9 +153,10 @@ void save_differences(const std::string& path, const Side& a, const Side& b) {
   std::set<std::string> seen;
   for (const NamedValue& v : a.values) {
     const auto other = std::ranges::find(b.values, v.name, &NamedValue::name);
-    if (other == b.values.end() || !similarity(v.value, other->value)) continue;
-    if (seen.insert(v.name).second)
-      tensors.emplace_back(v.name, subtracted(v.value.tensor(), other->value.tensor()));
+    if (other == b.values.end()) continue;
+    const auto [x, y] = alike(v.value, other->value);
+    if (similarity(x, y) && seen.insert(v.name).second)
+      tensors.emplace_back(v.name, subtracted(x.tensor(), y.tensor()));
   }
   TREADLE_CHECK(!tensors.empty(), kInvalidArgument, "--save-diff: ", a.title, " and ", b.title,
                 " have no tensor of numbers of the same shape");
@@ -195,14 +215,16 @@ std::pair<Subject, Subject> subjects(const Args& args) {
 
 int run_compare(const Args& args) {
   const auto [a, b] = subjects(args);
+  statistic(args);  // a wrong one is told before the models run
   const std::string diff = args.text("save-diff");
   if (!diff.empty() && !diff.ends_with(".npz"))
     throw UsageError(cat("--save-diff: '", diff, "' is no .npz"));
   const auto model = load_model(a.path, args);
   const std::vector<Value> inputs = gather_inputs(*model, args, Missing::kFill);
   const bool everything = args.has("all-layers");
-  const Side left = run_side(a, args, inputs, *model, everything);
-  const Side right = run_side(b, args, inputs, *model, everything);
+  Side left = run_side(a, args, inputs, *model, everything);
+  Side right = run_side(b, args, inputs, *model, everything);
+  if (left.title == right.title) left.title = a.path, right.title = b.path;
   const Criteria criteria(args, names_of(left));
   const std::vector<Row> rows = compare_sides(left, right, criteria);
   TREADLE_CHECK(!rows.empty(), kInvalidArgument, left.title, " and ", right.title,

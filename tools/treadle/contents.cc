@@ -42,6 +42,17 @@ std::string shortened(std::string text) {
   return printable(text);
 }
 
+// As JSON has it; tensors and types as text.
+template <class T>
+Json attribute_json(const T& value) {
+  if constexpr (std::is_same_v<T, Tensor> || std::is_same_v<T, std::vector<Tensor>> ||
+                std::is_same_v<T, Type>) {
+    return attribute_text(value);
+  } else {
+    return value;
+  }
+}
+
 }  // namespace
 
 std::map<std::string, std::string> metadata_of(const Graph& graph) {
@@ -87,7 +98,8 @@ Json attributes_json(const Graph& graph) {
   Json list = Json::array();
   each_attributed(graph, [&](const Node& node) {
     Json attributes = Json::object();
-    for (const auto& [name, value] : node.attributes) attributes[name] = attribute_text(value);
+    for (const auto& [name, value] : node.attributes)
+      attributes[name] = std::visit([](const auto& v) { return attribute_json(v); }, value);
     list.push_back({{"node", node.name}, {"op", node.op->full_name()}, {"attributes", attributes}});
   });
   return list;

@@ -10,20 +10,23 @@ constexpr double kUsualQuantile = 0.99;
 
 }  // namespace
 
-Criteria::Criteria(const Args& args, const std::vector<std::string>& names)
-    : args_(args), tolerances_(args, names) {
-  Args stat;  // "quantile:0.9" is a quantile
+Statistic statistic(const Args& args) {
+  Args part;  // "quantile:0.9" is a quantile
   const std::string given = args.text("stat", "max");
   const size_t colon = std::min(given.find(':'), given.size());
-  stat.flags["stat"] = {given.substr(0, colon)};
-  stat_ = stat.choice("stat", {"max", "mean", "median", "quantile"});
-  if (stat_ == "quantile") quantile_ = kUsualQuantile;
-  if (colon < given.size()) {
-    stat.flags["stat"] = {given.substr(colon + 1)};
-    quantile_ = stat.number("stat", kUsualQuantile);
-    if (stat_ != "quantile" || quantile_ <= 0 || quantile_ > 1)
-      throw UsageError(cat("--stat: '", given, "': expected quantile:X, X above 0 and at most 1"));
-  }
+  part.flags["stat"] = {given.substr(0, colon)};
+  Statistic s{part.choice("stat", {"max", "mean", "median", "quantile"})};
+  if (s.kind == "quantile") s.quantile = kUsualQuantile;
+  if (colon == given.size()) return s;
+  part.flags["stat"] = {given.substr(colon + 1)};
+  s.quantile = part.number("stat", kUsualQuantile);
+  if (s.kind != "quantile" || s.quantile <= 0 || s.quantile > 1)
+    throw UsageError(cat("--stat: '", given, "': expected quantile:X, X above 0 and at most 1"));
+  return s;
+}
+
+Criteria::Criteria(const Args& args, const std::vector<std::string>& names)
+    : args_(args), tolerances_(args, names), stat_(statistic(args)) {
   const bool by_likeness = args.has("cosine") || args.has("psnr");
   by_tolerance_ = !by_likeness || args.has("stat") || args.has("rtol") || args.has("atol");
 }
@@ -32,10 +35,10 @@ std::string Criteria::above_tolerance(const std::string& tensor, const Value& go
                                       const Value& want) const {
   const double rtol = tolerances_.rtol(tensor), atol = tolerances_.atol(tensor);
   const Tensor &g = got.tensor(), &w = want.tensor();
-  const double excess = stat_ == "mean" ? mean_excess(g, w, rtol, atol)
-                                        : quantile_excess(g, w, rtol, atol, quantile_);
+  const double excess = stat_.kind == "mean" ? mean_excess(g, w, rtol, atol)
+                                             : quantile_excess(g, w, rtol, atol, stat_.quantile);
   if (excess <= 0) return "";
-  return cat("the ", stat_, stat_ == "quantile" ? cat(" ", quantile_) : "",
+  return cat("the ", stat_.kind, stat_.kind == "quantile" ? cat(" ", stat_.quantile) : "",
              " of the errors is above its tolerance by ", excess);
 }
 
@@ -53,7 +56,7 @@ Verdict Criteria::compare(const std::string& tensor, const Value& got, const Val
   if (!v.similarity) return v;
   Difference& d = v.difference;
   if (!by_tolerance_) d.text.clear();
-  if (by_tolerance_ && stat_ != "max") d.text = above_tolerance(tensor, got, want);
+  if (by_tolerance_ && stat_.kind != "max") d.text = above_tolerance(tensor, got, want);
   const std::string unlike = too_different(tensor, *v.similarity);
   if (!unlike.empty()) d.text += (d.text.empty() ? "" : "; ") + unlike;
   d.equal = d.text.empty();

@@ -15,6 +15,14 @@ struct Verdict {
   std::optional<Similarity> similarity;
 };
 
+// Of the errors, which must lie within the tolerances: --stat.
+struct Statistic {
+  std::string kind = "max";  // or mean, median, quantile
+  double quantile = 0.5;
+};
+// UsageError for a wrong one.
+Statistic statistic(const Args& args);
+
 // By --stat (which statistic of the errors must lie within --rtol and --atol: the largest),
 // --cosine and --psnr (at least so much). Where only these two are given, tolerances decide
 // nothing. Values that are no tensors of numbers are compared by tolerances whatever is given.
@@ -29,8 +37,7 @@ class Criteria {
   std::string too_different(const std::string& tensor, const Similarity& s) const;
   const Args& args_;
   Tolerances tolerances_;
-  std::string stat_;
-  double quantile_ = 0.5;
+  Statistic stat_;
   bool by_tolerance_;
 };
 

@@ -179,7 +179,11 @@ int run_info(const Args& args) {
   return kExitOk;
 }
 
-int run_version(const Args&) {
+int run_version(const Args& args) {
+  if (args.has("json")) {
+    print_json({{"version", TREADLE_VERSION}});
+    return kExitOk;
+  }
   std::puts("treadle " TREADLE_VERSION);
   return kExitOk;
 }

@@ -67,14 +67,16 @@ Subject subject_of(const Args& args) {
     s.types[i] = fallback.defined() ? Type::tensor(fallback.dtype(), symbolic(fallback.dims()))
                                     : with_batch(s.types[i]);
     if (is_sized(s.types[i])) continue;
-    s.missing += (s.missing.empty() ? "" : " ") + shape_hint(model->input(i).name, s.types[i]);
+    const std::string hint = shape_hint(model->input(i).name, s.types[i]);
+    if (s.missing.find(hint) == std::string::npos)
+      s.missing += (s.missing.empty() ? "" : " ") + hint;
   }
   return s;
 }
 
 PlanInfo plan(const Subject& s, const Args& args) {
   if (!s.missing.empty())
-    throw UsageError(cat("the steps depend on the inputs' sizes: give ", s.missing));
+    throw UsageError(cat("the steps depend on the inputs' sizes: give them, as in ", s.missing));
   Session session(s.model, session_options(args));
   try {
     return session.describe_plan(s.types);
@@ -133,7 +135,7 @@ int64_t total(const std::vector<StepInfo>& steps) {
 Json work_json(const Subject& s) {
   Json json = {{"multiply_adds", nullptr}, {"at", ""}, {"note", ""}};
   if (!s.missing.empty()) {
-    json["note"] = "depends on the inputs' sizes: give " + s.missing;
+    json["note"] = "depends on the inputs' sizes: give them, as in " + s.missing;
     return json;
   }
   json["at"] = shapes_text(*s.model, s.types);

@@ -29,7 +29,7 @@ std::vector<std::string> named_passes(const Args& args, const char* flag) {
     if (std::find(known.begin(), known.end(), pass) != known.end()) continue;
     std::string list;
     for (const std::string& name : known) list += " " + name;
-    throw UsageError(cat("--", flag, ": '", pass, "' is no pass", suggestion(pass, known),
+    throw UsageError(cat("--", flag, ": '", pass, "' is no pass", suggestion(pass, known, "."),
                          " The passes are:", list));
   }
   return given;

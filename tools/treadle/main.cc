@@ -125,6 +125,47 @@ void describe(CLI::App& top, std::vector<Parsed>& parsed) {
   for (size_t i = 0; i < table.size(); ++i) add_command(top, table[i], parsed[i]);
 }
 
+// The command of the first word; null: that is a flag.
+const Command* command_of(const std::vector<std::string>& args) {
+  const auto found = std::ranges::find(commands(), args.front(), &Command::name);
+  return found == commands().end() ? nullptr : &*found;
+}
+
+std::string usage(const Command& command) {
+  std::string text = cat("; usage: treadle ", command.name, " [OPTIONS]");
+  for (const Positional& p : command.positional) {
+    const std::string name = cat(p.name, p.many ? "..." : "");
+    text += p.optional ? cat(" [", name, "]") : " " + name;
+  }
+  return text;
+}
+
+// Of words that no flag and no place takes.
+std::string unexpected(const Command* command, const std::vector<std::string>& words) {
+  const auto dashed = std::ranges::find_if(words, [](auto& w) { return w.starts_with("-"); });
+  const std::string word = dashed == words.end() ? words.front() : *dashed;
+  const std::string flag = word.substr(0, word.find('='));
+  if (command == nullptr)
+    return cat("there is no flag '", flag, "' here: the flags of a command follow it");
+  if (dashed == words.end()) return cat("'", word, "' is one word too many", usage(*command));
+  std::vector<std::string> names;
+  for (const Flag& f : command->flags) names.emplace_back(f.name);
+  return cat("there is no flag '", flag, "'",
+             suggestion(flag, names, cat("; treadle ", command->name, " --help lists them")));
+}
+
+// The parser's errors in words that tell what the command takes.
+std::string refusal(const Command* command, const CLI::App& top, const CLI::ParseError& e) {
+  const std::string text = e.what();
+  if (dynamic_cast<const CLI::ExtrasError*>(&e) != nullptr)
+    return unexpected(command, top.remaining(true));
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&e) != nullptr)
+    return cat(text.substr(0, text.find(':')), " wants a value");
+  if (dynamic_cast<const CLI::RequiredError*>(&e) != nullptr && command != nullptr)
+    return text + usage(*command);
+  return text;
+}
+
 CommandWords words_of(const CLI::App& app) {
   CommandWords words{app.get_name(), app.get_description(), {}, {}};
   for (const CLI::Option* option : app.get_options()) {
@@ -145,8 +186,6 @@ int run_main(int argc, char** argv) {
   std::vector<Parsed> parsed;
   describe(top, parsed);
   const std::vector<Command>& table = commands();
-  top.failure_message(
-      [](const CLI::App*, const CLI::Error& e) { return cat("treadle: ", e.what(), "\n"); });
   std::vector<std::string> args = words(argc, argv);
   if (const std::string problem = unknown_command(args); !problem.empty()) {
     std::fprintf(stderr, "treadle: %s\n", problem.c_str());
@@ -156,11 +195,16 @@ int run_main(int argc, char** argv) {
     std::fputs(top.help().c_str(), stderr);
     return kExitUsage;
   }
+  const Command* command = command_of(args);
   try {
     std::reverse(args.begin(), args.end());  // as CLI11 takes them
     top.parse(args);
   } catch (const CLI::ParseError& e) {
-    return top.exit(e) == 0 ? kExitOk : kExitUsage;
+    if (e.get_exit_code() == 0) return top.exit(e);  // --help, --version
+    std::fprintf(stderr, "treadle%s: %s\n",
+                 command == nullptr ? "" : cat(" ", command->name).c_str(),
+                 refusal(command, top, e).c_str());
+    return kExitUsage;
   }
   for (size_t i = 0; i < table.size(); ++i) {
     if (parsed[i].app->parsed()) return run_guarded(table[i], args_of(parsed[i]));

@@ -52,14 +52,22 @@ std::vector<StepInfo> shown(std::vector<StepInfo> steps, const Args& args) {
   return steps;
 }
 
+std::string kernel_of(const StepInfo& s) { return cat(s.backend, " ", s.kernel); }
+
 void print_table(const std::vector<StepInfo>& steps, double total) {
-  std::printf("%10s %6s %8s %7s  %-22s %-34s %s\n", "us", "%", "GFLOP/s", "GB/s", "operator",
-              "kernel", "shapes  [from]");
+  size_t op_width = 8, kernel_width = 6;
   for (const StepInfo& s : steps) {
-    std::printf("%10.1f %5.1f%% %8.1f %7.1f  %-22s %-34s %s  [%s]\n", mean_us(s),
-                100 * mean_us(s) / total, gflops(s), gigabytes(s), s.op.c_str(),
-                cat(s.backend, " ", s.kernel).c_str(), cut(s.shapes, kShapesShown).c_str(),
-                joined(s.origins).c_str());
+    op_width = std::max(op_width, s.op.size());
+    kernel_width = std::max(kernel_width, kernel_of(s).size());
+  }
+  const int op = static_cast<int>(op_width), kernel = static_cast<int>(kernel_width);
+  std::printf("%10s %6s %8s %7s  %-*s  %-*s  %s\n", "us", "%", "GFLOP/s", "GB/s", op, "operator",
+              kernel, "kernel", "shapes  [from]");
+  for (const StepInfo& s : steps) {
+    const std::string from = s.origins.empty() ? "" : cat("  [", joined(s.origins), "]");
+    std::printf("%10.1f %5.1f%% %8.1f %7.1f  %-*s  %-*s  %s%s\n", mean_us(s),
+                100 * mean_us(s) / total, gflops(s), gigabytes(s), op, s.op.c_str(), kernel,
+                kernel_of(s).c_str(), cut(s.shapes, kShapesShown).c_str(), from.c_str());
   }
   std::printf("%10.1f        all steps\n", total);
 }

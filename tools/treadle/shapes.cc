@@ -1,14 +1,18 @@
 #include "tools/treadle/shapes.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <map>
+#include <set>
 
 #include "graph/base/suggestion.h"
 #include "graph/ops/op.h"
 
 namespace treadle::tool {
 namespace {
+
+constexpr int64_t kHintSize = 8;  // of an open dimension, where a message shows how to give one
 
 struct GivenShapes {
   std::map<std::string, Dims> inputs;
@@ -116,11 +120,18 @@ void check_symbols(const Graph& graph, const std::map<std::string, int64_t>& giv
       if (!(*shape)[d].known() && !(*shape)[d].is_unknown()) known.push_back((*shape)[d].text());
     }
   }
+  std::string list;
+  for (const std::string& name : std::set(known.begin(), known.end()))
+    list += cat(list.empty() ? "; they have '" : ", '", name, "'");
   for (const auto& [name, size] : given) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     fail(Code::kInvalidArgument, "--", flag, ": no input has a dimension '", name, "'",
-         suggestion(name, known));
+         suggestion(name, known, list.empty() ? "; all have a size" : list));
   }
+}
+
+bool is_word(const std::string& text) {
+  return std::ranges::all_of(text, [](unsigned char c) { return std::isalnum(c) || c == '_'; });
 }
 
 NamedTypes declared(const Model& model) {
@@ -230,12 +241,19 @@ bool is_sized(const Type& type) {
 }
 
 std::string shape_hint(const std::string& name, const Type& type) {
-  std::string sizes;
-  if (type.shape) {
-    const Shape shape = *with_batch(type).shape;
-    for (const Dim& d : shape) sizes += cat(sizes.empty() ? "" : ",", d.text());
+  if (!type.shape) return cat("--shape ", name, ":...");
+  std::set<std::string> symbols;
+  std::string sizes, sized_symbols;
+  bool named = true;  // all that is open
+  const Shape shape = *with_batch(type).shape;
+  for (const Dim& d : shape) {
+    sizes += cat(sizes.empty() ? "" : "x", d.known() ? d.value() : kHintSize);
+    if (d.known()) continue;
+    named = named && is_word(d.text());
+    if (!symbols.insert(d.text()).second) continue;
+    sized_symbols += cat(sized_symbols.empty() ? "" : ",", d.text(), "=", kHintSize);
   }
-  return cat("--shape ", name, ":", type.shape ? sizes : "...");
+  return cat("--shape ", named ? sized_symbols : cat(name, ":", sizes));
 }
 
 std::string shapes_text(const Model& model, std::span<const Type> types) {

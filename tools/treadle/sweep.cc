@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <numbers>
 
 #include "files/file.h"
 #include "tools/treadle/files.h"
@@ -19,8 +20,36 @@ namespace {
 struct Range {
   std::string key;
   double low = 0, high = 0;
+  bool whole = false;  // of integers
   std::vector<std::string> choices;
 };
+
+std::string word_of(const Range& range, double value) {
+  return cat(range.key, "=", exact_text(range.whole ? std::round(value) : value));
+}
+
+// A field that is unknown, or does not take what is drawn, is told before the first trial. One
+// that takes no fraction is drawn from integers.
+void check_range(Range& range) {
+  Job job;
+  const auto set = [&](const std::string& word) {
+    try {
+      set_job_field(job, word);
+    } catch (const UsageError& e) {
+      throw UsageError(cat("--vary: ", e.what()));
+    }
+  };
+  for (const std::string& choice : range.choices) set(cat(range.key, "=", choice));
+  if (!range.choices.empty()) return;
+  range.whole = true;
+  set(word_of(range, range.low));
+  range.whole = false;
+  try {
+    set(word_of(range, range.low + (range.high - range.low) * std::numbers::inv_pi));
+  } catch (const UsageError&) {
+    range.whole = true;
+  }
+}
 
 Range parse_range(const std::string& word) {
   const size_t equals = word.find('=');
@@ -44,11 +73,12 @@ Range parse_range(const std::string& word) {
   return range;
 }
 
-// Of [low, high] in the first half of the trials; later within a quarter of it about the best.
+// KEY=VALUE of [low, high] in the first half of the trials; later within a quarter of it about the
+// best.
 std::string draw(const Range& range, Random& random, const std::string& best) {
   if (!range.choices.empty()) {
     const auto count = static_cast<int64_t>(range.choices.size());
-    return range.choices[static_cast<size_t>(random.below(count))];
+    return cat(range.key, "=", range.choices[static_cast<size_t>(random.below(count))]);
   }
   const bool logarithmic = range.low > 0;
   const auto to = [&](double x) { return logarithmic ? std::log(x) : x; };
@@ -59,7 +89,7 @@ std::string draw(const Range& range, Random& random, const std::string& best) {
     high = std::min(high, middle + reach);
   }
   const double x = random.uniform(low, high);
-  return exact_text(logarithmic ? std::exp(x) : x);
+  return word_of(range, logarithmic ? std::exp(x) : x);
 }
 
 struct Trial {
@@ -102,6 +132,7 @@ class Sweep {
               monitor_.ends_with("rmse")),
         count_(static_cast<size_t>(args.integer("trials", 20, 1))) {
     for (const std::string& word : args.all("vary")) ranges_.push_back(parse_range(word));
+    for (Range& range : ranges_) check_range(range);
     if (ranges_.empty()) throw UsageError("give --vary KEY=LOW:HIGH or KEY=A|B, once or more");
   }
 
@@ -109,6 +140,7 @@ class Sweep {
     fs::create_directories(out_);
     const fs::path file = out_ / "trials.jsonl";
     trials_ = read_trials(file);
+    check_earlier();
     for (size_t i = trials_.size(); i < count_; ++i) {
       trials_.push_back(run_trial(i));
       std::string lines;
@@ -120,6 +152,20 @@ class Sweep {
   }
 
  private:
+  // Trials of other fields cannot be gone on with.
+  void check_earlier() const {
+    for (const Trial& t : trials_) {
+      const bool same = std::ranges::equal(t.words, ranges_, [](const auto& word, const Range& r) {
+        return word.starts_with(r.key + "=");
+      });
+      if (same) continue;
+      std::string words;
+      for (const std::string& word : t.words)
+        words += cat(words.empty() ? "" : ", ", word.substr(0, word.find('=')));
+      fail(Code::kInvalidArgument, "'", out_.string(), "' holds a search over other fields (",
+           words, "): name another folder with --out");
+    }
+  }
   bool better(double a, double b) const { return less_ ? a < b : a > b; }
   const Trial* best() const {
     const Trial* found = nullptr;
@@ -165,7 +211,7 @@ class Sweep {
     }
     apply_flags(args_, job);
     for (const Range& range : ranges_) {
-      trial.words.push_back(cat(range.key, "=", draw(range, random, best_value(range, number))));
+      trial.words.push_back(draw(range, random, best_value(range, number)));
       set_job_field(job, trial.words.back());
     }
     job.fit.out.clear();
@@ -225,6 +271,7 @@ class Sweep {
       for (const std::string& word : trials_[i].words) words += "  " + word;
       std::printf("%4zu  %10.5g%s\n", i + 1, trials_[i].value, words.c_str());
     }
+    std::printf("trials: %s\n", (out_ / "trials.jsonl").c_str());
     return kExitOk;
   }
 

@@ -125,6 +125,10 @@ CancelToken& interrupted() {
 
 void apply_flags(const Args& args, Job& job) {
   job.trainer.joint.operators = load_options(args).operators;
+  if (args.has("epochs") && args.has("steps"))
+    throw UsageError("--epochs and --steps: give one of them");
+  if (args.has("steps")) job.fit.epochs = 0;  // a flag goes before what the job's file says
+  if (args.has("epochs")) job.fit.steps = 0;
   args.integer("epochs", 1, 1);  // 0 in a job's file means that it tells none
   args.integer("steps", 1, 1);
   for (const FlagField& f : kFlagFields) {
@@ -214,7 +218,7 @@ std::string numbers_text(const NamedNumbers& numbers) {
 
 int run_training(Training& training, Job& job, const Args& args) {
   if (job.fit.out.empty())
-    std::fputs("treadle train: nothing of this run is kept: --out DIR would keep it\n", stderr);
+    std::fputs("treadle: nothing of this run is kept: --out DIR would keep it\n", stderr);
   ProgressLines progress;
   job.fit.config = job_text(job);
   job.fit.on_event = [&](const Event& e) { progress.told(e); };
