@@ -14,6 +14,8 @@ namespace {
 
 constexpr int kGzipWindow = 15 + 16;  // as zlib.h asks for gzip's header
 constexpr size_t kPart = size_t{1} << 20;
+// Deflate can do 1032 to 1, data do not; more is taken for an attack on memory.
+constexpr size_t kMaxRatio = 100, kUnsuspicious = size_t{1} << 26;
 
 using Inflater = std::unique_ptr<z_stream, void (*)(z_stream*)>;
 
@@ -38,6 +40,7 @@ bool inflate_part(z_stream& stream, std::string& out, size_t max_bytes) {
 }
 
 std::string inflated(std::string_view bytes, size_t max_bytes) {
+  max_bytes = std::min(max_bytes, std::max(kUnsuspicious, kMaxRatio * bytes.size()));
   std::string out;
   while (bytes.starts_with("\x1f\x8b")) {  // members may follow each other
     z_stream stream{};

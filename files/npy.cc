@@ -151,10 +151,14 @@ std::string zip_message(int code) {
   return text;
 }
 
-std::string read_member(zip_t* zip, zip_uint64_t index, const fs::path& path) {
+// `left`: the packed bytes that the archive may still hold; entries that overlap would share them.
+std::string read_member(zip_t* zip, zip_uint64_t index, const fs::path& path, zip_uint64_t& left) {
   zip_stat_t stat;
   TREADLE_CHECK(zip_stat_index(zip, index, 0, &stat) == 0, kIo, "'", path.string(),
                 "': broken entry");
+  TREADLE_CHECK(stat.comp_size <= left, kInvalidArgument, "'", path.string(), "': entry '",
+                stat.name, "' of ", stat.comp_size, " packed bytes overlaps another one");
+  left -= stat.comp_size;
   // A member may be larger than the archive, but not by more than deflate can do.
   TREADLE_CHECK(stat.size / 1100 <= stat.comp_size, kInvalidArgument, "'", path.string(),
                 "': entry '", stat.name, "' claims ", stat.size, " bytes from ", stat.comp_size);
@@ -175,6 +179,7 @@ NamedTensors read_npz(const fs::path& path) {
   const Zip zip(zip_open(path.c_str(), ZIP_RDONLY, &code), &zip_discard);
   TREADLE_CHECK(zip != nullptr, kIo, "cannot read '", path.string(), "': ", zip_message(code));
   NamedTensors tensors;
+  zip_uint64_t left = fs::file_size(path);
   const auto count = static_cast<zip_uint64_t>(zip_get_num_entries(zip.get(), 0));
   for (zip_uint64_t i = 0; i < count; ++i) {
     const char* given = zip_get_name(zip.get(), i, 0);
@@ -183,7 +188,7 @@ NamedTensors read_npz(const fs::path& path) {
     std::string name = given;
     if (name.ends_with(".npy")) name.resize(name.size() - 4);
     try {
-      tensors.emplace_back(name, parse_npy(read_member(zip.get(), i, path)));
+      tensors.emplace_back(name, parse_npy(read_member(zip.get(), i, path, left)));
     } catch (Error& e) {
       e.add_context(cat("'", path.string(), "', array '", name, "'"));
       throw;

@@ -10,11 +10,13 @@
 namespace treadle {
 
 // Reads what the caller's struct has, which may be older (shorter) than this library's: `first` is
-// the size of its first version. What it lacks is zero.
+// the size of its first version. What it lacks is zero. A size that no version can have, within a
+// member, is refused.
 template <class Struct>
 Struct read_struct(const Struct& given, size_t first, const char* name) {
-  TREADLE_CHECK(given.struct_size >= first, kInvalidArgument, name, ".struct_size is ",
-                given.struct_size, ", expected ", sizeof(Struct));
+  TREADLE_CHECK(given.struct_size >= first && given.struct_size % alignof(Struct) == 0,
+                kInvalidArgument, name, ".struct_size is ", given.struct_size, ", expected ",
+                sizeof(Struct));
   Struct out = {};
   std::memcpy(&out, &given, std::min(given.struct_size, sizeof(Struct)));
   return out;

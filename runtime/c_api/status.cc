@@ -1,5 +1,6 @@
 // Status codes and the thread's last error.
 #include <cstring>
+#include <filesystem>
 #include <new>
 
 #include "runtime/c_api/handles.h"
@@ -36,6 +37,8 @@ treadle_status guard(void (*body)(void*), void* state) noexcept {
     return remember(static_cast<treadle_status>(e.code()), e.what(), e.node());
   } catch (const std::bad_alloc&) {
     return remember(TREADLE_OUT_OF_MEMORY, "out of memory", "");
+  } catch (const std::filesystem::filesystem_error& e) {
+    return remember(TREADLE_IO, e.what(), "");
   } catch (const std::exception& e) {
     return remember(TREADLE_INTERNAL, e.what(), "");
   } catch (...) {

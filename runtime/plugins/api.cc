@@ -40,6 +40,8 @@ treadle_status attempt(treadle_op_call* call, Body&& body) noexcept {
     return note(call, e);
   } catch (const std::bad_alloc&) {
     return note(call, Error(Code::kOutOfMemory, "out of memory"));
+  } catch (const std::exception& e) {
+    return note(call, Error(Code::kInternal, e.what()));
   }
 }
 
@@ -291,6 +293,8 @@ treadle_status set_output_string(treadle_op_call* call, size_t i, size_t index, 
                                  size_t length) {
   return attempt(call, [&] {
     if (length > 0) require(text, "text");
+    TREADLE_CHECK(length <= std::string().max_size(), kInvalidArgument, length,
+                  " bytes for a string");
     TREADLE_CHECK(i < call->made.size() && call->made[i], kInvalidArgument, "output ", i,
                   " has not been made");
     auto& tensor = std::get<Tensor>(call->eval->outputs()[i]);

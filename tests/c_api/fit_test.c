@@ -235,6 +235,9 @@ static void test_refusals(const char* model) {
   options.steps = INT64_MAX;
   refused_fit(trainer, &samples, &options, "beyond 64 bits");
   options = good;
+  options.struct_size = offsetof(treadle_fit_options, on_event) + 4; /* within a pointer */
+  refused_fit(trainer, &samples, &options, "struct_size");
+  options = good;
   options.patience = -1;
   refused_fit(trainer, &samples, &options, "patience is -1");
   options = good;

@@ -131,6 +131,7 @@ static treadle_status infer_wrong(const treadle_op_api* api, treadle_op_call* ca
                                   void* state) {
   const int64_t dims[3] = {how_is(api, call, "dim") ? -99 : 4, 3, 1};
   (void)user, (void)state;
+  if (how_is(api, call, "length")) return TREADLE_OK;
   return api->set_output_type(call, 0, TREADLE_FLOAT, dims, how_is(api, call, "rank") ? 3 : 2);
 }
 
@@ -145,6 +146,10 @@ static treadle_status compute_wrong(const treadle_op_api* api, treadle_op_call* 
   if (how_is(api, call, "nothing")) return TREADLE_OK;
   if (how_is(api, call, "index")) api->output(call, 5, TREADLE_FLOAT, dims, 2, &y);
   if (how_is(api, call, "kind")) api->attribute_int(call, "how", 0);
+  if (how_is(api, call, "length")) {
+    api->output(call, 0, TREADLE_STRING, dims, 2, &y);
+    return api->set_output_string(call, 0, 0, "x", SIZE_MAX);
+  }
   if (how_is(api, call, "outside")) api->set_output_type(call, 0, TREADLE_FLOAT, dims, 2);
   const treadle_dtype dtype = how_is(api, call, "dtype") ? TREADLE_DOUBLE : TREADLE_FLOAT;
   if (api->output(call, 0, dtype, dims, 2, &y) == TREADLE_OK) memset(y.data, 0, y.size);

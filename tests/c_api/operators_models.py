@@ -53,4 +53,5 @@ save("wrong", [node("Wrong", ["x"], ["y"], how="none")], [X], [Y])
 for how in ("fail", "silent", "rank", "dtype", "nothing", "index", "kind", "outside", "load",
             "dim", "status"):
     save(f"wrong_{how}", [node("Wrong", ["x"], ["y"], how=how)], [X], [Y])
+save("wrong_length", [node("Wrong", ["x"], ["y"], how="length")], [X], [info("y", None, TensorProto.STRING)])
 save("attribute", [node("Scale", ["x"], ["y"], fraction=2.0)], [X], [Y])

@@ -211,6 +211,7 @@ static void test_wrong(void) {
       {"index", TREADLE_INVALID_ARGUMENT, "there is no output 5"},
       {"kind", TREADLE_INVALID_ARGUMENT, "attribute 'how'"},
       {"outside", TREADLE_INVALID_ARGUMENT, "in infer only"},
+      {"length", TREADLE_INVALID_ARGUMENT, "bytes for a string"},
   };
   counts user = {0, 0, 0};
   treadle_model* model = NULL;

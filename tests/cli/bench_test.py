@@ -51,6 +51,7 @@ CASES = [
     ("linear.onnx --compare nowhere.json", 4, ["nowhere.json"]),
     ("linear.onnx --compare sun.json", 4, ["'sun.json'", "median_ms"]),
     ("linear.onnx --compare broken.json", 4, ["broken.json"]),
+    ("linear.onnx --compare nested.json", 4, ["'nested.json'", "256"]),
 ]
 
 

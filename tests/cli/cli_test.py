@@ -48,6 +48,7 @@ CASES = [
     ("run add.onnx --input x=x.npy --input y=cut.npy", 4, ["'y'", "'cut.npy'", "20 bytes"]),
     ("run add.onnx --input x=x.npy --input y=objects.npy", 4, ["'objects.npy'", "type '|O' are"]),
     ("run add.onnx --input cut.npz", 4, ["cut.npz"]),
+    ("run add.onnx --input overlapping.npz", 4, ["'overlapping.npz'", "overlaps"]),
     ("run add.onnx --input x=x.npy --input y=complex.npy", 4, ["'y'", "c8"]),
     ("run add.onnx --input x=x.npy --input y=big.npy", 4, ["'y'", "big-endian"]),
     ("run add.onnx --input x=x.npy --input y=broken.pb", 4, ["'y'", "broken.pb"]),
@@ -270,6 +271,8 @@ CASES = [
     ("run same.onnx --input broken.json", 4, ["'broken.json' is no JSON"]),
     ("run same.onnx --input deep.json", 4, ["32 lists"]),
     ("run same.onnx --input sun.json", 4, ["'sun'"]),
+    ("run same.onnx --input nested.json", 4, ["'nested.json'", "256"]),
+    (f"run same.onnx --test-data {'x' * 300}", 4, ["too long", "xxx"]),
     ("run ids.onnx --input half.json", 4, ["0.5 is no int64"]),
     ("run doubled.onnx --input x.json --outputs all --no-optimize", 0, ["t  float", "u  float", "y  float"]),
     ("run same.onnx --input nan.npy --check-nan", 1, ["tensor 'y' holds 5 NaN"]),
@@ -318,6 +321,10 @@ def main():
                      f"{done.stderr}")
             if code in (3, 4, 5, 6) and (not done.stderr.startswith("treadle ") or done.stderr.count("\n") != 1):
                 fail(f"`treadle {line}`: an error is one line on stderr, got {done.stderr!r}")
+        for command in ("check", "run", "inspect", "bench", "profile", "compare", "eval", "completion"):
+            done = subprocess.run([TOOL, command, ""], capture_output=True, text=True, cwd=folder)
+            if done.returncode not in (2, 4) or not done.stderr.startswith("treadle "):
+                fail(f"`treadle {command} ''`: exit {done.returncode}, {done.stderr!r}")
         for line in JSON:
             done = call(line, folder)
             try:

@@ -166,6 +166,16 @@ def prepare_pictures(folder):
     (folder / "cut.png").write_bytes(png(2, 2, 8, 2, rgb)[:-30])
 
 
+def write_overlapping_npz(path):
+    """An archive whose directory lists its only member four times."""
+    np.savez(path, x=np.zeros(1000, np.float32))
+    whole = path.read_bytes()
+    start, end = whole.index(b"PK\1\2"), whole.rindex(b"PK\5\6")
+    entries = 4 * whole[start:end]
+    tail = struct.pack("<HHHHIIH", 0, 0, 4, 4, len(entries), start, 0)
+    path.write_bytes(whole[:start] + entries + b"PK\5\6" + tail)
+
+
 def prepare(folder):
     os.mkfifo(folder / "pipe.npz")
     prepare_test_data(folder)
@@ -202,6 +212,7 @@ def prepare(folder):
     np.save(folder / "big.npy", x.astype(">f4"))
     (folder / "broken.pb").write_bytes(b"\xff\xff\xff")
     np.savez(folder / "xy.npz", x=x, y=-2 * x)
+    write_overlapping_npz(folder / "overlapping.npz")
     np.save(folder / "x.npy", x)
     np.savez(folder / "x.npz", x=x)
     np.save(folder / "fortran.npy", np.asfortranarray(x))
@@ -242,6 +253,7 @@ def prepare(folder):
                        "deep": "[" * 100 + "]" * 100, "sun": '{"sun": 1}'}.items():
         (folder / f"{kind}.json").write_text(text)
     (folder / "half.json").write_text("[[0.5]]")
+    (folder / "nested.json").write_text("[" + '{"a":' * 200000 + "1" + "}" * 200000 + "]")
     np.save(folder / "scores.npy", np.array([[1, 3, 2], [9, 7, 8]], np.float32))
 
 

@@ -1,4 +1,5 @@
 """Training from the command line: new networks, runs, what they leave, and what is refused."""
+import gzip
 import json
 import os
 import pathlib
@@ -262,6 +263,8 @@ def refusals(folder):
     call("train --help", folder, 0, ["wav hdf5 lmdb"])
     call("train net.onnx --data nan.npz --epochs 1 --val-split 0", folder, 4, ["sample 290 of", "holds nan"])
     call("train net.onnx --data nowhere", folder, 4, ["nowhere"])
+    (folder / "bomb.csv.gz").write_bytes(gzip.compress(b"0\n" * (33 << 20)))
+    call("train net.onnx --data bomb.csv.gz", folder, 4, ["bomb.csv.gz", "67108864 bytes when decompressed"])
     call("train net.onnx --data points.csv --batch-size 0", folder, 4, ["batch of 0"])
     call("train net.onnx --data points.csv --epochs two", folder, 2, ["--epochs: 'two' is not an integer"])
     call("train --fields", folder, 0, ["| `loader.batch_size` | `32` |", "| `train.optimizer` |"])

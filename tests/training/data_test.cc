@@ -112,6 +112,8 @@ TEST(Data, ReadsIdx) {
   folder.write("train-images-idx3-ubyte", images.substr(0, images.size() - 1));
   expect_error(error_of([&] { open_data(folder.path()); }),
                {"train-images", "11 bytes", "12 expected"});
+  folder.write("train-images-idx3-ubyte", std::string("\0\0\x08\x03", 4) + std::string(12, '\xff'));
+  expect_error(error_of([&] { open_data(folder.path()); }), {"train-images", "overflows"});
 }
 
 TEST(Data, ReadsGzip) {  // python3 -c 'gzip.compress(b"1,0\n2,1\n", mtime=0)'
@@ -163,6 +165,18 @@ TEST(Data, ReadsCsv) {
   expect_error(error_of([&] { open_data(file, o); }), {"line 2, column 2", "'pear'"});
   folder.write("d.csv", "1,2\n3\n");
   expect_error(error_of([&] { open_data(file, whole()); }), {"line 2", "1 columns, expected 2"});
+}
+
+TEST(Data, TellsNanFromOtherClasses) {
+  const Folder folder;
+  const auto file = folder.write("d.csv", "0,2\n1,nan\n2,1\n3,nan\n");
+  const Source s = open_data(file, whole()).train;
+  EXPECT_EQ(s.classes, (std::vector<std::string>{"1", "2", "nan"}));
+  const std::vector<int64_t> expected = {1, 2, 0, 2};
+  for (int64_t i = 0; i < 4; ++i) {
+    const auto number = static_cast<size_t>(s.sample(i).inputs[0].data<float>()[0]);
+    EXPECT_EQ(label(s, i), expected[number]);
+  }
 }
 
 TEST(Data, TakesTheLastColumnForNumbers) {
@@ -241,6 +255,10 @@ TEST(Data, ReadsSound) {
     if (!problem.empty()) expect_error(problem, {"c.wav", "format 7"});
   }
   EXPECT_EQ(read, 2);
+  for (const char* cut : {"", "RIFF", "RIFF123"}) {
+    folder.write("yes/c.wav", cut);
+    expect_error(error_of([&] { s.sample(2); }), {"c.wav", "no WAV file"});
+  }
 }
 
 TEST(Data, SplitsBySeed) {

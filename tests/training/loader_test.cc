@@ -144,6 +144,17 @@ TEST(Loader, RefusesWhatCannotBe) {
   o.batch = 4;
   o.drop_last = true;
   EXPECT_NE(error_of([&] { Loader(numbers(3), o); }).find("less than a batch"), std::string::npos);
+  o.drop_last = false;
+  o.ahead = INT64_MAX;
+  EXPECT_NE(error_of([&] { Loader(numbers(3), o); }).find("ahead (1 to 1024)"), std::string::npos);
+}
+
+TEST(Loader, TakesABatchAboveAllSamples) {
+  LoaderOptions o;
+  o.batch = INT64_MAX;
+  Loader loader(numbers(3), o);
+  EXPECT_EQ(loader.batches(), 1);
+  EXPECT_EQ(loader.next().samples.size(), 3u);
 }
 
 TEST(Preprocess, MeasuresAndTravels) {

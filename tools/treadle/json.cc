@@ -8,6 +8,7 @@ namespace treadle::tool {
 namespace {
 
 constexpr size_t kMaxRank = 32;
+constexpr int kMaxDepth = 256;  // what prints and compares JSON recurs
 
 Dims dims_of(const Json& json) {
   Dims dims;
@@ -61,7 +62,12 @@ T element(const Json& json, DType dtype) {
 
 Json read_json(const std::string& path) {
   const std::string bytes = read_file(path);
-  Json json = Json::parse(bytes, nullptr, false);
+  const auto not_too_deep = [&](int depth, Json::parse_event_t, const Json&) {
+    TREADLE_CHECK(depth <= kMaxDepth, kInvalidArgument, "'", path, "' nests more than ", kMaxDepth,
+                  " lists or objects in each other");
+    return true;
+  };
+  Json json = Json::parse(bytes, not_too_deep, false);
   TREADLE_CHECK(!json.is_discarded(), kInvalidArgument, "'", path, "' is no JSON");
   return json;
 }

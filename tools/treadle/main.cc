@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <new>
 
@@ -17,9 +18,14 @@ namespace {
 
 constexpr const char* kDescription = "Treadle: loads, optimizes and runs ONNX models";
 
+struct Place {
+  std::string text;
+  const CLI::Option* option = nullptr;  // null for the one that takes many
+};
+
 struct Parsed {
   CLI::App* app = nullptr;
-  std::vector<std::string> positional;
+  std::vector<Place> positional;
   std::vector<std::string> rest;  // of the positional that takes many
   std::map<std::string, std::vector<std::string>> values;
   std::map<std::string, int> switches;
@@ -30,9 +36,11 @@ void add_command(CLI::App& top, const Command& command, Parsed& parsed) {
   parsed.positional.resize(command.positional.size());
   for (size_t i = 0; i < command.positional.size(); ++i) {
     const Positional& p = command.positional[i];
-    CLI::Option* option = p.many ? parsed.app->add_option(p.name, parsed.rest, p.help)
-                                 : parsed.app->add_option(p.name, parsed.positional[i], p.help);
+    CLI::Option* option = p.many
+                              ? parsed.app->add_option(p.name, parsed.rest, p.help)
+                              : parsed.app->add_option(p.name, parsed.positional[i].text, p.help);
     option->option_text(p.optional ? "(optional)" : " ")->required(!p.optional);
+    if (!p.many) parsed.positional[i].option = option;
   }
   for (const Flag& flag : command.flags) {
     const std::string key = std::string(flag.name).substr(2);
@@ -51,8 +59,8 @@ void add_command(CLI::App& top, const Command& command, Parsed& parsed) {
 
 Args args_of(const Parsed& parsed) {
   Args args;
-  for (const std::string& p : parsed.positional) {
-    if (!p.empty()) args.positional.push_back(p);
+  for (const Place& p : parsed.positional) {
+    if (p.option != nullptr && p.option->count() > 0) args.positional.push_back(p.text);
   }
   args.positional.insert(args.positional.end(), parsed.rest.begin(), parsed.rest.end());
   for (const auto& [name, values] : parsed.values) {
@@ -77,6 +85,10 @@ int run_guarded(const Command& command, const Args& args) {
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "treadle %s: out of memory\n", command.name);
     return kExitDevice;
+  } catch (const std::filesystem::filesystem_error& e) {
+    std::fprintf(stderr, "treadle %s: %s: %s\n", command.name, code_name(Code::kIo).data(),
+                 e.what());
+    return kExitInput;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "treadle %s: internal: %s\n", command.name, e.what());
     return kExitInternal;

@@ -127,10 +127,14 @@ Tensor numbers(const Table& table, size_t column) {
   return Tensor::of<float>({static_cast<int64_t>(values.size()), 1}, values);
 }
 
-// Before: whole numbers in their order, before any text.
+// Before: numbers in their order, before any text, which NaN is too.
 struct ByNumber {
+  static std::optional<double> place(const std::string& cell) {
+    const auto value = number_of(cell);
+    return value && std::isnan(*value) ? std::nullopt : value;
+  }
   bool operator()(const std::string& a, const std::string& b) const {
-    const auto x = number_of(a), y = number_of(b);
+    const auto x = place(a), y = place(b);
     if (x && y && *x != *y) return *x < *y;
     return x.has_value() != y.has_value() ? x.has_value() : a < b;
   }

@@ -15,6 +15,15 @@ struct Idx {
   size_t at = 0;  // where the elements begin
 };
 
+int64_t count_of(const Dims& dims, const fs::path& file) {
+  try {
+    return element_count(dims);
+  } catch (Error& e) {
+    e.add_context(cat("file '", file.string(), "'"));
+    throw;
+  }
+}
+
 // Magic 0, 0, type (8: unsigned bytes), rank; then the sizes, big-endian.
 Idx read_idx(const fs::path& file, size_t rank) {
   Idx idx{{}, read_unzipped(file), 4 + 4 * rank};
@@ -24,7 +33,7 @@ Idx read_idx(const fs::path& file, size_t rank) {
                 kInvalidArgument, "'", file.string(), "' is no IDX file of bytes of rank ", rank);
   for (size_t i = 4; i < idx.at; i += 4)
     idx.dims.push_back(byte(i) << 24 | byte(i + 1) << 16 | byte(i + 2) << 8 | byte(i + 3));
-  const int64_t count = element_count(idx.dims);
+  const int64_t count = count_of(idx.dims, file);
   TREADLE_CHECK(idx.bytes.size() - idx.at == static_cast<size_t>(count), kInvalidArgument, "'",
                 file.string(), "' holds ", idx.bytes.size() - idx.at, " bytes of data, ", count,
                 " expected for ", shape_text(idx.dims));

@@ -7,6 +7,7 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 namespace treadle {
@@ -29,9 +30,9 @@ Tensor stacked(const std::vector<Tensor>& parts) {
 
 void check_options(const Source& source, const LoaderOptions& o) {
   TREADLE_CHECK(source.size > 0, kInvalidArgument, "'", source.name, "' holds no samples");
-  TREADLE_CHECK(o.batch > 0 && o.ahead > 0 && o.threads >= 0 && o.threads <= 256, kInvalidArgument,
-                "a batch of ", o.batch, " samples, ", o.ahead, " batches ahead, ", o.threads,
-                " threads");
+  TREADLE_CHECK(o.batch > 0 && o.ahead > 0 && o.ahead <= 1024 && o.threads >= 0 && o.threads <= 256,
+                kInvalidArgument, "a batch of ", o.batch, " samples, ", o.ahead,
+                " batches ahead (1 to 1024), ", o.threads, " threads (0 to 256)");
   TREADLE_CHECK(!o.drop_last || source.size >= o.batch, kInvalidArgument, "'", source.name,
                 "' holds ", source.size, " samples, less than a batch of ", o.batch);
   check_augmentation(o.augmentation, source);
@@ -51,8 +52,8 @@ class Loader::Impl {
   const Source& source() const { return source_; }
   double waited() const { return waited_; }
   int64_t batches() const {
-    return options_.drop_last ? source_.size / options_.batch
-                              : (source_.size + options_.batch - 1) / options_.batch;
+    const int64_t full = source_.size / options_.batch;
+    return options_.drop_last || source_.size % options_.batch == 0 ? full : full + 1;
   }
   LoaderState state() const { return {taken_ / batches(), taken_ % batches()}; }
 
@@ -94,7 +95,14 @@ class Loader::Impl {
     claimed_ = taken_;
     slots_.clear();
     slots_.resize(static_cast<size_t>(options_.ahead));
-    for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { work(); });
+    try {
+      for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { work(); });
+    } catch (const std::system_error& e) {
+      const size_t started = threads_.size();
+      stop();
+      fail(Code::kDevice, "cannot start thread ", started + 1, " of ", options_.threads, ": ",
+           e.what());
+    }
   }
 
   void stop() {

@@ -27,8 +27,8 @@ struct Wav {
 constexpr uint32_t kPcm = 1, kFloats = 3, kExtensible = 0xfffe;
 
 Wav parse(std::string_view bytes) {
-  TREADLE_CHECK(bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WAVE", kInvalidArgument,
-                "no WAV file");
+  TREADLE_CHECK(bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WAVE",
+                kInvalidArgument, "no WAV file");
   Wav wav;
   for (size_t at = 12; at + 8 <= bytes.size();) {
     const std::string_view id = bytes.substr(at, 4);
