@@ -42,7 +42,7 @@ bool amx_without_tiles() {
   constexpr unsigned kAmx = 1u << 22 | 1u << 24 | 1u << 25;  // AMX-BF16, AMX-TILE, AMX-INT8
   if ((d & kAmx) == 0) return false;
   constexpr unsigned kTileLeaf = 0x1D;
-  if (__get_cpuid_max(0, nullptr) < kTileLeaf) return true;
+  if (static_cast<unsigned>(__get_cpuid_max(0, nullptr)) < kTileLeaf) return true;
   __cpuid_count(kTileLeaf, 0, a, b, c, d);
   return a == 0;
 }

@@ -15,7 +15,6 @@ namespace treadle::cpu::HWY_NAMESPACE {
 using D = hn::ScalableTag<float>;
 using U = hn::ScalableTag<uint32_t>;
 using W = hn::Vec<U>;
-constexpr D d;
 constexpr U u;
 
 struct Words {
@@ -43,6 +42,8 @@ HWY_INLINE void store_turns(const W* x, const DropoutDraw& draw, float* mask) {
   }
 }
 #else
+constexpr D d;
+
 // Products of 32 by 32 bits exist for every other lane.
 HWY_INLINE Words multiply(W x, uint32_t factor) {
   const hn::Repartition<uint64_t, U> wide;

@@ -64,7 +64,7 @@ void check_inference(const OpCase& c, const std::vector<Value>& actual) {
       {Given::kSymbols, "inference from symbols"},
       {Given::kNothing, "inference from ranks unknown"}};
   for (const auto& [given, what] : levels) {
-    check(what, [&] {
+    check(what, [&, given = given, what = what] {
       const std::vector<Known> known = infer(made.graph, knowledge(made, given));
       const bool exact = given == Given::kDims && c.exact_shape && !data_dependent;
       for (size_t i = 0; i < actual.size(); ++i) {
@@ -126,7 +126,7 @@ void run(const OpCase& c) {
     expect_same(reference, want, {c.rtol, c.atol}, "reference");
   }
   for (const auto& [what, f] : kChecks) {
-    check(what, [&] { f(c, reference); });
+    check(what, [&, f = f] { f(c, reference); });
   }
 }
 

@@ -215,7 +215,7 @@ treadle_status treadle_trainer_eval(treadle_trainer* trainer, const char* const*
     Trainer::EvalResult result = trainer->trainer.eval(batch_of(*trainer, names, values, count));
     std::vector<std::unique_ptr<treadle_value>> made;
     for (size_t i = 0; i < output_count; ++i) {
-      made.push_back(std::make_unique<treadle_value>(std::move(result.outputs[i])));
+      made.push_back(std::make_unique<treadle_value>(treadle_value{std::move(result.outputs[i])}));
     }
     for (size_t i = 0; i < output_count; ++i) outputs[i] = made[i].release();
     if (loss != nullptr) *loss = result.loss;
