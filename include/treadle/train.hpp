@@ -29,6 +29,14 @@ class TrainOptions {
   void set(const char* key, const char* value) {
     detail::check(treadle_train_options_set(handle_.get(), key, value));
   }
+  // As Options::add_op.
+  void add_op(const treadle_op& op) {
+    detail::check(treadle_train_options_add_op(handle_.get(), &op));
+  }
+  // See treadle_train_options_add_hook. `hook` must not throw; `user` must outlive the trainers.
+  void add_hook(const char* name, treadle_hook hook, void* user) {
+    detail::check(treadle_train_options_add_hook(handle_.get(), name, hook, user));
+  }
   const treadle_train_options* handle() const { return handle_.get(); }
 
  private:

@@ -194,6 +194,8 @@ class Options {
   void set_file(const char* location, const void* data, size_t size) {
     detail::check(treadle_options_set_file(handle_.get(), location, data, size));
   }
+  // What op.user points to must outlive every model that is loaded with the operator.
+  void add_op(const treadle_op& op) { detail::check(treadle_options_add_op(handle_.get(), &op)); }
   const treadle_options* handle() const { return handle_.get(); }
 
  private:

@@ -102,6 +102,49 @@ void test_fit(const std::string& model) {
   CHECK(thrown);
 }
 
+void test_hooks(const std::string& model) {
+  const Points points(16);
+  treadle::TrainOptions options;
+  int seen = 0;
+  options.add_hook(
+      "grad:w",
+      [](void* user, const char*, treadle_value* value) {
+        *static_cast<int*>(user) += treadle_tensor_count(value) == 2;
+        return 0;
+      },
+      &seen);
+  treadle::Trainer trainer(model, options);
+  trainer.step(points.batch());
+  trainer.step(points.batch());
+  CHECK(seen == 2);
+}
+
+void test_operators() {
+  treadle_op op = {};
+  op.struct_size = sizeof op;
+  op.name = "Same";
+  op.domain = "test";
+  op.inputs = "X:T";
+  op.outputs = "Y:T";
+  op.types = "T=float";
+  op.compute = [](const treadle_op_api* api, treadle_op_call* call, void*, void*) {
+    return api->fail(call, TREADLE_UNSUPPORTED, "is not run here");
+  };
+  treadle::Options loading;
+  treadle::TrainOptions training;
+  loading.add_op(op);
+  training.add_op(op);
+  const auto taken = [&](auto& options) {
+    try {
+      options.add_op(op);
+    } catch (const treadle::Exception& e) {
+      return e.status() == TREADLE_INVALID_ARGUMENT;
+    }
+    return false;
+  };
+  CHECK(taken(loading) && taken(training));
+}
+
 void test_networks() {
   treadle::Network network(7);
   const size_t x = network.input("x", TREADLE_FLOAT, {-1, 2});
@@ -136,6 +179,8 @@ int main(int argc, char** argv) {
   test_steps(argv[1], argv[2]);
   test_halves(argv[1]);
   test_fit(argv[1]);
+  test_hooks(argv[1]);
+  test_operators();
   test_networks();
   test_errors(argv[1]);
   if (failures == 0) std::puts("ok");
