@@ -154,7 +154,18 @@ struct Chosen {
   DnnlDesc bias;
 };
 
-// oneDNN's inner product takes packed weights where its matrix product does not (AVX2).
+// `b`: the layout of the right side, perhaps any.
+void choose_matmul(const Product& p, const Addend& addend, const dnnl::primitive_attr& attributes,
+                   const DnnlDesc& b, Chosen& out) {
+  out.bias =
+      addend.bias ? describe(DType::kFloat, addend.dims, strides_of(addend.dims)) : DnnlDesc();
+  out.b_plain = p.b.desc();
+  const dnnl::matmul::primitive_desc pd(engine(), p.a.desc(), b, out.bias,
+                                        describe(DType::kFloat, p.y, strides_of(p.y)), attributes);
+  out.primitive = dnnl::matmul(pd);
+  out.pd = pd;
+}
+
 bool choose_inner_product(const Product& p, const Addend& addend,
                           const dnnl::primitive_attr& attributes, const DnnlDesc* packed,
                           Chosen& out) {
@@ -172,16 +183,16 @@ bool choose_inner_product(const Product& p, const Addend& addend,
   return true;
 }
 
-void choose_matmul(const Product& p, const Addend& addend, const dnnl::primitive_attr& attributes,
-                   bool constant_b, Chosen& out) {
-  out.bias =
-      addend.bias ? describe(DType::kFloat, addend.dims, strides_of(addend.dims)) : DnnlDesc();
-  out.b_plain = p.b.desc();
-  const DnnlDesc b = constant_b ? any_layout(DType::kFloat, p.b.dims) : out.b_plain;
-  const dnnl::matmul::primitive_desc pd(engine(), p.a.desc(), b, out.bias,
-                                        describe(DType::kFloat, p.y, strides_of(p.y)), attributes);
-  out.primitive = dnnl::matmul(pd);
-  out.pd = pd;
+// Of two matrices, the right one constant. oneDNN's matrix product is the faster one, but where it
+// does not pack (AVX2) its inner product does. `packed`: how the right side is packed already.
+bool choose_packed(const Product& p, const Addend& addend, const dnnl::primitive_attr& attributes,
+                   const DnnlDesc* packed, Chosen& out) {
+  if (packed == nullptr || packed->get_dims() == p.b.dims) {
+    choose_matmul(p, addend, attributes,
+                  packed != nullptr ? *packed : any_layout(DType::kFloat, p.b.dims), out);
+    if (!is_slow(out.pd.impl_info_str())) return true;
+  }
+  return choose_inner_product(p, addend, attributes, packed, out);
 }
 
 // The rows that each thread takes, where oneDNN's own blocks of rows would leave threads idle: 197
@@ -195,7 +206,7 @@ std::vector<int64_t> shares(int64_t rows, int threads) {
   return each;
 }
 
-// One inner product for each thread's rows, over the same packed weights; none where that is of no
+// One product for each thread's rows, over the same packed weights; none where that is of no
 // use.
 std::vector<Chosen> choose_shared(const Product& p, const Addend& addend,
                                   const dnnl::primitive_attr& attributes, int threads) {
@@ -208,7 +219,7 @@ std::vector<Chosen> choose_shared(const Product& p, const Addend& addend,
     Chosen chosen;
     DnnlDesc packed;
     if (!parts.empty()) packed = parts.front().pd.query_md(dnnl::query::weights_md);
-    if (!choose_inner_product(part, addend, attributes, parts.empty() ? nullptr : &packed, chosen))
+    if (!choose_packed(part, addend, attributes, parts.empty() ? nullptr : &packed, chosen))
       return {};
     parts.push_back(std::move(chosen));
   }
@@ -221,8 +232,9 @@ std::vector<Chosen> choose(const Product& p, const Addend& addend,
   if (packs && p.y.size() == 2) parts = choose_shared(p, addend, attributes, threads);
   if (!parts.empty()) return parts;
   Chosen whole;
-  if (!packs || p.y.size() != 2 || !choose_inner_product(p, addend, attributes, nullptr, whole))
-    choose_matmul(p, addend, attributes, packs, whole);
+  if (!packs || p.y.size() != 2 || !choose_packed(p, addend, attributes, nullptr, whole))
+    choose_matmul(p, addend, attributes, packs ? any_layout(DType::kFloat, p.b.dims) : p.b.desc(),
+                  whole);
   parts.push_back(std::move(whole));
   return parts;
 }

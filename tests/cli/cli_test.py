@@ -237,7 +237,7 @@ CASES = [
     ("version", 0, ["treadle "]),
     ("check add.onnx --strict", 0, ["valid"]),
     ("check trained.onnx --strict", 1, ["ignored", "TrainingInfoProto"]),
-    ("profile doubled.onnx --no-optimize --sort op", 0, ["all steps"]),
+    ("profile doubled.onnx --no-optimize --fastest --iterations 3 --sort op", 0, ["all steps"]),
     ("profile doubled.onnx --sort colour", 2, ["--sort", "time"]),
     ("inspect doubled.onnx --pass nonsense", 2, ["--pass", "fold_constants"]),
     ("inspect doubled.onnx --pass eliminate", 0, ["nodes          3, optimized to 3"]),
@@ -373,6 +373,9 @@ def main():
             fail("profile --sort op gave", [s["op"] for s in steps])
         if len(json.loads((folder / "times.json").read_text())["times_ms"]) != 7:
             fail("bench --export-times wrote other than 7 times")
+        steps = json.loads(call("profile doubled.onnx --iterations 3 --fastest --json", folder).stdout)["steps"]
+        if any(s["calls"] != 1 for s in steps):
+            fail("profile --fastest --json told of calls", [s["calls"] for s in steps])
         steps = json.loads(call("profile doubled.onnx --iterations 2 --top 1 --no-optimize --json", folder).stdout)["steps"]
         if len(steps) != 1:
             fail("profile --top 1 --json told of", len(steps), "steps")

@@ -101,6 +101,7 @@ const Flags kInspect = {
 const Flags kProfile = {
     kBatchSize,
     {"--iterations", "N", "runs (20)"},
+    {"--fastest", "", "the least time of each step, not the mean: for a busy machine"},
     {"--top", "N", "show the N slowest (all, in the order of the run)"},
     {"--sort", "order|time|op|node", "the order of the table (order; time with --top)"},
     {"--trace", "FILE", "write a Chrome trace (chrome://tracing, Perfetto)"},
