@@ -204,8 +204,8 @@ uint64_t config_hash(const Trainer& trainer) {
   for (const ParameterGroup& g : j.groups) h.all(g.pattern, g.rate, g.decay, g.frozen);
   h.all(j.training_form, j.accumulate, j.average, j.scaled, j.seed);
   const ScheduleOptions& s = o.schedule;
-  h.all(s.kind, s.rate, s.gamma, s.power, s.last, s.rise, s.period, s.steps, s.warm_up, s.patience,
-        s.threshold);
+  h.all(s.kind, s.rate, s.gamma, s.power, s.last, s.rise, s.period, is_bounded(s) ? s.steps : 0,
+        s.warm_up, s.patience, s.threshold);
   for (int64_t m : s.milestones) h.add(m);
   for (const Variable& v : trainer.variables()) {
     h.all(v.name, dtype_name(v.initial.dtype()), shape_text(v.initial.dims()));

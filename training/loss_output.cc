@@ -5,6 +5,7 @@
 #include "graph/base/suggestion.h"
 #include "graph/ops/op.h"
 #include "training/capture_constants.h"
+#include "training/loss_expression.h"
 
 namespace treadle {
 namespace {
@@ -54,6 +55,14 @@ std::vector<ValueId> loss_inputs(Graph& graph, const JointOptions& options, std:
   return values;
 }
 
+// Of several elements, their mean or sum.
+Expr as_scalar(const JointOptions& options, const Expr& loss) {
+  LossOptions whole;
+  whole.kind = "output";
+  whole.reduction = options.loss.reduction;
+  return add_loss(whole, loss, {});
+}
+
 std::string put_graph(Graph& graph, const JointOptions& options) {
   Graph loss = options.loss.graph->clone();
   TREADLE_CHECK(loss.outputs().size() == 1, kInvalidArgument, "the loss '", options.loss.kind,
@@ -64,25 +73,30 @@ std::string put_graph(Graph& graph, const JointOptions& options) {
   const ValueId result = inline_graph(graph, loss, inputs, "loss/")[0];
   annotate(graph);
   Builder builder(graph, "loss/");
-  LossOptions whole;
-  whole.kind = "output";
-  whole.reduction = options.loss.reduction;
-  graph.add_output(kLossOutput, add_loss(whole, {builder, result}, {}).id());
+  graph.add_output(kLossOutput, as_scalar(options, {builder, result}).id());
   return target;
+}
+
+ValueId read_output(const Graph& graph, const JointOptions& options) {
+  TREADLE_CHECK(!graph.outputs().empty(), kInvalidArgument, "the model has no output");
+  if (options.output.empty()) return graph.outputs()[0].value;
+  const std::vector<std::string> names = output_names(graph);
+  const auto it = std::ranges::find(names, options.output);
+  TREADLE_CHECK(it != names.end(), kInvalidArgument, "the model has no output '", options.output,
+                "' for the loss", suggestion(options.output, names));
+  return graph.outputs()[static_cast<size_t>(it - names.begin())].value;
 }
 
 }  // namespace
 
 std::string put_loss(Graph& graph, const JointOptions& options) {
-  TREADLE_CHECK(!graph.outputs().empty(), kInvalidArgument, "the model has no output");
+  const ValueId output = read_output(graph, options);
   if (options.loss.graph != nullptr) return put_graph(graph, options);
-  ValueId output = graph.outputs()[0].value;
-  if (!options.output.empty()) {
-    const std::vector<std::string> names = output_names(graph);
-    const auto it = std::ranges::find(names, options.output);
-    TREADLE_CHECK(it != names.end(), kInvalidArgument, "the model has no output '", options.output,
-                  "' for the loss", suggestion(options.output, names));
-    output = graph.outputs()[static_cast<size_t>(it - names.begin())].value;
+  Builder builder(graph, "loss/");
+  if (is_loss_expression(options.loss.kind)) {
+    const WrittenLoss written = add_written_loss({builder, output}, options);
+    graph.add_output(kLossOutput, as_scalar(options, written.loss).id());
+    return written.target;
   }
   const std::optional<Type> type = loss_target(options.loss, graph.value(output).type);
   ValueId target;
@@ -92,7 +106,6 @@ std::string put_loss(Graph& graph, const JointOptions& options) {
                   "' already: name the target otherwise");
     target = graph.add_input(options.target, *type);
   }
-  Builder builder(graph, "loss/");
   const Expr loss =
       add_loss(options.loss, {builder, output}, type ? Expr(builder, target) : Expr());
   graph.add_output(kLossOutput, loss.id());

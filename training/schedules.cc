@@ -73,6 +73,8 @@ const ScheduleDef& find_schedule(const std::string& kind) {
 
 }  // namespace
 
+bool is_bounded(const ScheduleOptions& options) { return find_schedule(options.kind).bounded; }
+
 std::vector<std::string> schedule_kinds() {
   std::vector<std::string> kinds;
   for (const ScheduleDef& def : kSchedules) kinds.emplace_back(def.kind);

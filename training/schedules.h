@@ -35,6 +35,8 @@ struct ScheduleOptions {
 };
 
 std::vector<std::string> schedule_kinds();
+// Whether the rates depend on how many steps there are.
+bool is_bounded(const ScheduleOptions& options);
 // kInvalidArgument: an unknown kind (with the close match), or a number out of its range.
 void check_schedule(const ScheduleOptions& options);
 // The learning rate of a step, from 0. For "plateau" before any reduction.

@@ -9,6 +9,7 @@
 #include "graph/base/suggestion.h"
 #include "importer/importer.h"
 #include "training/data/exact.h"
+#include "training/loss_expression.h"
 
 namespace treadle {
 namespace {
@@ -38,6 +39,7 @@ struct Bounds {
   double least = -std::numeric_limits<double>::infinity();
   double most = std::numeric_limits<double>::infinity();
   std::vector<std::string> (*known)() = nullptr;
+  const char* more = "";  // what else it may be
 };
 
 void check(const Given& g, double value, const Bounds& bounds) {
@@ -71,7 +73,10 @@ void read(const Given& g, std::string& out, const Bounds& bounds) {
   if (bounds.known == nullptr) return;
   const std::vector<std::string> known = bounds.known();
   if (std::ranges::find(known, g.text) != known.end()) return;
-  fail(Code::kInvalidArgument, "there is no ", g.key, " '", g.text, "'", suggestion(g.text, known));
+  std::string all;
+  for (const std::string& name : known) all += (all.empty() ? "" : ", ") + name;
+  fail(Code::kInvalidArgument, "there is no ", g.key, " '", g.text, "'",
+       suggestion(g.text, known, "."), " There are: ", all, bounds.more);
 }
 
 void read(const Given& g, Reduction& out, const Bounds&) {
@@ -114,14 +119,16 @@ void read(const Given& g, Rates& out, const Bounds& bounds) {
   }
 }
 
-// A kind of losses.h, or a file whose graph computes the loss.
+// A kind of losses.h, a formula, or a file whose graph computes the loss.
 struct Loss {
   LossOptions* options;
 };
 void read(const Given& g, Loss& out, const Bounds& bounds) {
   out.options->graph = nullptr;
-  if (!g.text.ends_with(".onnx")) return read(g, out.options->kind, bounds);
+  const bool file = g.text.ends_with(".onnx");
+  if (!file && !is_loss_expression(g.text)) return read(g, out.options->kind, bounds);
   out.options->kind = g.text;
+  if (!file) return;
   out.options->graph = std::make_shared<const Graph>(load(g.text));
 }
 
@@ -187,11 +194,11 @@ struct Row {
 std::vector<Row> rows(TrainerOptions& o) {
   return {
       {"loss",
-       "cross_entropy, nll, mse, l1, huber, bce_with_logits, kl, hinge, output, or an ONNX file "
-       "that "
-       "computes it: its inputs are values of the model and of the batch, by name",
+       "cross_entropy, nll, mse, l1, huber, bce_with_logits, kl, hinge, output; a formula, as "
+       "mean((output - target)^2); or an ONNX file that computes it: its inputs are values of the "
+       "model and of the batch, by name",
        Loss{&o.joint.loss},
-       {.known = loss_kinds}},
+       {.known = loss_kinds, .more = ", a formula as 'mean((output - target)^2)', and FILE.onnx"}},
       {"loss_output", "the model's output that the loss reads (the first)", &o.joint.output},
       {"reduction", "mean or sum", &o.joint.loss.reduction},
       {"label_smoothing", "of cross_entropy", &o.joint.loss.label_smoothing},

@@ -21,9 +21,11 @@ TREADLE_API void treadle_train_options_release(treadle_train_options* options);
  *
  * The loss, of one of the model's outputs and a target:
  *   loss            "mse" (default), "l1", "huber", "cross_entropy", "nll", "bce_with_logits",
- *                   "kl", "hinge", "output" (the model's output is the loss; no target); or the
- *                   path of an ONNX file (.onnx) with one output, the loss. Its inputs are the
- *                   model's values of the same names; a batch must hold the others
+ *                   "kl", "hinge", "output" (the model's output is the loss; no target); a formula
+ *                   over values of the model and arrays of the batch, which has parentheses:
+ *                   "mean((output - target)^2) + 0.1 * mean(abs(batch.share * aux))"; or the path
+ *                   of an ONNX file (.onnx) with one output, the loss. Its inputs are the model's
+ *                   values of the same names; a batch must hold the others
  *   loss_output     the name of that output; default: the first
  *   target          the name of the target in a batch; default "target"
  *   reduction       "mean" (default), "sum"

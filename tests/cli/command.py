@@ -7,7 +7,9 @@ FAILURES = []
 
 
 def call(line, folder, code=0, texts=()):
-    done = subprocess.run([TOOL, *line.split()], capture_output=True, text=True, cwd=folder, timeout=300)
+    """Runs the command with the words of a line, or with a list of them."""
+    words = line.split() if isinstance(line, str) else line
+    done = subprocess.run([TOOL, *words], capture_output=True, text=True, cwd=folder, timeout=300)
     missing = [t for t in texts if t not in done.stdout + done.stderr]
     if done.returncode != code or missing:
         FAILURES.append(f"`treadle {line}`: exit {done.returncode}, expected {code}; missing {missing}\n"

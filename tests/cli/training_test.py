@@ -155,9 +155,26 @@ def runs(folder):
            "the resolved job trains otherwise")
     call("train by_job/job.toml", folder, 4, ["holds a run already"])
     call("train net.onnx --data points.csv --batch-size 30 --optimizer momentum --lr 0.05 --seed 3 --epochs 6 "
-         "--out by_flags --resume", folder, 4, ["other options", "epochs = 4, now 6", "[train] steps"])
+         "--out by_flags --resume", folder, 0, ["epoch 6"])
+    cosine = "train net.onnx --data points.csv --schedule cosine --out by_cosine --epochs "
+    call(cosine + "2", folder)
+    call(cosine + "3 --resume", folder, 4, ["other options", "epochs = 2, now 3", "[train] steps"])
     call("train by_job/job.toml epochs=6 resume=true", folder, 0, ["epoch 6"])
     expect(len((run / "metrics.jsonl").read_text().splitlines()) == 48, "resuming to 6 epochs")
+    expect((run / "metrics.jsonl").read_bytes() == (folder / "by_flags/metrics.jsonl").read_bytes(),
+           "flags resume otherwise than the job")
+
+
+def own_losses(folder):
+    formula = "cross_entropy(scores, target) + 0.01*mean(scores^2)"
+    call(["train", "net.onnx", "--data", "points.csv", "--epochs", "1", "--out", "by_formula", "--loss", formula], folder)
+    call("train by_formula/job.toml epochs=2 resume=true", folder, 0, ["epoch 2"])
+    told = json.loads(call("eval by_formula --data points.csv --json", folder).stdout or "{}")
+    expect(told.get("accuracy", 0) > 0.5, f"eval by a formula told {told}")
+    call(["train", "net.onnx", "--data", "points.csv", "--loss", "cross_entropy(score, target)"], folder, 4,
+         ["line 1, column 15", "no value 'score'", "did you mean 'scores'?"])
+    call("train net.onnx --data points.csv --loss zzz", folder, 2, ["There are: cross_entropy, nll", "a formula"])
+    call("train net.onnx --data points.csv --optimizer zzz", folder, 2, ["There are: sgd, momentum"])
 
 
 def exports(folder):
@@ -259,7 +276,15 @@ def refusals(folder):
     expect(len(list((folder / "nan").glob("events.*"))) == 1, "events of the failed run stay")
     call("train net.onnx --data points.csv --epochs 1 --out nan", folder, 4, ["holds a run already"])
     np.savetxt(folder / "real.csv", np.random.default_rng(1).normal(size=(50, 5)), delimiter=",")
-    call("train net.onnx --data real.csv", folder, 4, ["50 classes", "the model 2 outputs", "data.regression=true"])
+    call("train net.onnx --data real.csv", folder, 4, ["real.csv' line 1", "no class", "data.regression=true"])
+    call("train new.kind=mlp --data real.csv", folder, 4, ["real.csv' line 1", "no class", "data.regression=true"])
+    call("train new.kind=mlp --data real.csv data.regression=true --epochs 1", folder, 0, ["val_rmse"])
+    np.savetxt(folder / "prices.csv", np.arange(100).reshape(20, 5) * 1000, delimiter=",", fmt="%d")
+    call("train net.onnx --data prices.csv", folder, 4, ["99001 classes", "the model 2 outputs", "data.regression=true"])
+    call("train new.kind=mlp --data prices.csv", folder, 4, ["99001 classes in 16 samples", "data.regression=true"])
+    np.savez(folder / "parts.npz", x=data["x"], target=np.linspace(0, 1, 300, dtype=np.float32))
+    call("train net.onnx --data parts.npz --loss cross_entropy --epochs 1 --mean 0 --std 1", folder, 4,
+         ["a target is 0.", "whole numbers"])
     call("train --help", folder, 0, ["wav hdf5 lmdb"])
     call("train net.onnx --data nan.npz --epochs 1 --val-split 0", folder, 4, ["sample 290 of", "holds nan"])
     call("train net.onnx --data nowhere", folder, 4, ["nowhere"])
@@ -280,7 +305,7 @@ def main():
         folder = pathlib.Path(name)
         make_data(folder)
         new_networks(folder)
-        for part in (runs, exports, finetunes, searches, refusals):
+        for part in (runs, own_losses, exports, finetunes, searches, refusals):
             part(folder)
     return result()
 

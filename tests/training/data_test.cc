@@ -186,6 +186,9 @@ TEST(Data, TakesTheLastColumnForNumbers) {
   const Source s = open_data(folder.write("d.csv", "1,2.5\n2,3.5\n"), o).train;
   EXPECT_EQ(s.target.dtype, DType::kFloat);
   EXPECT_EQ(s.sample(0).target.dims(), (Dims{1}));
+  o.regression = false;
+  expect_error(error_of([&] { open_data(folder.path() / "d.csv", o); }),
+               {"d.csv' line 1", "the target '2.5' is a number, no class", "data.regression=true"});
 }
 
 TEST(Data, ReadsArrays) {

@@ -83,7 +83,7 @@ const Flags kBench = {
 };
 const Flags kTraining = {
     {"--train", "", "steps of training instead of runs", "Training"},
-    {"--loss", "KIND", "mse (default), cross_entropy, l1, huber ...", "Training"},
+    {"--loss", "KIND", "mse (default), cross_entropy, l1 ...; a formula, FILE.onnx", "Training"},
     {"--optimizer", "RULE", "sgd (default), momentum, adam, adamw ...", "Training"},
     {"--lr", "X", "the learning rate (0.01)", "Training"},
     {"--batch", "FILE.npz", "the batch: the inputs by name, and the target", "Training"},
@@ -148,7 +148,9 @@ const Flags kJob = {
     {"--mean", "A,B,C", "less this, a number a channel (measured), then"},
     {"--std", "A,B,C", "divided by this"},
     {"--loss", "KIND",
-     "cross_entropy (of classes), mse (of numbers), nll l1 huber bce_with_logits kl hinge"},
+     "cross_entropy (of classes), mse (of numbers), nll l1 huber bce_with_logits kl hinge; a "
+     "formula, "
+     "FILE.onnx"},
     {"--batch-size", "N", "samples a step (32)"},
     {"--seed", "N", "of everything that is drawn (0)"},
     {"--threads", "N", "that compute (1)"},

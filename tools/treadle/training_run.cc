@@ -72,7 +72,16 @@ Preprocess preprocess_of(const Job& job, const Graph& model, const Source& train
   return own.empty() ? measure(train) : own;
 }
 
+// More of them than samples are numbers that are meant.
+void check_fresh_classes(const Source& train) {
+  const auto classes = static_cast<int64_t>(train.classes.size());
+  TREADLE_CHECK(train.content == Content::kTokens || classes <= train.size, kInvalidArgument,
+                "data '", train.name, "' tell ", classes, " classes in ", train.size,
+                " samples; if the targets are numbers, not classes, say data.regression=true");
+}
+
 Graph fresh_model(Job& job, const Source& train) {
+  check_fresh_classes(train);
   NewModelOptions o = job.fresh;
   o.classes = train.classes.empty() ? std::max<int64_t>(element_count(train.target.dims), 1)
                                     : static_cast<int64_t>(train.classes.size());

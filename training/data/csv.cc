@@ -140,8 +140,21 @@ struct ByNumber {
   }
 };
 
+// A column with a fraction in it holds numbers, which are no classes.
+void check_classes(const Table& table, size_t column) {
+  for (size_t r = 0; r < table.rows.size(); ++r) {
+    const std::string& cell = table.rows[r][column];
+    const auto value = number_of(cell);
+    TREADLE_CHECK(!value || !std::isfinite(*value) || *value == std::floor(*value),
+                  kInvalidArgument, "'", table.name, "' line ", table.lines[r], ": the target '",
+                  cell, "' is a number, no class: for targets that are numbers say ",
+                  "data.regression=true");
+  }
+}
+
 // Whole numbers from 0 are classes as they are; anything else is numbered in order.
 Tensor classes(const Table& table, size_t column, std::vector<std::string>& names) {
+  check_classes(table, column);
   std::map<std::string, int64_t, ByNumber> number;
   double most = -1;
   bool whole = true;

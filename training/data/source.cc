@@ -123,21 +123,26 @@ DataSet open_parts(const fs::path& path, const DataOptions& options) {
   return {};
 }
 
+std::string list_of_formats() {
+  std::string list;
+  for (const std::string& name : data_formats()) list += " " + name;
+  return list;
+}
+
 Source open_part(const fs::path& path, const DataOptions& options) {
   for (const Format& format : kFormats) {
     if (options.format == "auto" ? format.fits(path) : options.format == format.name)
       return format.open(path, options);
   }
-  std::string list;
-  for (const std::string& name : data_formats()) list += " " + name;
   fail(Code::kInvalidArgument, "'", path.string(),
-       "' holds no data of a known format; there are:", list);
+       "' holds no data of a known format; there are:", list_of_formats());
 }
 
 void check_format(const std::string& name) {
   const std::vector<std::string> known = data_formats();
   if (name == "auto" || std::find(known.begin(), known.end(), name) != known.end()) return;
-  fail(Code::kInvalidArgument, "there is no data format '", name, "'", suggestion(name, known));
+  fail(Code::kInvalidArgument, "there is no data format '", name, "'", suggestion(name, known, "."),
+       " There are:", list_of_formats());
 }
 
 DataSet split(const Source& all, const DataOptions& options) {

@@ -1,6 +1,7 @@
 #include "training/run/batches.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "graph/ops/cast.h"
 
@@ -46,7 +47,16 @@ Tensor shares_of(const Tensor& labels, int64_t classes, DType dtype) {
   return cast_tensor(out, dtype);
 }
 
+// Floats that are classes; a fraction is none.
+void check_whole(const Tensor& target) {
+  for (double value : target.to_doubles()) {
+    TREADLE_CHECK(value == std::floor(value), kInvalidData, "a target is ", value,
+                  ", and the loss takes classes: whole numbers, or another loss, as mse");
+  }
+}
+
 Tensor as_target(const Tensor& target, const Type& wanted, size_t classes) {
+  if (is_integer(wanted.dtype) && is_float(target.dtype())) check_whole(target);
   const auto rank = static_cast<int64_t>(wanted.shape ? wanted.shape->size() : 0);
   if (!is_integer(wanted.dtype) && is_integer(target.dtype()) && rank == target.rank() + 1) {
     const Dim& columns = (*wanted.shape)[1];

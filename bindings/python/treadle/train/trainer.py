@@ -62,11 +62,11 @@ def _samples_of(data: Any) -> bool:
 class Trainer:
     """Trains a model: a path, bytes, an onnx.ModelProto or a Network.
 
-    loss: cross_entropy, mse, l1, huber, nll, bce_with_logits, kl, hinge, or output (the model's
-    output is the loss). optimizer: sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam,
-    adamw, lion, lamb. rate: the learning rate. settings: the other options of
-    treadle_train_options_set (schedule, weight_decay, freeze, clip_norm, threads …) as texts,
-    numbers, lists or dicts.
+    loss: cross_entropy, mse, l1, huber, nll, bce_with_logits, kl, hinge, output (the model's
+    output is the loss), a formula as "mean((y - target)^2)", or an ONNX file. optimizer: sgd,
+    momentum, nesterov, adagrad, rmsprop, adadelta, adam, adamw, lion, lamb. rate: the learning
+    rate. settings: the other options of treadle_train_options_set (schedule, weight_decay, freeze,
+    clip_norm, threads …) as texts, numbers, lists or dicts.
 
     fetch: names of values, or "grad:NAME", for `fetched`. hooks: functions by the name of a value,
     by "grad:NAME" (the gradient of one) or "part:NAME" (each of the gradients that are summed to
