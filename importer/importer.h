@@ -61,6 +61,14 @@ Graph load(const std::filesystem::path& path, const LoadOptions& options = {});
 Graph load_bytes(std::span<const std::byte> bytes, const std::filesystem::path& folder = {},
                  const LoadOptions& options = {});
 
+// What a file was written for.
+struct FileVersions {
+  int64_t ir_version = 0;
+  std::map<std::string, int64_t> opsets;  // by domain, "ai.onnx" spelled out
+};
+// Errors as of `load`, of the file alone: its operators are not looked at.
+FileVersions versions_of(const std::filesystem::path& path);
+
 // Everything that is wrong with a file, not just the first problem; empty when it loads.
 std::vector<Error> check(const std::filesystem::path& path, const LoadOptions& options = {});
 

@@ -4,6 +4,7 @@
 
 #include "graph/ops/op.h"
 #include "importer/importer.h"
+#include "importer/onnx/opsets.h"
 #include "importer/onnx/reader.h"
 #include "importer/onnx/types.h"
 #include "importer/onnx/wire.h"
@@ -51,13 +52,18 @@ void check_model(const pb::ModelProto& model) {
                 model.ir_version(), ", the newest known is ", static_cast<int>(pb::IR_VERSION));
 }
 
-Graph load_from(const Bytes& bytes, onnx::ExternalFiles& external,
-                const onnx::ReadOptions& options) {
+pb::ModelProto parse_model(const Bytes& bytes, onnx::Spans& spans) {
   check_signature(bytes);
   pb::ModelProto model;
-  onnx::Spans spans;
   onnx::parse(bytes, model, spans);
   check_model(model);
+  return model;
+}
+
+Graph load_from(const Bytes& bytes, onnx::ExternalFiles& external,
+                const onnx::ReadOptions& options) {
+  onnx::Spans spans;
+  const pb::ModelProto model = parse_model(bytes, spans);
   for (const auto& [location, memory] : options.load.files) external.add(location, memory);
   onnx::TensorReader tensors(bytes, spans, external, options.load.limits.max_bytes);
   Graph graph = onnx::read_model(model, tensors, options);
@@ -98,6 +104,18 @@ Graph load_bytes(std::span<const std::byte> bytes, const std::filesystem::path& 
   return with_context("the model in memory", [&] {
     onnx::ExternalFiles external(folder, {}, options.mmap);
     return load_from(*Bytes::over(bytes), external, {options});
+  });
+}
+
+FileVersions versions_of(const std::filesystem::path& path) {
+  return with_context(cat("file '", path.string(), "'"), [&] {
+    const auto bytes = Bytes::open(path, false);
+    onnx::Spans spans;
+    const pb::ModelProto model = parse_model(*bytes, spans);
+    FileVersions versions{model.ir_version(), {}};
+    for (const auto& [domain, version] : onnx::opsets_of(model))
+      versions.opsets[domain.empty() ? "ai.onnx" : domain] = version;
+    return versions;
   });
 }
 

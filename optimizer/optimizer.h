@@ -31,7 +31,7 @@ struct PassReport {
 };
 struct OptimizeReport {
   std::vector<PassReport> passes;
-  size_t nodes_before = 0, nodes_after = 0;
+  size_t nodes_before = 0, nodes_after = 0;  // bodies included
 };
 
 // Names of the passes in their order.

@@ -111,6 +111,14 @@ class Pipeline {
   int64_t budget_;
 };
 
+size_t count_nodes(const Graph& graph) {
+  size_t count = graph.node_count();
+  for (NodeId id : graph.topological_order()) {
+    for (const Subgraph& s : graph.node(id).subgraphs) count += count_nodes(*s.graph);
+  }
+  return count;
+}
+
 }  // namespace
 
 std::vector<std::string> pass_names() {
@@ -126,9 +134,9 @@ OptimizeReport optimize(Graph& graph, const OptimizeOptions& options) {
     fail(Code::kInvalidArgument, "there is no pass '", name, "' to skip", suggestion(name, names));
   }
   OptimizeReport report;
-  report.nodes_before = graph.node_count();
+  report.nodes_before = count_nodes(graph);
   Pipeline(options, report).run(graph, 0);
-  report.nodes_after = graph.node_count();
+  report.nodes_after = count_nodes(graph);
   return report;
 }
 

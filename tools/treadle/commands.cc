@@ -33,7 +33,8 @@ const Flags kRunning = {
 
 const Flags kInputs = {
     {"--input", "[NAME=]FILE",
-     "an input: .npy .npz .json .pb .bin .jpg .png, or - for the standard input"},
+     "an input: .npy .npz .json .pb .bin .jpg .png, - for the standard input, or NAME= and the "
+     "numbers, as in x=16000 or x=[1,2]"},
     kShape,
     {"--fill", "random|zeros|ones",
      "inputs without a file; random: floats ~N(0,1), integers 0 or 1, bools true"},

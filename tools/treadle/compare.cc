@@ -189,6 +189,8 @@ int report(const Side& a, const Side& b, const std::vector<Row>& rows, const Row
     list.push_back(std::move(json));
   }
   print_json({{"equal", equal},
+              {"a", a.title},
+              {"b", b.title},
               {"first_tensor", first == nullptr ? "" : first->tensor},
               {"first_node", first == nullptr ? "" : first->node},
               {"tensors", list}});

@@ -186,6 +186,13 @@ NamedTensors named_inputs(const fs::path& path, const Model& model,
   return tensors;
 }
 
+// Whether what stands behind NAME= is the value itself: a number, or lists of numbers.
+bool is_literal(const std::string& text) {
+  const bool begins =
+      !text.empty() && std::string_view("[-0123456789").find(text[0]) != std::string_view::npos;
+  return begins && !fs::exists(text) && Json::accept(text);
+}
+
 // Puts one --input into the slots.
 void take_input(const Model& model, const Args& args, const std::vector<Type>& types,
                 const std::string& given, std::vector<Value>& values) {
@@ -208,7 +215,10 @@ void take_input(const Model& model, const Args& args, const std::vector<Type>& t
       throw UsageError(cat("--input: more files than inputs (", values.size(), ")"));
   }
   try {
-    put(model, index, read_input(file, {model, index, types[index]}, args), values);
+    Value value = is_literal(file) ? json_input(parse_json(file, "--input"), "--input",
+                                                model.input(index).name, types[index])
+                                   : read_input(file, {model, index, types[index]}, args);
+    put(model, index, std::move(value), values);
   } catch (Error& e) {
     e.add_context(cat("input '", model.input(index).name, "'"));
     throw;

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "graph/ops/op.h"
+#include "importer/importer.h"
 #include "tools/treadle/contents.h"
 #include "tools/treadle/dot.h"
 #include "tools/treadle/files.h"
@@ -52,6 +53,7 @@ Counts count(const Graph& graph) {
 
 // The model, and the sizes at which it is looked at.
 struct Subject {
+  FileVersions versions;
   Graph original;
   std::shared_ptr<const Model> model;
   std::vector<Type> types;  // a batch of 1 where it is open
@@ -60,8 +62,9 @@ struct Subject {
 
 Subject subject_of(const Args& args) {
   Graph original = load_graph(args.positional[0], args);
+  FileVersions versions = versions_of(args.positional[0]);
   const auto model = Model::create(original.clone(), model_options(args));
-  Subject s{std::move(original), model, input_types(*model, args), ""};
+  Subject s{std::move(versions), std::move(original), model, input_types(*model, args), ""};
   for (size_t i = 0; i < s.types.size(); ++i) {
     const Tensor& fallback = model->input(i).default_value;
     s.types[i] = fallback.defined() ? Type::tensor(fallback.dtype(), symbolic(fallback.dims()))
@@ -160,7 +163,16 @@ void show_work(const Subject& s) {
   }
 }
 
+void show_versions(const FileVersions& versions) {
+  std::printf("%-18s %lld\n", "ir_version", static_cast<long long>(versions.ir_version));
+  for (const auto& [domain, version] : versions.opsets) {
+    std::printf("%-18s %s %lld\n", "opset", printable(domain).c_str(),
+                static_cast<long long>(version));
+  }
+}
+
 void show_summary(const Subject& s) {
+  show_versions(s.versions);
   print_metadata(s.original);
   for (const std::string& what : s.original.ignored)
     std::printf("ignored            %s\n", what.c_str());
@@ -184,7 +196,9 @@ void show_summary(const Subject& s) {
 
 Json summary_json(const Subject& s) {
   const Counts before = count(s.original), after = count(s.model->graph());
-  Json json = {{"nodes", before.nodes},
+  Json json = {{"ir_version", s.versions.ir_version},
+               {"opsets", s.versions.opsets},
+               {"nodes", before.nodes},
                {"nodes_optimized", after.nodes},
                {"parameters", before.parameters},
                {"parameter_bytes", before.parameter_bytes},

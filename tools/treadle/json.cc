@@ -60,17 +60,18 @@ T element(const Json& json, DType dtype) {
 
 }  // namespace
 
-Json read_json(const std::string& path) {
-  const std::string bytes = read_file(path);
+Json parse_json(const std::string& text, const std::string& where) {
   const auto not_too_deep = [&](int depth, Json::parse_event_t, const Json&) {
-    TREADLE_CHECK(depth <= kMaxDepth, kInvalidArgument, "'", path, "' nests more than ", kMaxDepth,
+    TREADLE_CHECK(depth <= kMaxDepth, kInvalidArgument, "'", where, "' nests more than ", kMaxDepth,
                   " lists or objects in each other");
     return true;
   };
-  Json json = Json::parse(bytes, not_too_deep, false);
-  TREADLE_CHECK(!json.is_discarded(), kInvalidArgument, "'", path, "' is no JSON");
+  Json json = Json::parse(text, not_too_deep, false);
+  TREADLE_CHECK(!json.is_discarded(), kInvalidArgument, "'", where, "' is no JSON");
   return json;
 }
+
+Json read_json(const std::string& path) { return parse_json(read_file(path), path); }
 
 Tensor json_tensor(const Json& json, DType dtype) {
   const Dims dims = dims_of(json);

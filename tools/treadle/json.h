@@ -15,7 +15,9 @@ inline void print_json(const Json& json) {
   std::puts(json.dump(1, ' ', false, Json::error_handler_t::replace).c_str());
 }
 
-// kIo, kInvalidArgument naming the file.
+// kInvalidArgument naming `where`.
+Json parse_json(const std::string& text, const std::string& where);
+// kIo, and as parse_json with the file.
 Json read_json(const std::string& path);
 // From an element or nested lists of one length a depth: numbers (null is NaN), bools, strings.
 // kInvalidArgument telling what does not fit.

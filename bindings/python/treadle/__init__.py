@@ -12,7 +12,11 @@ import os
 # loaded, and leaves the processors to others.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-from . import _native
+try:
+    from . import _native
+except ImportError as missing:  # Python itself speaks of a circular import where the file is absent
+    raise ImportError(f"treadle's compiled module cannot be loaded from {__path__[0]} ({missing}); "
+                      "in a checkout `make build` builds it") from missing
 from ._errors import (Busy, Cancelled, DeviceError, Error, FileError, InternalError,
                       InvalidArgument, InvalidData, InvalidModel, LimitExceeded, OutOfMemory,
                       Timeout, Unsupported)
