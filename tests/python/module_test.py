@@ -5,7 +5,10 @@ import inspect
 import os
 import pathlib
 import pickle
+import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -24,6 +27,18 @@ NUMPY = [np.float32, np.float64, np.float16, np.int8, np.int16, np.int32, np.int
          ml_dtypes.float4_e2m1fn, ml_dtypes.float6_e2m3fn, ml_dtypes.float6_e3m2fn, ml_dtypes.int4,
          ml_dtypes.uint4, ml_dtypes.int2, ml_dtypes.uint2]
 SUBBYTE = NUMPY[-7:]
+
+
+class Importing(unittest.TestCase):
+    def test_without_the_compiled_module(self):
+        package = pathlib.Path(treadle.__file__).parent
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(package, pathlib.Path(folder) / "treadle",
+                            ignore=shutil.ignore_patterns("_native*", "__pycache__"))
+            done = subprocess.run([sys.executable, "-c", "import treadle"], capture_output=True,
+                                  text=True, check=False, env={"PYTHONPATH": folder})
+            self.assertIn("make build", done.stderr)
+            self.assertIn(folder, done.stderr)
 
 
 class Conversions(unittest.TestCase):
