@@ -83,27 +83,32 @@ class GemmKernel : public Kernel {
       : parts_(std::move(parts)), functions_(gemm_functions()), tape_(tape_function()) {
     const Product& p = parts_.product;
     const auto panel = static_cast<int64_t>(functions_.panel);
+    const auto most = static_cast<int64_t>(functions_.rows);
     // A piece is some rows by a stretch of columns; the epilogue runs over it while it is in L1.
-    columns_ = std::min(ceil_div(p.n, panel) * panel, static_cast<int64_t>(kTile));
-    rows_ = p.m <= 8 ? p.m : static_cast<int64_t>(functions_.rows);
-    if (parts_.threads > 1 && p.m <= rows_) columns_ = std::min(columns_, 4 * panel);
-    grain_ =
-        std::max<int64_t>(1, 16 * kParallelGrain / std::max<int64_t>(1, rows_ * columns_ * p.k));
+    // Stretches are about equal, and so are pieces of rows, of which each thread has as many.
+    const int64_t across = ceil_div(p.n, static_cast<int64_t>(kTile));
+    columns_ = ceil_div(ceil_div(p.n, across), panel) * panel;
+    down_ = ceil_div(p.m, most);
+    if (down_ > 1) down_ = std::min(p.m, ceil_div(down_, parts_.threads) * parts_.threads);
+    if (parts_.threads > 1 && down_ == 1) columns_ = std::min(columns_, 4 * panel);
+    grain_ = std::max<int64_t>(
+        1, 16 * kParallelGrain / std::max<int64_t>(1, ceil_div(p.m, down_) * columns_ * p.k));
   }
 
   void run(const KernelArgs& args) const override {
     const Product& p = parts_.product;
     const int64_t across = ceil_div(p.n, columns_);
-    parallel_for(parts_.threads, ceil_div(p.m, rows_) * across, grain_,
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t i = begin; i < end; ++i) {
-                     run_piece(args, i / across * rows_, i % across * columns_);
-                   }
-                 });
+    // Column by column, so that a thread reads few panels.
+    parallel_for(parts_.threads, across * down_, grain_, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t first = p.m * (i % down_) / down_, last = p.m * (i % down_ + 1) / down_;
+        run_piece(args, first, last, i / down_ * columns_);
+      }
+    });
   }
 
  private:
-  void run_piece(const KernelArgs& args, int64_t row, int64_t column) const {
+  void run_piece(const KernelArgs& args, int64_t row, int64_t end, int64_t column) const {
     const Product& p = parts_.product;
     const float* bias = parts_.bias.empty() ? nullptr : parts_.bias.data();
     if (parts_.bias_input) bias = static_cast<const float*>(args.inputs[kBias]);
@@ -116,7 +121,7 @@ class GemmKernel : public Kernel {
                     .bias = bias == nullptr ? nullptr : bias + column,
                     .y = y,
                     .y_stride = static_cast<size_t>(p.n),
-                    .rows = static_cast<size_t>(std::min(rows_, p.m - row)),
+                    .rows = static_cast<size_t>(end - row),
                     .columns = static_cast<size_t>(std::min(columns_, p.n - column))};
     functions_.multiply(block);
     if (parts_.epilogue.code.empty()) return;
@@ -152,7 +157,7 @@ class GemmKernel : public Kernel {
   Parts parts_;
   const GemmFunctions& functions_;
   TapeFn tape_;
-  int64_t rows_ = 6;
+  int64_t down_ = 1;  // pieces of rows
   int64_t columns_ = 0;
   int64_t grain_ = 1;
 };

@@ -134,21 +134,24 @@ class ReduceKernel : public Kernel {
       });
       return;
     }
-    const int64_t pieces = ceil_div(s.inner, kPiece);
+    const int64_t each = ceil_div(s.inner, ceil_div(int64_t{threads_}, s.outer));
+    const int64_t piece = std::min(kPiece, ceil_div(each, kLine) * kLine);
+    const int64_t pieces = ceil_div(s.inner, piece);
     const int64_t grain =
-        std::max<int64_t>(1, kParallelGrain / (kPiece * std::max<int64_t>(s.n, 1)));
+        std::max<int64_t>(1, kParallelGrain / (piece * std::max<int64_t>(s.n, 1)));
     parallel_for(threads_, s.outer * pieces, grain, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const int64_t at = i % pieces * kPiece;
+        const int64_t at = i % pieces * piece;
         const int64_t outer = i / pieces;
         reduce_columns(from + outer * s.n * s.inner + at, to + outer * s.inner + at,
-                       static_cast<size_t>(std::min(kPiece, s.inner - at)));
+                       static_cast<size_t>(std::min(piece, s.inner - at)));
       }
     });
   }
 
  private:
-  static constexpr int64_t kPiece = 512;  // columns that one thread takes at once
+  static constexpr int64_t kPiece = 512;  // columns that one thread takes at once, at most
+  static constexpr int64_t kLine = 16;    // of a cache
 
   float reduce_row(const float* from, int64_t i) const {
     const auto n = static_cast<size_t>(shape_.n);

@@ -35,6 +35,22 @@ TEST(NativeGemm, RowsColumnsAndDepthsOfAllSizes) {
   }
 }
 
+// Rows and columns that two threads divide unevenly; large enough for both to take part.
+TEST(NativeGemm, SharesOfThreads) {
+  for (const Dims& size : {Dims{49, 192, 600}, Dims{13, 600, 130}, Dims{25, 512, 96}}) {
+    const KernelCase c{.name = shape_text(size),
+                       .op = "FusedConv",
+                       .attributes = {{"activation", "Swish"}, {"activation_alpha", 1.0f}},
+                       .inputs = {numbers({1, size[1], 1, size[0]}, 1),
+                                  numbers({size[2], size[1], 1, 1}, 2), numbers({size[2]}, 3)},
+                       .layouts = {kChannelsLast},
+                       .domain = "treadle",
+                       .rtol = 1e-3,
+                       .atol = 1e-3};
+    check_on_all_targets(c);
+  }
+}
+
 TEST(NativeGemm, GemmWithItsAttributes) {
   for (const int64_t trans : {0, 1}) {
     const Tensor b = trans != 0 ? numbers({20, 33}, 2) : numbers({33, 20}, 2);

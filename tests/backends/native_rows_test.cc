@@ -108,6 +108,16 @@ TEST(NativeRows, PoolingOverChannelsInTheirLayout) {
   }
 }
 
+TEST(NativeRows, PoolingSharesTheChannels) {
+  for (const int64_t channels : {16, 33, 40}) {
+    check_on_all_targets(cpu::kNativeReduce,
+                         {.name = cat(channels),
+                          .op = "GlobalAveragePool",
+                          .inputs = {random_tensor(DType::kFloat, {1, channels, 60, 70}, 4)},
+                          .layouts = {kChannelsLast}});
+  }
+}
+
 TEST(NativeRows, LayerNormalization) {
   if (find_op("LayerNormalization") == nullptr) GTEST_SKIP() << "it has no row yet";
   for (const int64_t n : {1, 9, 16, 100, 768}) {
