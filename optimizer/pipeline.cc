@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "graph/base/suggestion.h"
+#include "optimizer/body_types.h"
 #include "optimizer/passes.h"
 
 namespace treadle {
@@ -77,7 +78,7 @@ class Pipeline {
       const Node& node = graph.node(id);
       if (node.subgraphs.empty() || node.op->domain == "treadle") continue;
       for (const Subgraph& s : node.subgraphs) {
-        prepare(graph, s);
+        set_body_types(graph, node, s);
         if (can_run(*s.graph)) run(*s.graph, depth + 1);
       }
     }
@@ -90,19 +91,6 @@ class Pipeline {
       return true;
     } catch (const Error&) {
       return false;
-    }
-  }
-
-  // A body's captures have the outer values' types; its other inputs may change from turn to turn.
-  static void prepare(const Graph& outer, const Subgraph& s) {
-    Graph& body = *s.graph;
-    for (size_t i = 0; i < body.inputs().size(); ++i) {
-      Type& type = body.value(body.inputs()[i]).type;
-      if (i < s.formal_count()) {
-        if (type.shape) std::fill(type.shape->begin(), type.shape->end(), Dim::unknown());
-      } else {
-        type = outer.value(s.captures[i - s.formal_count()]).type;
-      }
     }
   }
 

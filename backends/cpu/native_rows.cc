@@ -11,47 +11,79 @@ namespace {
 
 // ---- Softmax, LogSoftmax
 
+constexpr int64_t kColumns = 16;  // of an axis that is not the last, made rows at once
+
 class SoftmaxKernel : public Kernel {
  public:
-  SoftmaxKernel(int64_t rows, int64_t n, bool log, int threads)
-      : rows_(rows), n_(n), threads_(threads) {
+  SoftmaxKernel(const AxisSplit& split, bool log, int threads) : s_(split), threads_(threads) {
     function_ = log ? row_functions().log_softmax : row_functions().softmax;
   }
   void run(const KernelArgs& args) const override {
     const auto* from = static_cast<const float*>(args.inputs[0]);
     auto* to = static_cast<float*>(args.outputs[0]);
-    const int64_t grain = std::max<int64_t>(1, kParallelGrain / (8 * n_));
-    parallel_for(threads_, rows_, grain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        function_(from + i * n_, to + i * n_, static_cast<size_t>(n_));
+    if (s_.inner == 1) {
+      const int64_t grain = std::max<int64_t>(1, kParallelGrain / (8 * s_.size));
+      parallel_for(threads_, s_.outer, grain,
+                   [&](int64_t begin, int64_t end) { run_rows(from, to, begin, end); });
+      return;
+    }
+    // A share of the tiles and a place in the scratch for each thread.
+    const int64_t tiles = s_.outer * ceil_div(s_.inner, kColumns);
+    const int64_t shares = std::min<int64_t>(threads_, tiles);
+    const bool small = s_.outer * s_.size * s_.inner * 8 < kParallelGrain;
+    parallel_for(threads_, shares, small ? shares : 1, [&](int64_t begin, int64_t end) {
+      auto* rows = static_cast<float*>(args.scratch) + begin * kColumns * s_.size;
+      for (int64_t i = begin * tiles / shares; i < end * tiles / shares; ++i)
+        run_tile(from, to, i, rows);
     });
   }
 
+  size_t scratch_bytes() const {
+    if (s_.inner == 1) return 0;
+    return static_cast<size_t>(threads_ * kColumns * s_.size) * sizeof(float);
+  }
+
  private:
-  int64_t rows_;
-  int64_t n_;
+  void run_rows(const float* from, float* to, int64_t begin, int64_t end) const {
+    for (int64_t i = begin; i < end; ++i)
+      function_(from + i * s_.size, to + i * s_.size, static_cast<size_t>(s_.size));
+  }
+
+  void run_tile(const float* from, float* to, int64_t tile, float* rows) const {
+    const int64_t across = ceil_div(s_.inner, kColumns);
+    const int64_t first = tile % across * kColumns;
+    const int64_t at = tile / across * s_.size * s_.inner + first;
+    const int64_t columns = std::min(kColumns, s_.inner - first);
+    for (int64_t i = 0; i < s_.size; ++i) {
+      for (int64_t c = 0; c < columns; ++c) rows[c * s_.size + i] = from[at + i * s_.inner + c];
+    }
+    run_rows(rows, rows, 0, columns);
+    for (int64_t i = 0; i < s_.size; ++i) {
+      for (int64_t c = 0; c < columns; ++c) to[at + i * s_.inner + c] = rows[c * s_.size + i];
+    }
+  }
+
+  AxisSplit s_;
   int threads_;
   void (*function_)(const float*, float*, size_t);
 };
-
-AxisSplit softmax_split(const NodeSpec& spec) {
-  return split_axis(spec.inputs[0].dims, spec.node->attributes.i("axis", -1));
-}
 
 Support supports_softmax(const NodeSpec& spec) {
   if (spec.inputs[0].dtype != DType::kFloat) return Support::no("not float");
   if (element_count(spec.inputs[0].dims) == 0 || spec.inputs[0].dims.empty())
     return Support::no("no row");
-  return softmax_split(spec).inner == 1 ? Support{} : Support::no("an axis that is not the last");
+  return {};
 }
 
 Compiled compile_softmax(const NodeSpec& spec, const CompileContext& context) {
-  const AxisSplit split = softmax_split(spec);
+  const AxisSplit split = split_axis(spec.inputs[0].dims, spec.node->attributes.i("axis", -1));
   const bool log = spec.node->is("LogSoftmax");
+  auto kernel = std::make_unique<SoftmaxKernel>(split, log, context.threads);
   Compiled compiled;
   compiled.name = log ? "native log_softmax" : "native softmax";
   compiled.in_place = {{0}};
-  compiled.kernel = std::make_unique<SoftmaxKernel>(split.outer, split.size, log, context.threads);
+  compiled.scratch_bytes = kernel->scratch_bytes();
+  compiled.kernel = std::move(kernel);
   return compiled;
 }
 

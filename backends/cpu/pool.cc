@@ -163,38 +163,6 @@ Compiled compile_lrn(const NodeSpec& spec, const CompileContext& context) {
   });
 }
 
-// ---- Softmax
-
-Support supports_softmax(const NodeSpec& spec) {
-  if (Support s = supports_f32(spec); !s.ok) return s;
-  if (spec.inputs[0].dims.empty()) return Support::no("rank 0");
-  return {};
-}
-
-Compiled compile_softmax(const NodeSpec& spec, const CompileContext& context) {
-  const ThreadScope threads(context.threads);
-  const Dims& x = spec.inputs[0].dims;
-  const int64_t axis =
-      resolve_axis(spec.node->attributes.i("axis", -1), static_cast<int64_t>(x.size()));
-  const auto middle = x.begin() + axis;
-  const Dims dims = {element_count(Dims(x.begin(), middle)), *middle,
-                     element_count(Dims(middle + 1, x.end()))};
-  const DnnlDesc desc = describe(DType::kFloat, dims, strides_of(dims));
-  const auto kind =
-      spec.node->op->kind == "LogSoftmax" ? algorithm::softmax_log : algorithm::softmax_accurate;
-  return dnnl_guard("softmax", [&] {
-    const dnnl::softmax_forward::primitive_desc pd(engine(), kInference, kind, desc, desc, 1,
-                                                   user_scratch_attributes());
-    KernelBuilder builder;
-    builder.add(
-        dnnl::softmax_forward(pd), pd,
-        {{DNNL_ARG_SRC, desc, Operand::input(0)}, {DNNL_ARG_DST, desc, Operand::output(0)}});
-    Compiled compiled = builder.finish(pd.impl_info_str());
-    compiled.in_place = {{0}};
-    return compiled;
-  });
-}
-
 }  // namespace
 
 bool windows_meet_input(const PoolParams& p) {
@@ -209,6 +177,5 @@ bool windows_meet_input(const PoolParams& p) {
 const Family kOnednnPool = {"onednn pool", supports_pool, compile_pool};
 const Family kOnednnPoolGrad = {"onednn pool grad", supports_pool_grad, compile_pool_grad};
 const Family kOnednnLrn = {"onednn lrn", supports_lrn, compile_lrn};
-const Family kOnednnSoftmax = {"onednn softmax", supports_softmax, compile_softmax};
 
 }  // namespace treadle::cpu

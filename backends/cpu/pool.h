@@ -1,4 +1,4 @@
-// Average pooling and its gradient, local response normalization and softmax through oneDNN.
+// Average pooling and its gradient, and local response normalization through oneDNN.
 #pragma once
 
 #include "backends/cpu/family.h"
@@ -15,6 +15,5 @@ bool windows_meet_input(const PoolParams& p);
 extern const Family kOnednnPool;
 extern const Family kOnednnPoolGrad;
 extern const Family kOnednnLrn;
-extern const Family kOnednnSoftmax;
 
 }  // namespace treadle::cpu

@@ -52,8 +52,6 @@ constexpr Candidate kCandidates[] = {
     {"LRN", "", &kOnednnLrn},
     {"MaxPool", "", &kNativeMaxPool},
     {"MaxPool", "", &kInt8MaxPool},
-    {"Softmax", "", &kOnednnSoftmax},
-    {"LogSoftmax", "", &kOnednnSoftmax},
     {"GRU", "", &kOnednnRnn},
     {"LSTM", "", &kLstm},
     {"LSTM", "", &kOnednnRnn},

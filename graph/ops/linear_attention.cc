@@ -255,7 +255,7 @@ constexpr OpDef kRows[] = {
     {.kind = "LinearAttention",
      .inputs = "query:T key:T value:T past_state?:S decay?:T beta?:T",
      .outputs = "output:T present_state:S",
-     .types = "T=float,float16,bfloat16 S=float,float16,bfloat16",
+     .types = "T=floats S=floats",
      .attributes = "chunk_size:i=64 kv_num_heads:i! q_num_heads:i! scale:f=0 "
                    "update_rule:s=gated_delta",
      .infer = infer_linear_attention,
@@ -263,7 +263,7 @@ constexpr OpDef kRows[] = {
     {.kind = "CausalConvWithState",
      .inputs = "input:T weight:T bias?:T past_state?:T",
      .outputs = "output:T present_state:T",
-     .types = "T=float,float16,bfloat16",
+     .types = "T=floats",
      .attributes = "activation:s=none",
      .infer = infer_causal_conv,
      .eval = eval_causal_conv},

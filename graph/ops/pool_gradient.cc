@@ -72,19 +72,24 @@ std::vector<ValueId> decompose_average_pool_grad(Builder& b, const Node& node) {
   planes[0] = -1;
   Dims kernel = {1, 1};
   kernel.insert(kernel.end(), p.kernel.begin(), p.kernel.end());
-  Dims pads = p.pads_begin;
+  Dims pads(2 * p.rank(), 0);
   Dims unused(p.rank(), 0);
+  Dims before(2 * (p.rank() + 2), 0);  // cells that the first window leaves out
   for (size_t i = 0; i < p.rank(); ++i) {
-    pads.push_back(std::max<int64_t>(0, p.reach_end(i)));
+    pads[i] = std::max<int64_t>(0, p.pads_begin[i]);
+    pads[p.rank() + i] = std::max<int64_t>(0, p.reach_end(i));
     unused[i] = std::max<int64_t>(0, -p.reach_end(i));
+    before[2 + i] = std::max<int64_t>(0, -p.pads_begin[i]);
   }
   const ValueId shares = b.op("Div", {node.input(0), b.constant(counted(p, dtype))});
-  const ValueId sums = b.op(
-      "ConvTranspose", {b.op("Reshape", {shares, b.ints(planes)}), b.constant(ones(dtype, kernel))},
-      {{"strides", p.strides},
-       {"dilations", p.dilations},
-       {"pads", pads},
-       {"output_padding", unused}});
+  ValueId sums = b.op("ConvTranspose",
+                      {b.op("Reshape", {shares, b.ints(planes)}), b.constant(ones(dtype, kernel))},
+                      {{"strides", p.strides},
+                       {"dilations", p.dilations},
+                       {"pads", pads},
+                       {"output_padding", unused}});
+  if (std::ranges::any_of(before, [](int64_t n) { return n > 0; }))
+    sums = b.op("Pad", {sums, b.ints(before)});
   return {b.op("Reshape", {sums, to}, {{"allowzero", int64_t{1}}})};
 }
 

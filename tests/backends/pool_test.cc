@@ -98,17 +98,5 @@ TEST(OnednnLrn, Sizes) {
   }
 }
 
-TEST(OnednnSoftmax, Axes) {
-  for (const char* op : {"Softmax", "LogSoftmax"}) {
-    for (const int64_t axis : {-1, 0, 1}) {
-      check_kernel(cpu::kOnednnSoftmax, {.name = cat("axis ", axis),
-                                         .op = op,
-                                         .attributes = {{"axis", axis}},
-                                         .inputs = {rnd({3, 17, 5}, 1)},
-                                         .constants = {}});
-    }
-  }
-}
-
 }  // namespace
 }  // namespace treadle::test

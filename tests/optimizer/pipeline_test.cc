@@ -97,6 +97,42 @@ TEST(Pipeline, OptimizesBodies) {
   EXPECT_EQ(node.subgraphs[1].graph->node_count(), 0u);
 }
 
+// What a loop carries has the same shape in every turn where the body keeps it, so that more fuses.
+TEST(Pipeline, KnowsTheShapesOfWhatIsCarried) {
+  const char* const text = R"(g (float[5, N, 4] x, float[N, 4] h, int64 n, bool c)
+      => (float[N, 4] last, float[N, 4] same, float[M, 4] grown)
+<float[4, 4] w = {1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8}> {
+  last = Scan <num_scan_inputs = 1, body = s (float[N, 4] a, float[N, 4] b) => (float[N, 4] next) {
+      p = MatMul (a, w)
+      q = Add (p, b)
+      next = Tanh (q)
+    }> (h, x)
+  same = Loop <body = l (int64 i, bool k, float[N, 4] a) => (bool k2, float[N, 4] next) {
+      k2 = Identity (k)
+      p = Neg (a)
+      next = Add (p, a)
+    }> (n, c, h)
+  grown = Loop <body = m (int64 i, bool k, float[M, 4] a) => (bool k2, float[P, 4] next) {
+      k2 = Identity (k)
+      p = Concat <axis = 0> (a, h)
+      next = Add (p, p)
+    }> (n, c, h)
+})";
+  Graph g = parse(text);
+  OptimizeOptions options;
+  options.verify = true;
+  optimize(g, options);
+  std::vector<std::string> bodies;
+  for (NodeId id : g.topological_order()) {
+    const Graph& body = *g.node(id).subgraphs[0].graph;
+    std::string kinds;
+    for (NodeId inner : body.topological_order()) kinds += body.node(inner).op->kind + " ";
+    bodies.push_back(kinds);
+  }
+  EXPECT_THAT(bodies,
+              testing::UnorderedElementsAre("FusedMatMul ", "FusedElementwise ", "Concat Add "));
+}
+
 // A training step: what the backward pass reads of the centred input is made again from x.
 TEST(Pipeline, MakesAgainWhatTheBackwardPassReads) {
   Graph g = parse(R"(g (float[8, 4, 8] x, float[1, 4, 1] mean, float[4] w)
