@@ -131,6 +131,12 @@ class Conversions(unittest.TestCase):
         np.testing.assert_array_equal(np.from_dlpack(y), x + x)
         strided = np.ones((3, 2), np.float32).T
         np.testing.assert_array_equal(treadle.load(ADD)(Foreign(strided), x), x + x)
+        out = Foreign(np.empty((2, 3), np.float32))
+        self.assertIs(treadle.load(ADD)(x, x, out=out), out)
+        np.testing.assert_array_equal(out.array, x + x)
+        odd = Foreign(np.empty((2, 3), ml_dtypes.bfloat16))  # which numpy cannot export
+        with self.assertRaisesRegex(treadle.InvalidArgument, "'y' cannot be written into this"):
+            treadle.load(ADD)(x, x, out=odd)
 
     def test_dlpack_of_what_numpy_lacks(self):
         for dtype in set(NUMPY) - set(SUBBYTE):

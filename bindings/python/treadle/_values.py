@@ -135,7 +135,11 @@ def from_dlpack(x: Any) -> _native.Value:
     try:
         return tensor(np.from_dlpack(x))
     except (BufferError, RuntimeError):  # numpy knows neither bfloat16 nor read-only tensors
-        return _native.Value.from_dlpack(x)
+        try:
+            return _native.Value.from_dlpack(x)
+        except TypeError:
+            raise InvalidArgument(f"got a {type(x).__name__} that is not a dense tensor in the "
+                                  "processor's memory") from None
 
 
 def as_array(x: Any, wanted: str = "") -> Array:
@@ -215,8 +219,14 @@ def type_text(value: _native.Value) -> str:
     return f"tensor({name})"
 
 
-def place(name: str, array: Array) -> _native.Value:
-    """A value whose bytes are those of `array`, to be written by a run as output `name`."""
+def place(name: str, array: Any) -> _native.Value:
+    """A value whose bytes are those of `array` (or of a DLPack tensor that numpy can look at), to
+    be written by a run as output `name`."""
+    if hasattr(array, "__dlpack__") and not isinstance(array, np.ndarray):
+        try:
+            array = np.from_dlpack(array)
+        except (BufferError, RuntimeError) as e:
+            raise InvalidArgument(f"output '{name}' cannot be written into this: {e}") from None
     if not (isinstance(array, np.ndarray) and array.flags.writeable
             and _address(_dense(array)) == _address(array)):
         raise InvalidArgument(f"output '{name}' is written into a dense, aligned, writable, "
