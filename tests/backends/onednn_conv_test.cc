@@ -63,7 +63,7 @@ TEST(OnednnConv, WeightsOfTheRun) {
   check_kernel(cpu::kOnednnConv, c);
 }
 
-#ifndef __SANITIZE_ADDRESS__  // whose allocator mallinfo2 does not see
+#ifndef TREADLE_SANITIZED  // mallinfo2 does not see their allocators
 // Shape after shape, an application must not grow: oneDNN keeps some kernels for good.
 TEST(OnednnConv, ShapesForever) {
   const auto compile = [](int64_t width) {

@@ -154,7 +154,7 @@ static void test_run(treadle_session* session, int64_t rows) {
   free(y);
 }
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__GLIBC__) && !defined(TREADLE_SANITIZED)
 extern void* __libc_malloc(size_t size);
 static _Thread_local int counting, calls;
 __attribute__((visibility("default"))) void* malloc(size_t size) {
