@@ -152,8 +152,8 @@ class Model:
             timeout: float = 0.0) -> list[Any]:
         """A list of arrays, one for each of the named `outputs` (None: all).
 
-        out: arrays (or DLPack tensors) by output name that are filled instead of new ones. timeout: in seconds, 0 for
-        none; a run that takes longer raises Timeout. Ctrl-C ends a run on the main thread, unless
+        out: arrays (or DLPack tensors) by output name that are filled instead of new ones.
+        timeout: in seconds, 0 for none; a run that takes longer raises Timeout. Ctrl-C ends a run on the main thread, unless
         the program has a handler of SIGINT of its own."""
         names, values = self.to_values(feed)
         wanted = self._wanted(outputs)
