@@ -153,8 +153,8 @@ class Model:
         """A list of arrays, one for each of the named `outputs` (None: all).
 
         out: arrays (or DLPack tensors) by output name that are filled instead of new ones.
-        timeout: in seconds, 0 for none; a run that takes longer raises Timeout. Ctrl-C ends a run on the main thread, unless
-        the program has a handler of SIGINT of its own."""
+        timeout: in seconds, 0 for none; a run that takes longer raises Timeout. Ctrl-C ends a run
+        on the main thread, unless the program has a handler of SIGINT of its own."""
         names, values = self.to_values(feed)
         wanted = self._wanted(outputs)
         places: list[_native.Value | None] = [None] * len(wanted)
