@@ -27,3 +27,11 @@ function(treadle_folder name)
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC ${arg_LINK} PRIVATE treadle_flags ${arg_PRIVATE_LINK})
 endfunction()
+
+# treadle_library_name(<result> <library>…): the name by which programs that are linked with the
+# first library open it: libx.so.3.
+function(treadle_library_name result library)
+  file(REAL_PATH ${library} path)
+  string(REGEX MATCH "[^/]+[.]so[.][0-9]+" name ${path})
+  set(${result} ${name} PARENT_SCOPE)
+endfunction()

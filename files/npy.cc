@@ -1,12 +1,11 @@
 #include "files/npy.h"
 
-#include <zip.h>
-
 #include <cstring>
 #include <fstream>
 #include <memory>
 
 #include "files/file.h"
+#include "files/zip_api.h"
 
 namespace treadle {
 namespace fs = std::filesystem;
@@ -141,20 +140,20 @@ std::string format_npy(const Tensor& given) {
 
 namespace {
 
-using Zip = std::unique_ptr<zip_t, decltype(&zip_discard)>;
+using Zip = std::unique_ptr<zip_t, decltype(ZipApi::discard)>;
 
 std::string zip_message(int code) {
   zip_error_t error;
-  zip_error_init_with_code(&error, code);
-  std::string text = zip_error_strerror(&error);
-  zip_error_fini(&error);
+  zip_api().error_init_with_code(&error, code);
+  std::string text = zip_api().error_strerror(&error);
+  zip_api().error_fini(&error);
   return text;
 }
 
 // `left`: the packed bytes that the archive may still hold; entries that overlap would share them.
 std::string read_member(zip_t* zip, zip_uint64_t index, const fs::path& path, zip_uint64_t& left) {
   zip_stat_t stat;
-  TREADLE_CHECK(zip_stat_index(zip, index, 0, &stat) == 0, kIo, "'", path.string(),
+  TREADLE_CHECK(zip_api().stat_index(zip, index, 0, &stat) == 0, kIo, "'", path.string(),
                 "': broken entry");
   TREADLE_CHECK(stat.comp_size <= left, kInvalidArgument, "'", path.string(), "': entry '",
                 stat.name, "' of ", stat.comp_size, " packed bytes overlaps another one");
@@ -162,11 +161,11 @@ std::string read_member(zip_t* zip, zip_uint64_t index, const fs::path& path, zi
   // A member may be larger than the archive, but not by more than deflate can do.
   TREADLE_CHECK(stat.size / 1100 <= stat.comp_size, kInvalidArgument, "'", path.string(),
                 "': entry '", stat.name, "' claims ", stat.size, " bytes from ", stat.comp_size);
-  const std::unique_ptr<zip_file_t, decltype(&zip_fclose)> file(zip_fopen_index(zip, index, 0),
-                                                                &zip_fclose);
+  const std::unique_ptr<zip_file_t, decltype(ZipApi::fclose)> file(
+      zip_api().fopen_index(zip, index, 0), zip_api().fclose);
   TREADLE_CHECK(file != nullptr, kIo, "'", path.string(), "': cannot read '", stat.name, "'");
   std::string bytes(static_cast<size_t>(stat.size), '\0');
-  const zip_int64_t got = zip_fread(file.get(), bytes.data(), bytes.size());
+  const zip_int64_t got = zip_api().fread(file.get(), bytes.data(), bytes.size());
   TREADLE_CHECK(got == static_cast<zip_int64_t>(bytes.size()), kIo, "'", path.string(), "': '",
                 stat.name, "' is cut off");
   return bytes;
@@ -176,13 +175,13 @@ std::string read_member(zip_t* zip, zip_uint64_t index, const fs::path& path, zi
 
 NamedTensors read_npz(const fs::path& path) {
   int code = 0;
-  const Zip zip(zip_open(path.c_str(), ZIP_RDONLY, &code), &zip_discard);
+  const Zip zip(zip_api().open(path.c_str(), ZIP_RDONLY, &code), zip_api().discard);
   TREADLE_CHECK(zip != nullptr, kIo, "cannot read '", path.string(), "': ", zip_message(code));
   NamedTensors tensors;
   zip_uint64_t left = fs::file_size(path);
-  const auto count = static_cast<zip_uint64_t>(zip_get_num_entries(zip.get(), 0));
+  const auto count = static_cast<zip_uint64_t>(zip_api().get_num_entries(zip.get(), 0));
   for (zip_uint64_t i = 0; i < count; ++i) {
-    const char* given = zip_get_name(zip.get(), i, 0);
+    const char* given = zip_api().get_name(zip.get(), i, 0);
     TREADLE_CHECK(given != nullptr, kInvalidArgument, "'", path.string(), "': entry ", i,
                   " has no name");
     std::string name = given;
@@ -202,21 +201,22 @@ void write_npz(const fs::path& path, const NamedTensors& tensors) {
   TREADLE_CHECK(!fs::exists(path) || fs::is_regular_file(path), kIo, "cannot replace '",
                 path.string(), "': it is not a regular file");
   int code = 0;
-  Zip zip(zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code), &zip_discard);
+  Zip zip(zip_api().open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code), zip_api().discard);
   TREADLE_CHECK(zip != nullptr, kIo, "cannot write '", path.string(), "': ", zip_message(code));
   std::vector<std::string> files;
   files.reserve(tensors.size());
   for (const auto& [name, tensor] : tensors) {
     files.push_back(format_npy(tensor));
     zip_source_t* source =
-        zip_source_buffer(zip.get(), files.back().data(), files.back().size(), 0);
+        zip_api().source_buffer(zip.get(), files.back().data(), files.back().size(), 0);
     const zip_int64_t index =
-        zip_file_add(zip.get(), (name + ".npy").c_str(), source, ZIP_FL_ENC_UTF_8);
-    TREADLE_CHECK(index >= 0, kIo, "cannot write '", path.string(), "': ", zip_strerror(zip.get()));
-    zip_set_file_compression(zip.get(), static_cast<zip_uint64_t>(index), ZIP_CM_STORE, 0);
+        zip_api().file_add(zip.get(), (name + ".npy").c_str(), source, ZIP_FL_ENC_UTF_8);
+    TREADLE_CHECK(index >= 0, kIo, "cannot write '", path.string(),
+                  "': ", zip_api().strerror(zip.get()));
+    zip_api().set_file_compression(zip.get(), static_cast<zip_uint64_t>(index), ZIP_CM_STORE, 0);
   }
-  TREADLE_CHECK(zip_close(zip.get()) == 0, kIo, "cannot write '", path.string(),
-                "': ", zip_strerror(zip.get()));
+  TREADLE_CHECK(zip_api().close(zip.get()) == 0, kIo, "cannot write '", path.string(),
+                "': ", zip_api().strerror(zip.get()));
   zip.release();
 }
 

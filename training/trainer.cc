@@ -278,6 +278,7 @@ Trainer::~Trainer() = default;
 
 const TrainerOptions& Trainer::options() const { return impl_->options; }
 const Graph& Trainer::model() const { return impl_->model; }
+std::map<std::string, std::string>& Trainer::metadata() { return impl_->model.metadata; }
 const std::vector<std::string>& Trainer::warnings() const { return impl_->joint.warnings; }
 const std::vector<Trainer::Input>& Trainer::inputs() const { return impl_->inputs; }
 const std::string& Trainer::target() const { return impl_->joint.target; }

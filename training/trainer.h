@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -69,6 +70,8 @@ class Trainer {
   const TrainerOptions& options() const;
   // The model that is trained; the constants that train share the live bytes.
   const Graph& model() const;
+  // Of the model, and of what is exported.
+  std::map<std::string, std::string>& metadata();
   // What was found at creation: parameters that nothing reaches, groups that match nothing.
   const std::vector<std::string>& warnings() const;
   // Names and types of what a batch must hold; the target's (last) where the loss takes one.

@@ -182,18 +182,22 @@ treadle_fit_options fit_options(const nb::dict& options) {
 }
 
 // (steps, epochs, best, stopped early, cancelled)
-std::tuple<int64_t, int64_t, double, bool, bool> fit(
-    Trainer& t, const Names& names, const Values& values, const std::optional<Part>& val,
-    const nb::dict& options, const std::string& monitor, const std::optional<std::string>& out,
-    const nb::object& on_event) {
-  treadle_fit_options o = fit_options(options);
-  const FitSamples train(names, values);
-  std::optional<FitSamples> validation;
-  if (val) validation.emplace(val->first, val->second);
-  o.monitor = c_text(monitor);
-  o.out = out ? c_text(*out) : nullptr;
-  Listener listener{{}, on_event};
-  if (!on_event.is_none()) {
+using Fitted = std::tuple<int64_t, int64_t, double, bool, bool>;
+
+struct FitRequest {
+  const nb::dict& options;
+  const std::string& monitor;
+  const std::optional<std::string>& out;
+  const nb::object& on_event;
+};
+
+template <class F>
+Fitted fit_by(Trainer& t, const FitRequest& request, const F& call) {
+  treadle_fit_options o = fit_options(request.options);
+  o.monitor = c_text(request.monitor);
+  o.out = request.out ? c_text(*request.out) : nullptr;
+  Listener listener{{}, request.on_event};
+  if (!request.on_event.is_none()) {
     o.on_event = call_listener;
     o.user = &listener;
   }
@@ -204,14 +208,40 @@ std::tuple<int64_t, int64_t, double, bool, bool> fit(
     const InterruptScope interrupts(nullptr);
     o.cancel = interrupts.cancel();
     const nb::gil_scoped_release released;
-    status = treadle_trainer_fit(t.handle(), &train.samples,
-                                 validation ? &validation->samples : nullptr, &o, &result);
+    status = call(o, result);
   }
   listener.raised.check(TREADLE_OK);
   t.raised().check(status);
   if (PyErr_CheckSignals() != 0) throw nb::python_error();
   return {result.steps, result.epochs, result.best, result.stopped_early != 0,
           result.cancelled != 0};
+}
+
+Fitted fit(Trainer& t, const Names& names, const Values& values, const std::optional<Part>& val,
+           const nb::dict& options, const std::string& monitor,
+           const std::optional<std::string>& out, const nb::object& on_event) {
+  const FitSamples train(names, values);
+  std::optional<FitSamples> validation;
+  if (val) validation.emplace(val->first, val->second);
+  return fit_by(t, {options, monitor, out, on_event},
+                [&](const treadle_fit_options& o, treadle_fit_result& result) {
+                  return treadle_trainer_fit(t.handle(), &train.samples,
+                                             validation ? &validation->samples : nullptr, &o,
+                                             &result);
+                });
+}
+
+Fitted fit_data(Trainer& t, const std::string& path, const Names& keys, const Names& values,
+                const nb::dict& options, const std::string& monitor,
+                const std::optional<std::string>& out, const nb::object& on_event) {
+  const std::vector<const char*> key_texts = texts(keys), value_texts = texts(values);
+  if (keys.size() != values.size()) throw nb::value_error("as many keys as values");
+  const treadle_data data = {sizeof data, c_text(path), key_texts.data(), value_texts.data(),
+                             keys.size()};
+  return fit_by(t, {options, monitor, out, on_event},
+                [&](const treadle_fit_options& o, treadle_fit_result& result) {
+                  return treadle_trainer_fit_data(t.handle(), &data, &o, &result);
+                });
 }
 
 nb::typed<nb::list, nb::tuple> inputs_of(const Trainer& t) {
@@ -320,6 +350,9 @@ void bind_training(nb::module_& m) {
       .def("eval", &evaluate, nb::arg("names"), nb::arg("values"))
       .def("fetched", &fetched, nb::arg("name"))
       .def("fit", &fit, nb::arg("names"), nb::arg("values"), nb::arg("val").none(),
+           nb::arg("options"), nb::arg("monitor"), nb::arg("out").none(),
+           nb::arg("on_event").none())
+      .def("fit_data", &fit_data, nb::arg("path"), nb::arg("keys"), nb::arg("values"),
            nb::arg("options"), nb::arg("monitor"), nb::arg("out").none(),
            nb::arg("on_event").none())
       .def_prop_ro("steps", [](const Trainer& t) { return treadle_trainer_steps(t.handle()); })

@@ -254,6 +254,27 @@ TREADLE_API treadle_status treadle_trainer_fit(treadle_trainer* trainer,
                                                const treadle_fit_options* options,
                                                treadle_fit_result* result);
 
+/* Samples in files, as `treadle train --data` takes them: a folder of pictures or sounds for each
+ * class, pictures with masks, text, CSV, NumPy arrays, IDX, CIFAR, HDF5, LMDB. */
+typedef struct treadle_data {
+  size_t struct_size;
+  const char* path; /* a file or a folder */
+  /* Fields data.…, augment.… and loader.ahead, loader.skip_broken of docs/training.md, with texts
+   * as treadle_train_options_set has them: "data.format", "npz". Null with a count of 0. */
+  const char* const* keys;
+  const char* const* values;
+  size_t count;
+} treadle_data;
+
+/* Trains on the data's part for training, and validates on the other one. Pictures get the size
+ * that the model takes; the options' seed is that of a split too. Means and deviations of the
+ * inputs, and the names of classes, become metadata of the model. TREADLE_UNSUPPORTED where the
+ * library was built without formats of data. */
+TREADLE_API treadle_status treadle_trainer_fit_data(treadle_trainer* trainer,
+                                                    const treadle_data* data,
+                                                    const treadle_fit_options* options,
+                                                    treadle_fit_result* result);
+
 /* ---- Networks to start from ---- */
 
 /* A network that is described layer by layer. After an error, it is of no more use. */

@@ -151,31 +151,24 @@ class Trainer {
                          const FitOptions& options) {
     const detail::Arguments train_given(train), val_given(val);
     const treadle_samples train_samples = samples(train_given), val_samples = samples(val_given);
-    Events events{&options, nullptr};
-    treadle_fit_options o = {};
-    o.struct_size = sizeof o;
-    o.epochs = options.epochs;
-    o.steps = options.steps;
-    o.batch = options.batch;
-    o.seed = options.seed;
-    o.in_order = options.in_order;
-    o.drop_last = options.drop_last;
-    o.threads = options.threads;
-    o.patience = options.patience;
-    o.monitor = options.monitor.c_str();
-    o.out = options.out.empty() ? nullptr : options.out.c_str();
-    o.resume = options.resume;
-    o.checkpoint_steps = options.checkpoint_steps;
-    o.on_event = options.on_event ? Events::call : nullptr;
-    o.user = &events;
-    o.cancel = options.cancel == nullptr ? nullptr : options.cancel->handle();
-    treadle_fit_result result = {};
-    result.struct_size = sizeof result;
-    const treadle_status status = treadle_trainer_fit(
-        handle_.get(), &train_samples, val.empty() ? nullptr : &val_samples, &o, &result);
-    if (events.thrown) std::rethrow_exception(events.thrown);
-    detail::check(status);
-    return result;
+    return fit_by(options, [&](const treadle_fit_options& o, treadle_fit_result& result) {
+      return treadle_trainer_fit(handle_.get(), &train_samples,
+                                 val.empty() ? nullptr : &val_samples, &o, &result);
+    });
+  }
+  // A file or folder, with fields as treadle_data has them.
+  treadle_fit_result fit(const std::string& path,
+                         const std::vector<std::pair<std::string, std::string>>& fields,
+                         const FitOptions& options) {
+    std::vector<const char*> keys, values;
+    for (const auto& [key, value] : fields) {
+      keys.push_back(key.c_str());
+      values.push_back(value.c_str());
+    }
+    const treadle_data data = {sizeof data, path.c_str(), keys.data(), values.data(), keys.size()};
+    return fit_by(options, [&](const treadle_fit_options& o, treadle_fit_result& result) {
+      return treadle_trainer_fit_data(handle_.get(), &data, &o, &result);
+    });
   }
   treadle_trainer* handle() const { return handle_.get(); }
 
@@ -196,6 +189,33 @@ class Trainer {
     }
   };
 
+  template <class F>
+  static treadle_fit_result fit_by(const FitOptions& options, F&& call) {
+    Events events{&options, nullptr};
+    treadle_fit_options o = {};
+    o.struct_size = sizeof o;
+    o.epochs = options.epochs;
+    o.steps = options.steps;
+    o.batch = options.batch;
+    o.seed = options.seed;
+    o.in_order = options.in_order;
+    o.drop_last = options.drop_last;
+    o.threads = options.threads;
+    o.patience = options.patience;
+    o.monitor = options.monitor.c_str();
+    o.out = options.out.empty() ? nullptr : options.out.c_str();
+    o.resume = options.resume;
+    o.checkpoint_steps = options.checkpoint_steps;
+    o.on_event = options.on_event ? Events::call : nullptr;
+    o.user = &events;
+    o.cancel = options.cancel == nullptr ? nullptr : options.cancel->handle();
+    treadle_fit_result result = {};
+    result.struct_size = sizeof result;
+    const treadle_status status = call(o, result);
+    if (events.thrown) std::rethrow_exception(events.thrown);
+    detail::check(status);
+    return result;
+  }
   static treadle_samples samples(const detail::Arguments& given) {
     return {given.names.data(), given.values.data(), given.values.size()};
   }

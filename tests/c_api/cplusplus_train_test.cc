@@ -2,6 +2,7 @@
 // networks of layers, errors as exceptions.
 #include <cmath>
 #include <cstdio>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <treadle/train.hpp>
@@ -77,6 +78,25 @@ void test_halves(const std::string& model) {
   halves.zero();
   halves.apply(1);
   CHECK(halves.parameters() == before);
+}
+
+void test_fit_of_files(const std::string& model, const std::string& folder) {
+  const std::string path = folder + "/line_cplusplus.csv";
+  {
+    std::ofstream file(path);
+    for (int i = 0; i < 20; ++i) file << i % 5 << ',' << i % 3 << ',' << i % 5 * 0.5 << '\n';
+  }
+  treadle::FitOptions options;
+  options.epochs = 2;
+  options.batch = 10;
+  treadle::Trainer trainer(model);
+  CHECK(trainer.fit(path, {{"data.regression", "1"}, {"data.val_split", "0"}}, options).steps == 4);
+  try {
+    trainer.fit(path, {{"data.regresion", "1"}}, options);
+    CHECK(false);
+  } catch (const treadle::Exception& e) {
+    CHECK(std::string(e.what()).find("did you mean 'data.regression'") != std::string::npos);
+  }
 }
 
 void test_fit(const std::string& model) {
@@ -179,6 +199,7 @@ int main(int argc, char** argv) {
   test_steps(argv[1], argv[2]);
   test_halves(argv[1]);
   test_fit(argv[1]);
+  test_fit_of_files(argv[1], argv[2]);
   test_hooks(argv[1]);
   test_operators();
   test_networks();

@@ -25,6 +25,52 @@ static int32_t listen(void* user, const treadle_event* event) {
   return event->kind == TREADLE_STEP_COMPLETED && event->step == t->stop_at;
 }
 
+/* Numbers in a CSV, of which a quarter is for validation. */
+static void test_fit_data(const char* model, const char* folder) {
+  told events;
+  treadle_trainer* trainer = NULL;
+  treadle_train_options* train_options = options_of("0.05");
+  const char* keys[] = {"data.regression", "data.val_split"};
+  const char* const values[] = {"1", "0.25"};
+  treadle_data data;
+  treadle_fit_options options;
+  treadle_fit_result result;
+  char path[1024];
+  FILE* file;
+  int i;
+  snprintf(path, sizeof path, "%s/line.csv", folder);
+  file = fopen(path, "w");
+  CHECK(file != NULL);
+  for (i = 0; file != NULL && i < 40; ++i) fprintf(file, "%d,%d,%g\n", i % 5, i % 7, i % 5 * 0.5);
+  if (file != NULL) fclose(file);
+  memset(&events, 0, sizeof events);
+  memset(&options, 0, sizeof options);
+  options.struct_size = sizeof options;
+  options.epochs = 4;
+  options.batch = 10;
+  options.on_event = listen;
+  options.user = &events;
+  result.struct_size = sizeof result;
+  data.struct_size = sizeof data;
+  data.path = path;
+  data.keys = keys;
+  data.values = values;
+  data.count = 2;
+  CHECK(treadle_trainer_create(model, train_options, &trainer) == TREADLE_OK);
+  CHECK(treadle_trainer_fit_data(trainer, &data, &options, &result) == TREADLE_OK);
+  CHECK(result.steps == 12 && result.epochs == 4 && events.counts[TREADLE_EPOCH_COMPLETED] == 4);
+  CHECK(events.loss > 0);
+  keys[1] = "data.val_splt";
+  CHECK(treadle_trainer_fit_data(trainer, &data, &options, NULL) == TREADLE_INVALID_ARGUMENT);
+  CHECK(strstr(treadle_last_error(), "did you mean 'data.val_split'") != NULL);
+  data.count = 0;
+  data.path = "nowhere";
+  CHECK(treadle_trainer_fit_data(trainer, &data, &options, NULL) == TREADLE_IO);
+  CHECK(treadle_trainer_fit_data(trainer, NULL, &options, NULL) == TREADLE_INVALID_ARGUMENT);
+  treadle_trainer_release(trainer);
+  treadle_train_options_release(train_options);
+}
+
 static void test_fit(const char* model, const char* folder) {
   told events;
   treadle_trainer* trainer = NULL;
@@ -328,6 +374,7 @@ static void test_networks(void) {
 int main(int argc, char** argv) {
   if (argc < 3) return 2;
   make_batch();
+  test_fit_data(argv[1], argv[2]);
   test_fit(argv[1], argv[2]);
   test_busy(argv[1], argv[2]);
   test_refusals(argv[1]);

@@ -261,7 +261,7 @@ def refusals(folder):
     call("train job.toml --steps 3 --out by_steps", folder, 0, ["3 steps"])  # which tells epochs
     call("finetune net.onnx --data points.csv --steps 1", folder, 0, ["treadle: nothing of this run is kept"])
     call("train net.onnx --data points.csv --steps 1", folder, 0, ["nothing of this run is kept"])
-    call("train net.onnx augment.mixup=0.2 --data points.csv --steps 1", folder, 2, ["kl or bce_with_logits"])
+    call("train net.onnx augment.mixup=0.2 --data points.csv --steps 1", folder, 4, ["kl or bce_with_logits"])
     call("train net.onnx augment.mixup=0.2 --data points.csv --steps 1 --loss kl --out mixed", folder)
     for rule, rate in {"adam": 0.001, "lion": 0.0001, "adadelta": 1}.items():
         call(f"train net.onnx --data points.csv --steps 1 --optimizer {rule} --out by_{rule}", folder)

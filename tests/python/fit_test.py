@@ -9,8 +9,10 @@ import threading
 import unittest
 
 import numpy as np
+import onnx
 
 from common import LINE_T as T, LINE_X as X, line, treadle
+from treadle import train
 
 
 class Fits(unittest.TestCase):
@@ -42,6 +44,34 @@ class Fits(unittest.TestCase):
         a.fit(X, T, steps=5, batch=4, shuffle=False)
         b.fit([(X, T)], steps=5)
         np.testing.assert_array_equal(a.get_parameters(), b.get_parameters())
+
+    def test_on_files(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            for kind, grey in {"bright": 200, "dark": 20}.items():
+                (folder / kind).mkdir()
+                for i in range(10):
+                    picture = bytes((grey + i + j) % 256 for j in range(64))
+                    (folder / kind / f"{i}.pgm").write_bytes(b"P5 8 8 255\n" + picture)
+            network = train.Sequential(train.Flatten(), train.Linear(2)).build((1, 8, 8))
+            trainer = train.Trainer(network, loss="cross_entropy", rate=0.05)
+            done = trainer.fit(folder, epochs=5, batch=4, out=folder / "run",
+                               fields={"augment.flip_x": True, "data.split_tail": False})
+            self.assertEqual((done.steps, done.epochs), (20, 5))
+            self.assertEqual(done.history[-1]["val_accuracy"], 1)
+            trainer.export(folder / "m.onnx")
+            words = {p.key: p.value for p in onnx.load(folder / "m.onnx").metadata_props}
+            self.assertEqual(words["treadle.classes"].split(), ["bright", "dark"])
+            self.assertIn("mean=", words["treadle.preprocess"])
+            with self.assertRaisesRegex(treadle.InvalidArgument, "did you mean 'data.format'"):
+                trainer.fit(folder, epochs=1, fields={"data.formt": "images"})
+            with self.assertRaisesRegex(treadle.InvalidArgument, "both are in it"):
+                trainer.fit(folder, T, epochs=1)
+            with self.assertRaisesRegex(treadle.InvalidArgument, "fields go with a path"):
+                trainer.fit(X, T, epochs=1, fields={})
+            (folder / "real.csv").write_text("".join(f"{i},{i / 8}\n" for i in range(64)))
+            with self.assertRaisesRegex(treadle.InvalidArgument, "data.regression=true"):
+                trainer.fit(folder / "real.csv", epochs=1)
 
     def test_on_event_uses_the_trainer(self):
         for data in ((X, T), ([(X, T)],)):

@@ -28,7 +28,7 @@ int run_eval(const Args& args) {
     job.fit.loader.preprocess = read_metadata(training.trainer->model().metadata);
   } else {
     job.model = given;
-    if (!args.has("split")) job.data_options.val_split = 0;
+    if (!args.has("split")) job.setup.options.val_split = 0;
     apply_flags(args, job);
     training = prepare(job);
   }

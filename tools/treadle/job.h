@@ -10,6 +10,7 @@
 
 #include "training/data/loader.h"
 #include "training/new_models.h"
+#include "training/run/data_fields.h"
 #include "training/run/fit.h"
 #include "training/trainer.h"
 
@@ -19,9 +20,7 @@ struct Job {
   std::string model;  // a file; else `fresh`
   NewModelOptions fresh;
   std::string data;
-  DataOptions data_options;
-  std::string normalize = "auto";
-  std::vector<double> mean, deviation;
+  DataSetup setup;
   FitOptions fit;
   TrainerOptions trainer;
   std::vector<std::pair<std::string, std::string>> settings;  // of [train], as they were given

@@ -11,6 +11,7 @@
 #include "training/data/exact.h"
 #include "training/fine_tuning.h"
 #include "training/run/batches.h"
+#include "training/run/prepare.h"
 #include "training/settings.h"
 
 namespace treadle::tool {
@@ -48,30 +49,6 @@ void set_default(Job& job, const std::string& key, const std::string& value) {
   if (!is_given(job, key)) set_job_field(job, cat("train.", key, "=\"", value, "\""));
 }
 
-// Height and width of the model's first input, where it takes pictures of a fixed size.
-void take_picture_size(const Graph& model, DataOptions& options) {
-  if (model.inputs().empty()) return;
-  const Type& type = model.value(model.inputs()[0]).type;
-  if (!type.shape || type.shape->size() != 4) return;
-  const Shape& shape = *type.shape;
-  if (options.height == 0 && shape[2].known()) options.height = shape[2].value();
-  if (options.width == 0 && shape[3].known()) options.width = shape[3].value();
-  if (shape[1].is(1) || shape[1].is(3)) options.channels = shape[1].value();
-}
-
-Preprocess preprocess_of(const Job& job, const Graph& model, const Source& train) {
-  if (!job.mean.empty() || !job.deviation.empty()) {
-    TREADLE_CHECK(job.mean.size() == job.deviation.size(), kInvalidArgument, "data.mean has ",
-                  job.mean.size(), " numbers, data.std ", job.deviation.size());
-    return {job.mean, job.deviation};
-  }
-  if (job.normalize == "none") return {};
-  if (job.normalize != "auto")
-    throw UsageError(cat("data.normalize is '", job.normalize, "', expected auto or none"));
-  const Preprocess own = read_metadata(model.metadata);  // a model that was trained here goes on so
-  return own.empty() ? measure(train) : own;
-}
-
 // More of them than samples are numbers that are meant.
 void check_fresh_classes(const Source& train) {
   const auto classes = static_cast<int64_t>(train.classes.size());
@@ -100,31 +77,6 @@ int64_t planned_steps(const Job& job, const Source& train) {
   return std::max<int64_t>(batches * job.fit.epochs / accumulate, 1);
 }
 
-// A model with one output tells two classes apart, by its sign.
-void check_classes(const Job& job, const Graph& model, const Source& train) {
-  const auto classes = static_cast<int64_t>(train.classes.size());
-  const int64_t outputs = output_classes(model);
-  if (outputs < 1 || classes <= std::max<int64_t>(outputs, 2)) return;
-  if (train.content == Content::kTokens || !job.trainer.joint.output.empty()) return;
-  const bool numbers = std::ranges::all_of(train.classes, [](const std::string& name) {
-    return name.find_first_not_of("0123456789.+-eE ") == std::string::npos;
-  });
-  fail(Code::kInvalidArgument, "data '", train.name, "' have ", classes, " classes, as '",
-       train.classes.back(), "', and the model ", outputs, " outputs",
-       numbers ? "; if the targets are numbers, not classes, say data.regression=true" : "");
-}
-
-// Mixed targets are shares of classes, which are no classes.
-void check_mixup(const Job& job, const Trainer& trainer) {
-  if (job.fit.loader.augmentation.mixup == 0) return;
-  for (const Trainer::Input& input : trainer.inputs()) {
-    if (input.name != trainer.target() || !is_integer(input.type.dtype)) continue;
-    throw UsageError(cat("augment.mixup makes targets shares of the classes, and the loss '",
-                         job.trainer.joint.loss.kind,
-                         "' takes one class a sample: give --loss kl or bce_with_logits"));
-  }
-}
-
 CancelToken& interrupted() {
   static CancelToken token;
   return token;
@@ -145,8 +97,8 @@ void apply_flags(const Args& args, Job& job) {
   }
   if (args.has("no-shuffle")) job.fit.loader.shuffle = false;
   if (args.has("resume")) job.fit.resume = true;
-  if (args.has("mean")) job.mean = args.numbers("mean", {});
-  if (args.has("std")) job.deviation = args.numbers("std", {});
+  if (args.has("mean")) job.setup.mean = args.numbers("mean", {});
+  if (args.has("std")) job.setup.deviation = args.numbers("std", {});
 }
 
 LoadOptions load_options(const Job& job) {
@@ -157,9 +109,9 @@ LoadOptions load_options(const Job& job) {
 
 DataSet job_data(Job& job, const Graph* model) {
   if (job.data.empty()) throw UsageError("there are no data: give --data, or path in [data]");
-  if (model != nullptr) take_picture_size(*model, job.data_options);
-  job.data_options.seed = job.trainer.joint.seed;
-  return open_data(job.data, job.data_options);
+  if (model != nullptr) take_picture_size(*model, job.setup.options);
+  job.setup.options.seed = job.trainer.joint.seed;
+  return open_data(job.data, job.setup.options);
 }
 
 Training prepare(Job& job) {
@@ -177,18 +129,18 @@ Training prepare(Job& job) {
 
 Training prepare(Job& job, DataSet data, Graph model) {
   if (job.fit.epochs == 0 && job.fit.steps == 0) job.fit.epochs = 10;
-  check_classes(job, model, data.train);
+  check_classes(job.trainer.joint, model, data.train);
   const bool classes = is_integer(data.train.target.dtype);
   set_default(job, "loss", classes ? "cross_entropy" : "mse");
   set_default(job, "optimizer", "adam");
   set_default(job, "rate", exact_text(usual_rate(job.trainer.joint.update.rule)));
   set_default(job, "steps", std::to_string(planned_steps(job, data.train)));
   job.fit.loader.seed = job.trainer.joint.seed;
-  job.fit.loader.preprocess = preprocess_of(job, model, data.train);
+  job.fit.loader.preprocess = preprocess_of(job.setup, model, data.train);
   write_metadata(job.fit.loader.preprocess, data.train, model.metadata);
   Training training;
   training.trainer = std::make_unique<Trainer>(std::move(model), job.trainer);
-  check_mixup(job, *training.trainer);
+  check_mixup(job.fit.loader, *training.trainer);
   training.data.train = fitted(data.train, *training.trainer);
   if (data.val.size > 0) training.data.val = fitted(data.val, *training.trainer);
   return training;

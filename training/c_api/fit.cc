@@ -1,9 +1,10 @@
-// Fitting by the C API of training: the loop of run/fit.h over samples in memory.
+// Fitting by the C API of training: the loop of run/fit.h over samples in memory or files.
 #include <algorithm>
 
 #include "training/c_api/calls.h"
 #include "training/data/formats.h"
 #include "training/run/fit.h"
+#include "training/run/prepare.h"
 
 using treadle::Event;
 using treadle::FitOptions;
@@ -104,28 +105,25 @@ FitOptions options_of(const treadle_fit_options& given, int64_t steps_made) {
   return o;
 }
 
-}  // namespace
+constexpr size_t kFirstResult = sizeof(treadle_fit_result);
 
-extern "C" treadle_status treadle_trainer_fit(treadle_trainer* trainer,
-                                              const treadle_samples* train,
-                                              const treadle_samples* val,
-                                              const treadle_fit_options* options,
-                                              treadle_fit_result* result) {
+// What the calls have in common; `data` opens the data once the trainer is ours, and may fill in
+// the options.
+template <class Data>
+treadle_status fit_with(treadle_trainer* trainer, const treadle_fit_options* options,
+                        treadle_fit_result* result, const Data& data) {
   return guarded([&] {
     require(trainer, "trainer");
-    require(train, "train");
     require(options, "options");
     const auto given =
         treadle::read_struct(*options, sizeof(size_t) + 2 * sizeof(int64_t), "treadle_fit_options");
-    const size_t first = sizeof(treadle_fit_result);
     if (result != nullptr) {
-      treadle::write_struct(treadle_fit_result{}, first, "treadle_fit_result", result);
+      treadle::write_struct(treadle_fit_result{}, kFirstResult, "treadle_fit_result", result);
     }
     const Call call(*trainer, CallKind::kTrains);
     Trainer& of = trainer->trainer;
-    treadle::DataSet data{source_of(of, *train, "train"), {}};
-    if (val != nullptr) data.val = source_of(of, *val, "val");
     FitOptions o = options_of(given, of.progress().steps);
+    const treadle::DataSet set = data(of, o);
     treadle::CancelToken token;
     o.cancel = &token;
     o.on_event = [&](const Event& event) {
@@ -133,7 +131,7 @@ extern "C" treadle_status treadle_trainer_fit(treadle_trainer* trainer,
       const bool go_on = tell(event, given);
       if (!go_on || (given.cancel != nullptr && given.cancel->token.cancelled())) token.cancel();
     };
-    const treadle::FitResult fitted = fit(of, data, o);
+    const treadle::FitResult fitted = fit(of, set, o);
     const treadle_fit_result made = {.struct_size = sizeof made,
                                      .steps = fitted.steps,
                                      .epochs = fitted.epochs,
@@ -141,7 +139,61 @@ extern "C" treadle_status treadle_trainer_fit(treadle_trainer* trainer,
                                      .stopped_early = fitted.stopped_early ? 1 : 0,
                                      .cancelled = fitted.cancelled ? 1 : 0};
     if (result != nullptr) {
-      treadle::write_struct(made, first, "treadle_fit_result", result);
+      treadle::write_struct(made, kFirstResult, "treadle_fit_result", result);
     }
   });
+}
+
+treadle::DataSet open_files([[maybe_unused]] const treadle::DataSetup& setup, const char* path) {
+#ifdef TREADLE_FORMATS
+  return treadle::open_data(path, setup.options);
+#else
+  treadle::fail(treadle::Code::kUnsupported, "'", path,
+                "': this build of the library was made without formats of data");
+#endif
+}
+
+treadle::DataSet data_of(Trainer& trainer, const treadle_data& data, FitOptions& options) {
+  require(data.path, "path");
+  TREADLE_CHECK(data.count == 0 || (data.keys != nullptr && data.values != nullptr),
+                kInvalidArgument, data.count, " fields of data, and no keys or values");
+  treadle::DataSetup setup;
+  for (size_t i = 0; i < data.count; ++i) {
+    require(data.keys[i], "keys");
+    require(data.values[i], "values");
+    set_data_field(setup, options.loader, data.keys[i], data.values[i]);
+  }
+  setup.options.seed = options.loader.seed;
+  take_picture_size(trainer.model(), setup.options);
+  treadle::DataSet set = open_files(setup, data.path);
+  check_classes(trainer.options().joint, trainer.model(), set.train);
+  check_mixup(options.loader, trainer);
+  options.loader.preprocess = preprocess_of(setup, trainer.model(), set.train);
+  write_metadata(options.loader.preprocess, set.train, trainer.metadata());
+  return set;
+}
+
+}  // namespace
+
+extern "C" {
+
+treadle_status treadle_trainer_fit(treadle_trainer* trainer, const treadle_samples* train,
+                                   const treadle_samples* val, const treadle_fit_options* options,
+                                   treadle_fit_result* result) {
+  return fit_with(trainer, options, result, [&](const Trainer& of, const FitOptions&) {
+    require(train, "train");
+    treadle::DataSet data{source_of(of, *train, "train"), {}};
+    if (val != nullptr) data.val = source_of(of, *val, "val");
+    return data;
+  });
+}
+
+treadle_status treadle_trainer_fit_data(treadle_trainer* trainer, const treadle_data* data,
+                                        const treadle_fit_options* options,
+                                        treadle_fit_result* result) {
+  return fit_with(trainer, options, result, [&](Trainer& of, FitOptions& o) {
+    require(data, "data");
+    return data_of(of, treadle::read_struct(*data, sizeof(treadle_data), "treadle_data"), o);
+  });
+}
 }

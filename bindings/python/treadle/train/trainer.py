@@ -256,7 +256,8 @@ class Trainer:
             drop_last: bool = False, loader_threads: int = 1, patience: int = 0,
             monitor: str = "val_loss", out: str | os.PathLike[str] | None = None,
             resume: bool = False, checkpoint_steps: int = 0,
-            on_event: Callable[[Event], Any] | None = None) -> FitResult:
+            on_event: Callable[[Event], Any] | None = None,
+            fields: Mapping[str, Any] | None = None) -> FitResult:
         """Trains for so many epochs, or steps (with resume: so many in all).
 
         data: arrays of all samples (`fit(x, y)`, or a dict by name, the target among them), or
@@ -264,7 +265,11 @@ class Trainer:
         likewise, `(x, y)` or a dict or batches, measured after each epoch. on_event: called with
         an Event; a true answer ends the fit after the step, as Ctrl-C does.
 
-        Of arrays: batch, shuffle, seed, drop_last, loader_threads (that prepare batches);
+        data may also be the path of a file or folder that `treadle train --data` takes, with what
+        is validated in it; fields: what docs/training.md lists of data and augmentation, as
+        {"augment.flip_x": True}. Inputs' means and deviations become metadata of the model.
+
+        Of arrays and files: batch, shuffle, seed, drop_last, loader_threads (that prepare batches);
         patience: epochs without a better `monitor` that end the fit; out: a folder for
         checkpoints, metrics, event files for TensorBoard and curves; resume: from its newest
         checkpoint; checkpoint_steps: a checkpoint also every so many steps."""
@@ -281,7 +286,12 @@ class Trainer:
                 history.append(event.numbers)
             return bool(on_event is not None and on_event(event))
 
-        if target is None and not _samples_of(data):
+        files = isinstance(data, (str, os.PathLike))
+        if files and (target is not None or val is not None):
+            raise InvalidArgument("a path to data goes without target and val: both are in it")
+        if fields is not None and not files:
+            raise InvalidArgument("fields go with a path to data")
+        if target is None and not files and not _samples_of(data):
             if out is not None or resume or patience or checkpoint_steps:
                 raise InvalidArgument("out, resume, patience and checkpoint_steps want the samples "
                                       "as arrays, not batches")
@@ -290,12 +300,16 @@ class Trainer:
                    "in_order": int(not shuffle), "drop_last": int(drop_last),
                    "threads": loader_threads, "patience": patience, "resume": int(resume),
                    "checkpoint_steps": checkpoint_steps}
-        names, values = self._samples(data, target)
-        other = None
-        if val is not None:
-            other = self._samples(*val) if isinstance(val, (tuple, list)) else self._samples(val)
-        done = self._native.fit(names, values, other, options, monitor,
-                                None if out is None else os.fspath(out), tell)
+        folder = None if out is None else os.fspath(out)
+        if files:
+            texts = {key: setting_text(value) for key, value in (fields or {}).items()}
+            done = self._native.fit_data(os.fspath(data), list(texts), list(texts.values()),
+                                         options, monitor, folder, tell)
+        else:
+            names, values = self._samples(data, target)
+            pair = val if isinstance(val, (tuple, list)) else (val,)
+            other = None if val is None else self._samples(*pair)
+            done = self._native.fit(names, values, other, options, monitor, folder, tell)
         total, made, best, stopped, cancelled = done
         return FitResult(total, made, history, best, stopped, cancelled)
 
