@@ -86,7 +86,9 @@ class GemmKernel : public Kernel {
     const auto most = static_cast<int64_t>(functions_.rows);
     // A piece is some rows by a stretch of columns; the epilogue runs over it while it is in L1.
     // Stretches are about equal, and so are pieces of rows, of which each thread has as many.
-    const int64_t across = ceil_div(p.n, static_cast<int64_t>(kTile));
+    // The panels of a stretch stay in L2.
+    const int64_t widest = std::clamp(kPanelFloats / p.k, 2 * panel, static_cast<int64_t>(kTile));
+    const int64_t across = ceil_div(p.n, widest);
     columns_ = ceil_div(ceil_div(p.n, across), panel) * panel;
     down_ = ceil_div(p.m, most);
     if (down_ > 1) down_ = std::min(p.m, ceil_div(down_, parts_.threads) * parts_.threads);
@@ -157,6 +159,7 @@ class GemmKernel : public Kernel {
   Parts parts_;
   const GemmFunctions& functions_;
   TapeFn tape_;
+  static constexpr int64_t kPanelFloats = 1 << 16;
   int64_t down_ = 1;  // pieces of rows
   int64_t columns_ = 0;
   int64_t grain_ = 1;
@@ -167,9 +170,16 @@ bool one_per_column(const NodeSpec& spec, int64_t n) {
   return element_count(dims) == n && !dims.empty() && (is_conv(*spec.node) || dims.back() == n);
 }
 
-// Beyond this many rows, or multiplications of a small product, oneDNN's kernels win.
+// Beyond so many rows, or multiplications of a small product, oneDNN's kernels win; of matrices
+// that a cache holds they are level, but making one takes 2 ms.
 constexpr int64_t kFewRows = 8;
-constexpr int64_t kSmallWork = 1 << 16;
+constexpr int64_t kSmallWork = 1 << 16, kCachedWork = 1 << 23;
+constexpr int64_t kCachedPanels = 1 << 17;  // floats
+
+bool is_small(const NodeSpec& spec, const Product& p) {
+  const bool cached = !is_conv(*spec.node) && p.k * p.n <= kCachedPanels;
+  return p.m <= kFewRows || p.m * p.k * p.n <= (cached ? kCachedWork : kSmallWork);
+}
 
 // Takes oneDNN longer than the tape. Its products are a few percent faster, so others stay there.
 bool is_dear(const Node& node) { return epilogue_of(node).activation == "Swish"; }
@@ -181,8 +191,7 @@ Support supports_gemm(const NodeSpec& spec) {
   if (spec.constant(kB) == nullptr) return Support::no("a right side that is not constant");
   const std::optional<Product> p = product_of(spec);
   if (!p || p->m == 0 || p->n == 0 || p->k == 0) return Support::no("shape");
-  if (!(is_conv(*spec.node) && is_dear(*spec.node)) && p->m > kFewRows &&
-      p->m * p->k * p->n > kSmallWork)
+  if (!(is_conv(*spec.node) && is_dear(*spec.node)) && !is_small(spec, *p))
     return Support::no("many rows");
   if (spec.has(kBias) && !one_per_column(spec, p->n))
     return Support::no("bias that is not one a column");

@@ -73,10 +73,10 @@ HWY_INLINE void piece(const GemmBlock& g, const Piece& at) {
   }
 }
 
-// All columns of kRows rows, kVectors vectors at a time, then panel by panel.
+// All columns of kRows rows, kVectors vectors at a time, then panel by panel, or half of one.
 template <size_t kRows, size_t kVectors>
 void row_block(const GemmBlock& g, size_t row) {
-  const size_t panel = kPanelVectors * hn::Lanes(d);
+  const size_t lanes = hn::Lanes(d), panel = kPanelVectors * lanes;
   const size_t wide = kVectors / kPanelVectors * panel;
   size_t c = 0;
   const auto at = [&](size_t columns) HWY_ATTR {
@@ -84,9 +84,10 @@ void row_block(const GemmBlock& g, size_t row) {
                  g.bias == nullptr ? nullptr : g.bias + c, g.y + row * g.y_stride + c, columns};
   };
   for (; c + wide <= g.columns; c += wide) piece<kRows, kVectors>(g, at(wide));
-  for (; c < g.columns; c += panel) {
+  for (; c + lanes < g.columns; c += panel) {
     piece<kRows, kPanelVectors>(g, at(g.columns - c < panel ? g.columns - c : panel));
   }
+  if (c < g.columns) piece<kRows, 1>(g, at(g.columns - c));
 }
 
 // Rows whose sums of kPanelVectors vectors leave registers for the operands: 12 where there are 32

@@ -141,7 +141,7 @@ TEST(NativeGemm, LeavesConvolutionsWithStridesAlone) {
 TEST(NativeGemm, LeavesLargeProductsAlone) {
   EXPECT_EQ(reason(cpu::kNativeGemm, {.name = "large",
                                       .op = "MatMul",
-                                      .inputs = {numbers({64, 100}, 1), numbers({100, 100}, 2)},
+                                      .inputs = {numbers({64, 512}, 1), numbers({512, 512}, 2)},
                                       .constants = {1}}),
             "many rows");
 }
