@@ -15,11 +15,17 @@ struct Taps {
   int64_t first;
   std::vector<int32_t> weights;  // in units of 2^-kFractionBits
 };
-std::vector<Taps> taps(int64_t in, int64_t out) {
-  const double ratio = static_cast<double>(in) / static_cast<double>(out);
+// A side of a resized picture: its length, and which pixels of it are wanted.
+struct Window {
+  int64_t length, first, count;
+};
+Window whole(int64_t length) { return {length, 0, length}; }
+
+std::vector<Taps> taps(int64_t in, const Window& out) {
+  const double ratio = static_cast<double>(in) / static_cast<double>(out.length);
   const double support = std::max(ratio, 1.0);
   std::vector<Taps> all;
-  for (int64_t i = 0; i < out; ++i) {
+  for (int64_t i = out.first; i < out.first + out.count; ++i) {
     const double centre = (static_cast<double>(i) + 0.5) * ratio;
     const auto first = std::max<int64_t>(static_cast<int64_t>(centre - support + 0.5), 0);
     const auto last = std::min<int64_t>(static_cast<int64_t>(centre + support + 0.5), in);
@@ -38,9 +44,10 @@ std::vector<Taps> taps(int64_t in, int64_t out) {
   return all;
 }
 
-Image resize_width(const Image& p, int64_t width) {
+Image resize_width(const Image& p, const Window& window) {
+  const int64_t width = window.count;
   Image out{width, p.height, std::vector<uint8_t>(static_cast<size_t>(width * p.height * 3))};
-  const std::vector<Taps> all = taps(p.width, width);
+  const std::vector<Taps> all = taps(p.width, window);
   for (int64_t y = 0; y < p.height; ++y) {
     for (int64_t x = 0; x < width; ++x) {
       const Taps& t = all[static_cast<size_t>(x)];
@@ -69,33 +76,38 @@ Image transposed(const Image& p) {
   return out;
 }
 
-Image cropped(const Image& p, int64_t width, int64_t height) {
-  const int64_t left = (p.width - width) / 2, top = (p.height - height) / 2;
-  Image out{width, height, {}};
-  for (int64_t y = 0; y < height; ++y) {
-    const auto row = p.rgb.begin() + static_cast<ptrdiff_t>(((top + y) * p.width + left) * 3);
-    out.rgb.insert(out.rgb.end(), row, row + static_cast<ptrdiff_t>(width * 3));
-  }
-  return out;
+// Across first, then down, as Pillow does.
+Image resized(const Image& p, const Window& across, const Window& down) {
+  const auto is_same = [](const Window& w, int64_t length) {
+    return w.length == length && w.count == length;
+  };
+  Image out = is_same(across, p.width) ? p : resize_width(p, across);
+  return is_same(down, p.height) ? out : transposed(resize_width(transposed(out), down));
+}
+
+void check_size(int64_t width, int64_t height) {
+  TREADLE_CHECK(is_image_size(width, height), kInvalidArgument, "a picture of ", width, " x ",
+                height, " pixels");
 }
 
 Image fitted(const Image& p, int64_t width, int64_t height, bool stretch) {
   if (stretch) return resize(p, width, height);
   const double ratio = std::max(static_cast<double>(width) / static_cast<double>(p.width),
                                 static_cast<double>(height) / static_cast<double>(p.height));
-  const auto scaled = [&](int64_t size, int64_t least) {
-    return std::max(least, static_cast<int64_t>(std::lround(static_cast<double>(size) * ratio)));
+  const auto middle = [&](int64_t size, int64_t wanted) -> Window {
+    const auto scaled = static_cast<int64_t>(std::lround(static_cast<double>(size) * ratio));
+    const int64_t length = std::max(wanted, scaled);
+    return {length, (length - wanted) / 2, wanted};
   };
-  return cropped(resize(p, scaled(p.width, width), scaled(p.height, height)), width, height);
+  check_size(width, height);
+  return resized(p, middle(p.width, width), middle(p.height, height));
 }
 
 }  // namespace
 
 Image resize(const Image& p, int64_t width, int64_t height) {
-  TREADLE_CHECK(is_image_size(width, height), kInvalidArgument, "a picture of ", width, " x ",
-                height, " pixels");
-  Image out = p.width == width ? p : resize_width(p, width);
-  return out.height == height ? out : transposed(resize_width(transposed(out), height));
+  check_size(width, height);
+  return resized(p, whole(width), whole(height));
 }
 
 Tensor picture_tensor(const Image& picture, const PictureSize& size, const PictureOptions& o) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <set>
+#include <utility>
 
 #include "graph/base/checked.h"
 #include "importer/file_writer.h"
@@ -229,7 +231,10 @@ void restore(Trainer& trainer, const Checkpoint& checkpoint, bool any_config) {
   TREADLE_CHECK(own.size() == checkpoint.variables.size(), kInvalidArgument,
                 "the checkpoint holds ", checkpoint.variables.size(),
                 " variables, the trainer has ", own.size());
+  std::set<std::string_view> seen;
   for (const auto& [name, tensor] : checkpoint.variables) {
+    TREADLE_CHECK(seen.insert(name).second, kInvalidData, "the checkpoint holds '", name,
+                  "' twice");
     const Tensor& to = trainer.variable(name);
     TREADLE_CHECK(tensor.dtype() == to.dtype() && tensor.dims() == to.dims(), kInvalidArgument,
                   "variable '", name, "' is ", dtype_name(to.dtype()), shape_text(to.dims()),
@@ -262,7 +267,12 @@ Checkpoint read_checkpoint(const fs::path& path) {
   TREADLE_CHECK(fs::is_regular_file(path), kIo, "there is no checkpoint '", path.string(), "'");
   auto records = Reader(path).run();
   Checkpoint c;
-  take_progress(records, c);
+  try {
+    take_progress(records, c);
+  } catch (Error& e) {
+    e.add_context(cat("'", path.string(), "'"));
+    throw;
+  }
   for (auto& [name, tensor] : records) {
     if (name.starts_with(kVariable)) {
       c.variables.emplace_back(name.substr(kVariable.size()), std::move(tensor));
@@ -287,7 +297,8 @@ auto on_disk(F&& f) try {
 
 }  // namespace
 
-CheckpointFolder::CheckpointFolder(fs::path folder) : folder_(std::move(folder)) {
+void CheckpointFolder::prepare() {
+  if (std::exchange(prepared_, true)) return;
   on_disk([&] {
     fs::create_directories(folder_);
     for (const auto& entry : fs::directory_iterator(folder_)) {
@@ -299,6 +310,7 @@ CheckpointFolder::CheckpointFolder(fs::path folder) : folder_(std::move(folder))
 
 std::vector<fs::path> CheckpointFolder::files() const {
   std::vector<fs::path> found;
+  if (!fs::exists(folder_)) return found;
   on_disk([&] {
     for (const auto& entry : fs::directory_iterator(folder_)) {
       const std::string name = entry.path().filename();
@@ -310,6 +322,7 @@ std::vector<fs::path> CheckpointFolder::files() const {
 }
 
 void CheckpointFolder::save(const Checkpoint& checkpoint, bool best) {
+  prepare();
   constexpr size_t kDigits = 15, kKept = 2;
   const std::string number = cat(checkpoint.progress.runs);
   const fs::path path =

@@ -43,9 +43,9 @@ Checkpoint read_checkpoint(const std::filesystem::path& path);
 // A run's folder of checkpoints: the last two, and the best.
 class CheckpointFolder {
  public:
-  // Makes the folder; removes what an interrupted write left there. One process a folder.
-  explicit CheckpointFolder(std::filesystem::path folder);
-  // The oldest ones beyond two go after the write.
+  explicit CheckpointFolder(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  // The first time makes the folder, and removes what an interrupted write left there: one process
+  // a folder saves. The oldest ones beyond two go after the write.
   void save(const Checkpoint& checkpoint, bool best = false);
   // The newest that is whole; `damaged` gets a line about each that is not. Nothing where there is
   // none; kInvalidData where all are damaged.
@@ -55,7 +55,9 @@ class CheckpointFolder {
 
  private:
   std::vector<std::filesystem::path> files() const;  // newest first
+  void prepare();
   std::filesystem::path folder_;
+  bool prepared_ = false;
 };
 
 }  // namespace treadle

@@ -160,7 +160,9 @@ def lmdb_refusals(folder):
     write_lmdb(folder / "broken", [datum(data=b"no picture", encoded=True)])
     write_lmdb(folder / "empty", [])
     (folder / "rubbish.mdb").write_bytes(b"rubbish" * 3000)
-    for data, texts in {"junk": ["no Datum"], "short": ["'00000001'", "[1, 8, 8] holds 63 bytes"],
+    write_lmdb(folder / "cut", [good] * 500)
+    os.truncate(folder / "cut/data.mdb", 8192)
+    for data, texts in {"junk": ["no Datum", "'junk', entry '00000000'"], "cut": ["'cut'", "2 pages", "cut off"], "short": ["'00000001'", "[1, 8, 8] holds 63 bytes"],
                         "other": ["'00000001'", "[1, 4, 4]", "[1, 8, 8]"], "negative": ["-8"],
                         "broken": ["'broken'"], "empty": ["holds no entry"],
                         "rubbish.mdb": ["rubbish.mdb", "LMDB"]}.items():

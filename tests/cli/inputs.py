@@ -35,6 +35,8 @@ MODELS = {
       g (int32[K] a, int32[K] b) => (int32[K] q) { q = Div(a, b) }""",
     "picture": """<ir_version: 8, opset_import: ["" : 17]>
       g (float[1, 3, 4, 4] x) => (float[1, 3, 1, 1] y) { y = GlobalAveragePool(x) }""",
+    "square_picture": """<ir_version: 8, opset_import: ["" : 17]>
+      g (float[1, 3, 64, 64] x) => (float[1, 3, 1, 1] y) { y = GlobalAveragePool(x) }""",
     "unknown": """<ir_version: 8, opset_import: ["" : 17, "com.example" : 1]>
       g (float[2] x) => (float[2] y) { t = com.example.Frobnicate(x) y = com.example.Defrob(t) }""",
     "loop": """<ir_version: 8, opset_import: ["" : 17]>
@@ -164,6 +166,7 @@ def prepare_pictures(folder):
     (folder / "gray.png").write_bytes(png(2, 2, 8, 0, [[10, 20], [30, 40]]))
     (folder / "three.png").write_bytes(png(3, 2, 8, 0, [[86, 194, 100]] * 2))
     (folder / "cut.png").write_bytes(png(2, 2, 8, 2, rgb)[:-30])
+    (folder / "thin.png").write_bytes(png(1000000, 1, 8, 0, [[7] * 1000000]))
 
 
 def write_overlapping_npz(path):
@@ -197,6 +200,10 @@ def prepare(folder):
     named = parser.parse_model(MODELS["same"])
     named.metadata_props.add(key="treadle.classes", value="rot\nblau\n")
     onnx.save(named, str(folder / "named.onnx"))
+    for name, text in {"hello": "hello", "flat": "scale=1 mean=0,0,0 std=1,0,1", "two": "scale=1 mean=0,0 std=1,1"}.items():
+        odd = parser.parse_model(MODELS["picture"])
+        odd.metadata_props.add(key="treadle.preprocess", value=text)
+        onnx.save(odd, str(folder / f"prepared_{name}.onnx"))
     trained = parser.parse_model(MODELS["twice"])
     trained.training_info.add()
     onnx.save(trained, str(folder / "trained.onnx"))

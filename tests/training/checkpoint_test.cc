@@ -162,6 +162,27 @@ TEST_F(Checkpoints, KeepTheLastTwoAndTheBest) {
   EXPECT_THAT(error_of([&] { folder.newest(); }), HasSubstr("can be read"));
 }
 
+TEST_F(Checkpoints, AreReadWithoutTouchingTheFolder) {
+  const fs::path path = folder_ / "run", begun = path / "run-000000000000009.ckpt.tmp.1.0";
+  Trainer trainer(net(), options());
+  EXPECT_FALSE(CheckpointFolder(path).newest().has_value());
+  EXPECT_FALSE(fs::exists(path));
+  CheckpointFolder(path).save(checkpoint_of(trainer));
+  std::ofstream(begun) << "by another process";
+  EXPECT_TRUE(CheckpointFolder(path).newest().has_value());
+  EXPECT_TRUE(fs::exists(begun));
+  CheckpointFolder(path).save(checkpoint_of(trainer));
+  EXPECT_FALSE(fs::exists(begun));
+}
+
+TEST_F(Checkpoints, HoldEachVariableOnce) {
+  Trainer trainer(net(), options());
+  Checkpoint twice = checkpoint_of(trainer);
+  ASSERT_GE(twice.variables.size(), 2u);
+  twice.variables[1] = twice.variables[0];
+  EXPECT_THAT(error_of([&] { restore(trainer, twice); }), HasSubstr("twice"));
+}
+
 // Trains on and saves after each step until it is killed: by the kernel, at the given byte of a
 // write, or from outside after some time.
 [[noreturn]] void train_until_killed(const fs::path& path, rlim_t bytes) {

@@ -158,6 +158,26 @@ TEST(Fit, MeasuresOverSamplesNotBatches) {
   EXPECT_EQ(number(a, "accuracy"), number(b, "accuracy"));
 }
 
+TEST(Fit, LeavesOutWhatIsBroken) {
+  DataSet set = data();
+  const auto broken_from = std::make_shared<int64_t>(1);
+  for (Source* s : {&set.train, &set.val}) {
+    s->sample = [broken_from, inner = s->sample](int64_t i) {
+      TREADLE_CHECK(i % 2 < *broken_from, kIo, "cannot read 'file", i, "'");
+      return inner(i);
+    };
+  }
+  FitOptions o = options(1);
+  o.loader.batch = 1;
+  EXPECT_NE(error_of([&] { fit(*trainer(), set, o); }).find("cannot read"), std::string::npos);
+  o.loader.skip_broken = true;
+  const FitResult r = fit(*trainer(), set, o);
+  EXPECT_EQ(r.steps, (set.train.size + 1) / 2);
+  EXPECT_EQ(number(r.last, "val_left_out"), static_cast<double>(set.val.size / 2));
+  *broken_from = 0;
+  EXPECT_NE(error_of([&] { fit(*trainer(), set, o); }).find("no sample of"), std::string::npos);
+}
+
 TEST(Fit, FindsARateAndLeavesTheTrainerAsItWas) {
   const auto t = trainer();
   const Tensor before = t->variable("layer1.weight").clone();

@@ -109,7 +109,9 @@ TEST(Loader, NamesOrLeavesOutABrokenSample) {
   ASSERT_EQ(b.broken.size(), 1u);
   EXPECT_NE(b.broken[0].find("'file2'"), std::string::npos);
   Loader nothing(numbers(1, 0), o);
-  EXPECT_NE(error_of([&] { nothing.next(); }).find("none of the 1 samples"), std::string::npos);
+  const Batch none = nothing.next();
+  EXPECT_TRUE(none.samples.empty() && none.ends_epoch);
+  EXPECT_EQ(none.broken.size(), 1u);
 }
 
 TEST(Loader, HoldsABoundedNumberOfBatches) {
@@ -174,6 +176,30 @@ TEST(Preprocess, MeasuresAndTravels) {
             std::string::npos);
   s.sample = [](int64_t) { return Sample{{Tensor::zeros(DType::kFloat, {1, 4, 4})}, {}}; };
   EXPECT_EQ(measure(s).deviation[0], 1);  // never a division by 0
+}
+
+TEST(Preprocess, LeavesOutWhatIsBroken) {
+  EXPECT_NE(error_of([] { measure(numbers(4, 2)); }).find("'file2'"), std::string::npos);
+  EXPECT_NEAR(measure(numbers(4, 2), true).mean[0], 4.0 / 3 + 7.5 / 16, 1e-6);
+  EXPECT_NE(error_of([] { measure(numbers(1, 0), true); }).find("no sample of 'numbers'"),
+            std::string::npos);
+}
+
+TEST(Preprocess, RefusesMetadataThatSaysNothing) {
+  for (const char* text : {"hello", "", "scale=1 mean=1,2 std=1,0", "mean=1,2 std=1"}) {
+    EXPECT_NE(error_of([&] { read_metadata({{"treadle.preprocess", text}}); })
+                  .find("'treadle.preprocess'"),
+              std::string::npos)
+        << text;
+  }
+}
+
+TEST(Preprocess, KeepsNoNamesThatAreLines) {
+  Source s = numbers(3);
+  s.classes = {"a\nb", "c"};
+  std::map<std::string, std::string> metadata;
+  write_metadata({}, s, metadata);
+  EXPECT_TRUE(metadata.empty());
 }
 
 }  // namespace

@@ -43,6 +43,9 @@ PictureAxes picture_axes(const Shape& shape, const Args& args) {
 PictureOptions picture_options(const Args& args, const Model& model, DType dtype, size_t channels) {
   const Preprocess trained = read_metadata(model.graph().metadata);
   const bool fits = trained.mean.size() == 1 || trained.mean.size() == channels;
+  TREADLE_CHECK(fits || trained.empty() || (args.has("mean") && args.has("std")), kInvalidModel,
+                "metadata 'treadle.preprocess' has ", trained.mean.size(), " means for ", channels,
+                " channels; --mean and --std say others");
   PictureOptions o;
   o.mean = args.numbers("mean", fits ? trained.mean : std::vector<double>{0});
   o.std = args.numbers("std", fits ? trained.deviation : std::vector<double>{1});
@@ -186,11 +189,16 @@ NamedTensors named_inputs(const fs::path& path, const Model& model,
   return tensors;
 }
 
+bool is_there(const std::string& path) {
+  std::error_code unknown;  // no name of a file can be so long
+  return fs::exists(path, unknown);
+}
+
 // Whether what stands behind NAME= is the value itself: a number, or lists of numbers.
 bool is_literal(const std::string& text) {
   const bool begins =
       !text.empty() && std::string_view("[-0123456789").find(text[0]) != std::string_view::npos;
-  return begins && !fs::exists(text) && Json::accept(text);
+  return begins && !is_there(text) && Json::accept(text);
 }
 
 // Puts one --input into the slots.
@@ -199,7 +207,7 @@ void take_input(const Model& model, const Args& args, const std::vector<Type>& t
   size_t index = 0;
   std::string file = given;
   const size_t equals = given.find('=');
-  if (equals != std::string::npos && !fs::exists(given)) {
+  if (equals != std::string::npos && !is_there(given)) {
     index = model.find_input(given.substr(0, equals));
     file = given.substr(equals + 1);
   } else if (NamedTensors several = named_inputs(given, model, types); !several.empty()) {

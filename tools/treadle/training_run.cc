@@ -99,6 +99,8 @@ void apply_flags(const Args& args, Job& job) {
   if (args.has("resume")) job.fit.resume = true;
   if (args.has("mean")) job.setup.mean = args.numbers("mean", {});
   if (args.has("std")) job.setup.deviation = args.numbers("std", {});
+  if (std::ranges::find(job.setup.deviation, 0) != job.setup.deviation.end())
+    throw UsageError("--std: 0 would divide by zero");
 }
 
 LoadOptions load_options(const Job& job) {
@@ -136,7 +138,8 @@ Training prepare(Job& job, DataSet data, Graph model) {
   set_default(job, "rate", exact_text(usual_rate(job.trainer.joint.update.rule)));
   set_default(job, "steps", std::to_string(planned_steps(job, data.train)));
   job.fit.loader.seed = job.trainer.joint.seed;
-  job.fit.loader.preprocess = preprocess_of(job.setup, model, data.train);
+  job.fit.loader.preprocess =
+      preprocess_of(job.setup, model, data.train, job.fit.loader.skip_broken);
   write_metadata(job.fit.loader.preprocess, data.train, model.metadata);
   Training training;
   training.trainer = std::make_unique<Trainer>(std::move(model), job.trainer);

@@ -168,7 +168,8 @@ treadle::DataSet data_of(Trainer& trainer, const treadle_data& data, FitOptions&
   treadle::DataSet set = open_files(setup, data.path);
   check_classes(trainer.options().joint, trainer.model(), set.train);
   check_mixup(options.loader, trainer);
-  options.loader.preprocess = preprocess_of(setup, trainer.model(), set.train);
+  options.loader.preprocess =
+      preprocess_of(setup, trainer.model(), set.train, options.loader.skip_broken);
   write_metadata(options.loader.preprocess, set.train, trainer.metadata());
   return set;
 }

@@ -1,6 +1,7 @@
 // LMDB databases of Caffe's Datum: pictures of bytes, pictures as files, or floats, with a class.
 #include <lmdb.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "datum.pb.h"
@@ -25,6 +26,7 @@ class Database {
     if (status != 0) mdb_env_close(env_);
     require(status, "open");
     try {
+      check_length(fs::is_directory(path) ? path / "data.mdb" : path);
       const Transaction transaction(*this);
       require(mdb_dbi_open(transaction.get(), nullptr, 0, &table_), "open");
     } catch (...) {
@@ -84,6 +86,18 @@ class Database {
     MDB_txn* transaction_ = nullptr;
   };
 
+  // LMDB reads by a mapping: what lies behind the end of a file that was cut kills the process.
+  void check_length(const fs::path& file) const {
+    MDB_envinfo info = {};
+    MDB_stat stat = {};
+    require(mdb_env_info(env_, &info), "open");
+    require(mdb_env_stat(env_, &stat), "open");
+    const uint64_t pages = fs::file_size(file) / std::max(stat.ms_psize, 1U);
+    TREADLE_CHECK(info.me_last_pgno < pages, kInvalidData, "the LMDB database '", name_, "' has ",
+                  pages, " pages, expected ", info.me_last_pgno + 1,
+                  ": it was cut off (or ends in unused pages, which mdb_copy -c leaves out)");
+  }
+
   void require(int status, const char* verb) const {
     TREADLE_CHECK(status == 0, kIo, "cannot ", verb, " the LMDB database '", name_,
                   "': ", mdb_strerror(status));
@@ -133,14 +147,21 @@ std::string place(const Database& database, const std::string& key) {
   return cat("'", database.name(), "', entry '", shown, "'");
 }
 
-Sample read_sample(const Database& database, const std::string& key, const PictureSize& size) {
+template <class F>
+auto at_entry(const Database& database, const std::string& key, F&& read) {
   try {
-    const Datum datum = database.datum(key);
-    return {{input_of(datum, size)}, Tensor::scalar<int64_t>(datum.label())};
+    return read();
   } catch (Error& e) {
     e.add_context(place(database, key));
     throw;
   }
+}
+
+Sample read_sample(const Database& database, const std::string& key, const PictureSize& size) {
+  return at_entry(database, key, [&]() -> Sample {
+    const Datum datum = database.datum(key);
+    return {{input_of(datum, size)}, Tensor::scalar<int64_t>(datum.label())};
+  });
 }
 
 }  // namespace
@@ -149,15 +170,18 @@ Source open_lmdb(const fs::path& path, const DataOptions& options) {
   const auto database = std::make_shared<const Database>(path);
   std::vector<std::string> keys = database->keys(options.max_bytes);
   TREADLE_CHECK(!keys.empty(), kInvalidArgument, "'", path.string(), "' holds no entry");
-  const Datum first = database->datum(keys[0]);
-  const PictureSize size = size_of(first, options);
+  const auto [first, size] = at_entry(*database, keys[0], [&] {
+    Datum datum = database->datum(keys[0]);
+    const PictureSize pictures = size_of(datum, options);
+    return std::pair(std::move(datum), pictures);
+  });
   Source source;
   source.name = path.string();
   source.content = first.float_data_size() > 0 ? Content::kFeatures : Content::kPictures;
   source.inputs = {{"", DType::kFloat, read_sample(*database, keys[0], size).inputs[0].dims()}};
   source.target = {"target", DType::kInt64, {}};
   source.size = static_cast<int64_t>(keys.size());
-  source.sample = [database, keys = std::move(keys), size,
+  source.sample = [database, keys = std::move(keys), size = size,
                    dims = source.inputs[0].dims](int64_t i) {
     const std::string& key = keys[static_cast<size_t>(i)];
     Sample sample = read_sample(*database, key, size);

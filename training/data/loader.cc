@@ -162,9 +162,7 @@ class Loader::Impl {
         batch.broken.emplace_back(e.what());
       }
     }
-    TREADLE_CHECK(!samples.empty(), kInvalidData, "none of the ", end - begin,
-                  " samples of a batch can be read: ", batch.broken.back());
-    stack(samples, batch);
+    if (!samples.empty()) stack(samples, batch);
     return batch;
   }
 

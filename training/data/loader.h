@@ -50,8 +50,8 @@ class Loader {
 
   const Source& source() const;
   int64_t batches() const;  // of an epoch
-  // The next batch, over the epochs without end. Throws what a sample threw; a batch of which
-  // nothing can be read is always an error.
+  // The next batch, over the epochs without end. Throws what a sample threw; with `skip_broken` a
+  // batch of which nothing can be read has no samples.
   Batch next();
   LoaderState state() const;
   void seek(const LoaderState& state);

@@ -10,15 +10,28 @@ namespace fs = std::filesystem;
 namespace {
 
 bool is_picture(const fs::path& file) {
-  return fs::is_regular_file(file) && is_image_extension(file.extension().string());
+  std::error_code unknown;  // of a link to itself
+  return fs::is_regular_file(file, unknown) && is_image_extension(file.extension().string());
 }
 
-PictureSize size_of(const DataOptions& options, const fs::path& first) {
+// What cannot be read is told where its sample is read.
+Image first_readable(const Paths& files) {
+  for (const fs::path& file : files) {
+    try {
+      return read_image(file);
+    } catch (const Error&) {
+      if (file == files.back()) throw;
+    }
+  }
+  fail(Code::kInvalidArgument, "there are no pictures");
+}
+
+PictureSize size_of(const DataOptions& options, const Paths& files) {
   TREADLE_CHECK(options.channels == 1 || options.channels == 3, kInvalidArgument,
                 "pictures have 1 or 3 channels, not ", options.channels);
   if (options.height > 0 && options.width > 0)
     return {options.channels, options.height, options.width, false};
-  const Image image = read_image(first);
+  const Image image = first_readable(files);
   return {options.channels, image.height, image.width, false};
 }
 
@@ -57,7 +70,11 @@ std::vector<uint8_t> read_mask(const fs::path& file, const PictureSize& size) {
 std::vector<uint8_t> mask_values(const Paths& masks, const PictureSize& size) {
   std::vector<bool> seen(256, false);
   for (const fs::path& mask : masks) {
-    for (const uint8_t value : read_mask(mask, size)) seen[value] = true;
+    try {
+      for (const uint8_t value : read_mask(mask, size)) seen[value] = true;
+    } catch (const Error&) {
+      if (mask == masks.back() && std::ranges::find(seen, true) == seen.end()) throw;
+    }
   }
   std::vector<uint8_t> values;
   for (size_t i = 0; i < 256; ++i) {
@@ -92,7 +109,9 @@ Tensor plain_picture(const Image& image, const PictureSize& size) {
 
 Source open_image_folder(const fs::path& folder, const DataOptions& options) {
   ClassFolders found = class_folders(folder, is_picture);
-  const PictureSize size = size_of(options, found.files[0].file);
+  Paths files;
+  for (const Labelled& item : found.files) files.push_back(item.file);
+  const PictureSize size = size_of(options, files);
   Source source = picture_source(folder, size);
   source.classes = std::move(found.classes);
   source.size = static_cast<int64_t>(found.files.size());
@@ -114,7 +133,7 @@ Source open_image_masks(const fs::path& folder, const DataOptions& options) {
   }
   TREADLE_CHECK(!images.empty(), kInvalidArgument, "'", (folder / "image").string(),
                 "' holds no pictures");
-  const PictureSize size = size_of(options, images[0]);
+  const PictureSize size = size_of(options, images);
   Source source = picture_source(folder, size);
   source.target.dims = {size.height, size.width};
   source.target_is_mask = true;

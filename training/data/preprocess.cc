@@ -51,7 +51,7 @@ std::string_view word(std::string_view text, std::string_view name) {
 
 }  // namespace
 
-Preprocess measure(const Source& source, int64_t samples) {
+Preprocess measure(const Source& source, bool skip_broken, int64_t samples) {
   Preprocess out;
   if (source.inputs.empty() || source.inputs[0].dtype != DType::kFloat || source.size == 0)
     return out;
@@ -59,10 +59,20 @@ Preprocess measure(const Source& source, int64_t samples) {
   const size_t group = group_of(dims), groups = static_cast<size_t>(element_count(dims)) / group;
   std::vector<double> sums(groups, 0), squares(groups, 0);
   const int64_t count = std::min(samples, source.size);
+  int64_t read = 0;
+  std::string broken;
   for (int64_t i = 0; i < count; ++i) {
     // Evenly over the source, which may be sorted by class.
-    const int64_t at = i * source.size / count;
-    const Sample sample = source.sample(at);
+    const int64_t at = i * (source.size / count) + i * (source.size % count) / count;
+    Sample sample;
+    try {
+      sample = source.sample(at);
+    } catch (const Error& e) {
+      if (!skip_broken) throw;
+      broken = e.what();
+      continue;
+    }
+    ++read;
     const auto x = sample.inputs[0].data<float>();
     for (size_t k = 0; k < x.size(); ++k) {
       sums[k / group] += x[k];
@@ -73,7 +83,8 @@ Preprocess measure(const Source& source, int64_t samples) {
                   *std::ranges::find_if(x, [](float e) { return !std::isfinite(e); }),
                   ": it has no mean to be normalized by");
   }
-  const double n = static_cast<double>(count) * static_cast<double>(group);
+  TREADLE_CHECK(read > 0, kInvalidData, "no sample of '", source.name, "' can be read: ", broken);
+  const double n = static_cast<double>(read) * static_cast<double>(group);
   for (size_t g = 0; g < groups; ++g) {
     const double mean = sums[g] / n;
     const double deviation = std::sqrt(std::max(squares[g] / n - mean * mean, 0.0));
@@ -105,9 +116,11 @@ void write_metadata(const Preprocess& preprocess, const Source& source,
                          " std=", list_text(preprocess.deviation));
   }
   std::string names;
-  for (const std::string& name : source.classes) names += name + "\n";
-  const bool printable =
-      source.content != Content::kTokens && names.find('\0') == std::string::npos;
+  bool printable = source.content != Content::kTokens;
+  for (const std::string& name : source.classes) {
+    printable = printable && name.find_first_of(std::string_view("\0\n", 2)) == std::string::npos;
+    names += name + "\n";
+  }
   if (!names.empty() && printable) metadata[kClasses] = names;
 }
 
@@ -127,6 +140,10 @@ Preprocess read_metadata(const std::map<std::string, std::string>& metadata) {
   if (!scale.empty()) out.scale = scale[0];
   TREADLE_CHECK(out.mean.size() == out.deviation.size(), kInvalidModel, "metadata '", kKey,
                 "': ", out.mean.size(), " means and ", out.deviation.size(), " deviations");
+  TREADLE_CHECK(!out.mean.empty() || !scale.empty(), kInvalidModel, "metadata '", kKey, "': '",
+                found->second, "', expected scale=, mean= and std=");
+  TREADLE_CHECK(std::ranges::find(out.deviation, 0) == out.deviation.end(), kInvalidModel,
+                "metadata '", kKey, "': a standard deviation of 0");
   return out;
 }
 

@@ -18,8 +18,8 @@ struct Preprocess {
 };
 
 // Means and deviations of the first input over (at most `samples` of) the source; a deviation of 0
-// is taken for 1. Empty for tokens.
-Preprocess measure(const Source& source, int64_t samples = 10'000);
+// is taken for 1. Empty for tokens. `skip_broken`: without what cannot be read, else an error.
+Preprocess measure(const Source& source, bool skip_broken = false, int64_t samples = 10'000);
 
 // In place, a sample's first input.
 void apply(const Preprocess& preprocess, Tensor& input);

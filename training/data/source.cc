@@ -13,6 +13,12 @@ namespace treadle {
 namespace fs = std::filesystem;
 namespace {
 
+// Not of what cannot be looked at, as a link to itself.
+bool is_folder(const fs::path& path) {
+  std::error_code unknown;
+  return fs::is_directory(path, unknown);
+}
+
 bool ends_with(const fs::path& path, std::string_view end) {
   const std::string name = path.filename().string();
   return name.ends_with(end) || name.ends_with(std::string(end) + ".gz");
@@ -35,7 +41,7 @@ bool is_file_of_kind(const fs::path& path, std::initializer_list<std::string_vie
 bool has_class_files(const fs::path& folder, bool (*wanted)(const fs::path&)) {
   if (!fs::is_directory(folder)) return false;
   for (const fs::path& entry : sorted_entries(folder)) {
-    if (!fs::is_directory(entry)) continue;
+    if (!is_folder(entry)) continue;
     const Paths files = sorted_entries(entry);
     if (std::any_of(files.begin(), files.end(), wanted)) return true;
   }
@@ -129,10 +135,18 @@ std::string list_of_formats() {
   return list;
 }
 
+// Each takes 8 bytes in the order of an epoch.
+Source checked_size(Source source) {
+  constexpr int64_t kMost = int64_t{1} << 30;
+  TREADLE_CHECK(source.size <= kMost, kLimit, "'", source.name, "' tells ", source.size,
+                " samples, at most ", kMost, " are taken");
+  return source;
+}
+
 Source open_part(const fs::path& path, const DataOptions& options) {
   for (const Format& format : kFormats) {
     if (options.format == "auto" ? format.fits(path) : options.format == format.name)
-      return format.open(path, options);
+      return checked_size(format.open(path, options));
   }
   fail(Code::kInvalidArgument, "'", path.string(),
        "' holds no data of a known format; there are:", list_of_formats());
@@ -181,7 +195,9 @@ std::vector<std::string> data_formats() {
 
 DataSet open_data(const fs::path& path, const DataOptions& options) {
   check_format(options.format);
-  TREADLE_CHECK(fs::exists(path), kIo, "there are no data at '", path.string(), "'");
+  std::error_code why;
+  TREADLE_CHECK(fs::exists(path, why), kIo, "there are no data at '", path.string(), "'",
+                why ? ": " + why.message() : "");
   if (fs::is_directory(path / "train") && fs::is_directory(path / "val")) {
     DataOptions part = options;
     DataSet set{open_part(path / "train", part), {}};
@@ -216,7 +232,7 @@ Paths sorted_entries(const fs::path& folder) {
 ClassFolders class_folders(const fs::path& folder, bool (*wanted)(const fs::path&)) {
   ClassFolders found;
   for (const fs::path& entry : sorted_entries(folder)) {
-    if (!fs::is_directory(entry)) continue;
+    if (!is_folder(entry)) continue;
     for (const fs::path& file : sorted_entries(entry)) {
       if (wanted(file)) found.files.push_back({file, static_cast<int64_t>(found.classes.size())});
     }

@@ -160,6 +160,7 @@ void Loop::step() {
     broken_.push_back(line);
     tell(Event::Kind::kStarted, {}, "left out: " + line);
   }
+  if (batch.samples.empty()) return;
   tell(Event::Kind::kStepStarted);
   const StepResult r = trainer_.step(named_batch(trainer_, train_, batch));
   const auto samples = static_cast<int64_t>(batch.samples.size());
@@ -204,8 +205,10 @@ void Loop::judge() {
 }
 
 void Loop::end_epoch() {
+  TREADLE_CHECK(state_.loss_count > 0, kInvalidData, "no sample of '", train_.name,
+                "' can be read: ", broken_.empty() ? "" : broken_.back());
   const double waited = loader_.waited() - waited_before_, seconds = seconds_since(epoch_start_);
-  const auto count = static_cast<double>(std::max<int64_t>(state_.loss_count, 1));
+  const auto count = static_cast<double>(state_.loss_count);
   result_.last = {{"train_loss", state_.loss_sum / count}};
   if (val_.size > 0) {
     for (const auto& [name, value] : evaluate_source(trainer_, val_, options_))
@@ -314,8 +317,11 @@ NamedNumbers evaluate_source(Trainer& trainer, const Source& source, const FitOp
   Loader loader(source, plain);
   std::optional<Metrics> metrics;
   double loss = 0, samples = 0;
+  std::vector<std::string> broken;
   for (int64_t i = 0; i < loader.batches(); ++i) {
     const Batch batch = loader.next();
+    broken.insert(broken.end(), batch.broken.begin(), batch.broken.end());
+    if (batch.samples.empty()) continue;
     const auto r = trainer.eval(named_batch(trainer, source, batch), options.averaged);
     loss += r.loss * static_cast<double>(batch.samples.size());
     samples += static_cast<double>(batch.samples.size());
@@ -324,7 +330,10 @@ NamedNumbers evaluate_source(Trainer& trainer, const Source& source, const FitOp
     if (!metrics) metrics.emplace(metrics_of(trainer, source, output.tensor()));
     metrics->add(output.tensor(), batch.target);
   }
+  TREADLE_CHECK(samples > 0, kInvalidData, "no sample of '", source.name,
+                "' can be read: ", broken.empty() ? "" : broken.back());
   NamedNumbers out = {{"loss", loss / samples}};
+  if (!broken.empty()) out.emplace_back("left_out", static_cast<double>(broken.size()));
   if (metrics) {
     for (const auto& number : metrics->values()) out.push_back(number);
   }
@@ -360,8 +369,10 @@ RateSearch find_rate(Trainer& trainer, const Source& given, const LoaderOptions&
     const double rate =
         kLow * std::pow(kHigh / kLow, static_cast<double>(i) / static_cast<double>(steps - 1));
     trainer.set_rate(rate);
+    const Batch batch = loader.next();
+    if (batch.samples.empty()) continue;
     try {
-      const double loss = trainer.step(named_batch(trainer, source, loader.next())).loss;
+      const double loss = trainer.step(named_batch(trainer, source, batch)).loss;
       out.losses.push_back({rate, loss});
       best = std::min(best, loss);
       if (loss > 4 * best) break;

@@ -16,17 +16,20 @@ void take_picture_size(const Graph& model, DataOptions& options) {
   if (shape[1].is(1) || shape[1].is(3)) options.channels = shape[1].value();
 }
 
-Preprocess preprocess_of(const DataSetup& setup, const Graph& model, const Source& train) {
+Preprocess preprocess_of(const DataSetup& setup, const Graph& model, const Source& train,
+                         bool skip_broken) {
   if (!setup.mean.empty() || !setup.deviation.empty()) {
     TREADLE_CHECK(setup.mean.size() == setup.deviation.size(), kInvalidArgument, "data.mean has ",
                   setup.mean.size(), " numbers, data.std ", setup.deviation.size());
+    TREADLE_CHECK(std::ranges::find(setup.deviation, 0) == setup.deviation.end(), kInvalidArgument,
+                  "data.std is 0, which divides");
     return {setup.mean, setup.deviation};
   }
   if (setup.normalize == "none") return {};
   TREADLE_CHECK(setup.normalize == "auto", kInvalidArgument, "data.normalize is '", setup.normalize,
                 "', expected auto or none");
   const Preprocess own = read_metadata(model.metadata);  // a model that was trained here goes on so
-  return own.empty() ? measure(train) : own;
+  return own.empty() ? measure(train, skip_broken) : own;
 }
 
 // A model with one output tells two classes apart, by its sign.
