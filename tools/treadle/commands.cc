@@ -150,8 +150,7 @@ const Flags kJob = {
     {"--std", "A,B,C", "divided by this"},
     {"--loss", "KIND",
      "cross_entropy (of classes), mse (of numbers), nll l1 huber bce_with_logits kl hinge; a "
-     "formula, "
-     "FILE.onnx"},
+     "formula, FILE.onnx"},
     {"--batch-size", "N", "samples a step (32)"},
     {"--seed", "N", "of everything that is drawn (0)"},
     {"--threads", "N", "that compute (1)"},

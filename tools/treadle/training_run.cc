@@ -99,8 +99,6 @@ void apply_flags(const Args& args, Job& job) {
   if (args.has("resume")) job.fit.resume = true;
   if (args.has("mean")) job.setup.mean = args.numbers("mean", {});
   if (args.has("std")) job.setup.deviation = args.numbers("std", {});
-  if (std::ranges::find(job.setup.deviation, 0) != job.setup.deviation.end())
-    throw UsageError("--std: 0 would divide by zero");
 }
 
 LoadOptions load_options(const Job& job) {

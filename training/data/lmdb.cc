@@ -1,6 +1,4 @@
 // LMDB databases of Caffe's Datum: pictures of bytes, pictures as files, or floats, with a class.
-#include <lmdb.h>
-
 #include <algorithm>
 #include <memory>
 
@@ -8,6 +6,7 @@
 #include "files/picture.h"
 #include "graph/base/checked.h"
 #include "training/data/formats.h"
+#include "training/data/lmdb_api.h"
 
 namespace treadle {
 namespace fs = std::filesystem;
@@ -19,22 +18,22 @@ using treadle_caffe::Datum;
 class Database {
  public:
   explicit Database(const fs::path& path) : name_(path.string()) {
-    require(mdb_env_create(&env_), "open");
+    require(lmdb().env_create(&env_), "open");
     const unsigned file = fs::is_directory(path) ? 0 : MDB_NOSUBDIR;
     const int status =
-        mdb_env_open(env_, name_.c_str(), MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS | file, 0);
-    if (status != 0) mdb_env_close(env_);
+        lmdb().env_open(env_, name_.c_str(), MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS | file, 0);
+    if (status != 0) lmdb().env_close(env_);
     require(status, "open");
     try {
       check_length(fs::is_directory(path) ? path / "data.mdb" : path);
       const Transaction transaction(*this);
-      require(mdb_dbi_open(transaction.get(), nullptr, 0, &table_), "open");
+      require(lmdb().dbi_open(transaction.get(), nullptr, 0, &table_), "open");
     } catch (...) {
-      mdb_env_close(env_);
+      lmdb().env_close(env_);
       throw;
     }
   }
-  ~Database() { mdb_env_close(env_); }
+  ~Database() { lmdb().env_close(env_); }
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
@@ -44,13 +43,13 @@ class Database {
   std::vector<std::string> keys(int64_t max_bytes) const {
     const Transaction transaction(*this);
     MDB_cursor* opened = nullptr;
-    require(mdb_cursor_open(transaction.get(), table_, &opened), "read");
-    const std::unique_ptr<MDB_cursor, void (*)(MDB_cursor*)> cursor(opened, mdb_cursor_close);
+    require(lmdb().cursor_open(transaction.get(), table_, &opened), "read");
+    const std::unique_ptr<MDB_cursor, void (*)(MDB_cursor*)> cursor(opened, lmdb().cursor_close);
     std::vector<std::string> all;
     int64_t bytes = 0;
     MDB_val key = {}, value = {};
-    int status = mdb_cursor_get(opened, &key, &value, MDB_FIRST);
-    for (; status == 0; status = mdb_cursor_get(opened, &key, &value, MDB_NEXT)) {
+    int status = lmdb().cursor_get(opened, &key, &value, MDB_FIRST);
+    for (; status == 0; status = lmdb().cursor_get(opened, &key, &value, MDB_NEXT)) {
       all.emplace_back(static_cast<const char*>(key.mv_data), key.mv_size);
       bytes += static_cast<int64_t>(key.mv_size + sizeof(std::string));
       TREADLE_CHECK(bytes <= max_bytes, kLimit, "the keys of '", name_, "' take more than ",
@@ -63,7 +62,7 @@ class Database {
   Datum datum(const std::string& key) const {
     const Transaction transaction(*this);
     MDB_val k = {key.size(), const_cast<char*>(key.data())}, value = {};
-    require(mdb_get(transaction.get(), table_, &k, &value), "read");
+    require(lmdb().get(transaction.get(), table_, &k, &value), "read");
     Datum datum;
     TREADLE_CHECK(value.mv_size <= INT32_MAX &&
                       datum.ParseFromArray(value.mv_data, static_cast<int>(value.mv_size)),
@@ -75,9 +74,9 @@ class Database {
   class Transaction {
    public:
     explicit Transaction(const Database& of) {
-      of.require(mdb_txn_begin(of.env_, nullptr, MDB_RDONLY, &transaction_), "read");
+      of.require(lmdb().txn_begin(of.env_, nullptr, MDB_RDONLY, &transaction_), "read");
     }
-    ~Transaction() { mdb_txn_abort(transaction_); }
+    ~Transaction() { lmdb().txn_abort(transaction_); }
     Transaction(const Transaction&) = delete;
     Transaction& operator=(const Transaction&) = delete;
     MDB_txn* get() const { return transaction_; }
@@ -90,8 +89,8 @@ class Database {
   void check_length(const fs::path& file) const {
     MDB_envinfo info = {};
     MDB_stat stat = {};
-    require(mdb_env_info(env_, &info), "open");
-    require(mdb_env_stat(env_, &stat), "open");
+    require(lmdb().env_info(env_, &info), "open");
+    require(lmdb().env_stat(env_, &stat), "open");
     const uint64_t pages = fs::file_size(file) / std::max(stat.ms_psize, 1U);
     TREADLE_CHECK(info.me_last_pgno < pages, kInvalidData, "the LMDB database '", name_, "' has ",
                   pages, " pages, expected ", info.me_last_pgno + 1,
@@ -100,7 +99,7 @@ class Database {
 
   void require(int status, const char* verb) const {
     TREADLE_CHECK(status == 0, kIo, "cannot ", verb, " the LMDB database '", name_,
-                  "': ", mdb_strerror(status));
+                  "': ", lmdb().strerror(status));
   }
 
   std::string name_;
