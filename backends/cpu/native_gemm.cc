@@ -9,6 +9,7 @@
 #include "backends/cpu/native_panels.h"
 #include "backends/cpu/onednn.h"
 #include "backends/cpu/parallel.h"
+#include "backends/cpu/simd.h"
 #include "backends/cpu/simd_gemm.h"
 #include "graph/ops/conv_params.h"
 
@@ -177,6 +178,7 @@ constexpr int64_t kSmallWork = 1 << 16, kCachedWork = 1 << 23;
 constexpr int64_t kCachedPanels = 1 << 17;  // floats
 
 bool is_small(const NodeSpec& spec, const Product& p) {
+  if (!is_conv(*spec.node) && simd_target() == "avx2") return true;  // no kernel of oneDNN's wins
   const bool cached = !is_conv(*spec.node) && p.k * p.n <= kCachedPanels;
   return p.m <= kFewRows || p.m * p.k * p.n <= (cached ? kCachedWork : kSmallWork);
 }
