@@ -3,6 +3,7 @@
 
 #include "graph/ops/op.h"
 #include "graph/text.h"
+#include "graph/text_model.h"
 #include "graph/text_scan.h"
 
 namespace treadle {
@@ -14,6 +15,7 @@ class Parser {
  public:
   explicit Parser(std::string_view text) : in_(text) {}
   Graph run();
+  std::map<std::string, int64_t, std::less<>> opsets_of_header;
 
  private:
   // A graph that is being read; captures are outer values that its last inputs stand for.
@@ -64,11 +66,7 @@ void Parser::opsets() {
   do {
     const std::string domain = in_.string();
     in_.expect(':');
-    const int64_t version = in_.integer();
-    if ((domain.empty() || domain == "ai.onnx") && version != kOpset) {
-      in_.error(Code::kUnsupported, "the text form is read at opset ", kOpset, ", this is opset ",
-                version);
-    }
+    opsets_of_header[domain == "ai.onnx" ? "" : domain] = in_.integer();
   } while (in_.matches(','));
   in_.expect(']');
 }
@@ -343,11 +341,21 @@ Parser::Declaration Parser::declaration() {
 
 }  // namespace
 
+TextModel parse_model(std::string_view text) {
+  Parser parser(text);
+  TextModel model{parser.run(), {}};
+  model.opsets = std::move(parser.opsets_of_header);
+  verify(model.graph);
+  annotate(model.graph);
+  return model;
+}
+
 Graph parse(std::string_view text) {
-  Graph graph = Parser(text).run();
-  verify(graph);
-  annotate(graph);
-  return graph;
+  TextModel model = parse_model(text);
+  const auto stated = model.opsets.find("");
+  TREADLE_CHECK(stated == model.opsets.end() || stated->second == kOpset, kUnsupported,
+                "the text form is read at opset ", kOpset, ", this is opset ", stated->second);
+  return std::move(model.graph);
 }
 
 }  // namespace treadle

@@ -6,6 +6,7 @@
 #include "importer/importer.h"
 #include "importer/onnx/opsets.h"
 #include "importer/onnx/reader.h"
+#include "importer/onnx/text.h"
 #include "importer/onnx/types.h"
 #include "importer/onnx/wire.h"
 
@@ -62,6 +63,10 @@ pb::ModelProto parse_model(const Bytes& bytes, onnx::Spans& spans) {
 
 Graph load_from(const Bytes& bytes, onnx::ExternalFiles& external,
                 const onnx::ReadOptions& options) {
+  if (onnx::is_text(bytes)) {
+    const std::string model = onnx::model_of_text(bytes);
+    return load_from(*Bytes::over(std::as_bytes(std::span(model))), external, options);
+  }
   onnx::Spans spans;
   const pb::ModelProto model = parse_model(bytes, spans);
   for (const auto& [location, memory] : options.load.files) external.add(location, memory);
@@ -109,7 +114,9 @@ Graph load_bytes(std::span<const std::byte> bytes, const std::filesystem::path& 
 
 FileVersions versions_of(const std::filesystem::path& path) {
   return with_context(cat("file '", path.string(), "'"), [&] {
-    const auto bytes = Bytes::open(path, false);
+    auto bytes = Bytes::open(path, false);
+    const std::string text = onnx::is_text(*bytes) ? onnx::model_of_text(*bytes) : "";
+    if (!text.empty()) bytes = Bytes::over(std::as_bytes(std::span(text)));
     onnx::Spans spans;
     const pb::ModelProto model = parse_model(*bytes, spans);
     FileVersions versions{model.ir_version(), {}};
