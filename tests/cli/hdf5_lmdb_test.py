@@ -170,6 +170,25 @@ def lmdb_refusals(folder):
              "--loss cross_entropy", folder, 4, texts)
 
 
+def lmdb_damage(folder):
+    """LMDB's library follows the page numbers and offsets that it reads."""
+    whole = (folder / "alone.mdb").read_bytes()
+    page, (last,) = 4096, struct.unpack_from("<Q", whole, 4096 + 16 + 120)
+    random, codes = np.random.default_rng(2), set()
+    for number in range(60):
+        bad = bytearray(whole)
+        at = int(random.integers(1, last + 1)) * page + int(random.choice([0, 8, 10, 12, 14, 16, 18, 16 + 112, 4080]))
+        if number % 3 == 0:  # where nodes begin: their sizes, keys and pages
+            at += int(random.integers(0, page - 100))
+        bad[at:at + 2] = random.choice([b"\xff\xff", b"\0\0", b"\xf0\x0f", b"\x01\x00", b"\x02\x02"])
+        (folder / "damaged.mdb").write_bytes(bad)
+        done = subprocess.run([TOOL, "train", "pictures.onnx", "--data", "damaged.mdb", "--epochs", "1"],
+                              capture_output=True, text=True, cwd=folder, timeout=300)
+        expect(done.returncode in (0, 4), f"damaged at {at}: exit {done.returncode} {done.stderr}")
+        codes.add((done.returncode, "is damaged: page" in done.stderr))
+    expect(codes >= {(0, False), (4, True)}, f"damage told {codes}")
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -181,7 +200,7 @@ def main():
         if "made without" in told:
             print("skipped:", told)
             return 77
-        for part in (hdf5, hdf5_refusals, lmdb_pictures, lmdb_refusals):
+        for part in (hdf5, hdf5_refusals, lmdb_pictures, lmdb_refusals, lmdb_damage):
             part(folder)
     return result()
 

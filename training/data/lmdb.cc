@@ -7,6 +7,7 @@
 #include "graph/base/checked.h"
 #include "training/data/formats.h"
 #include "training/data/lmdb_api.h"
+#include "training/data/lmdb_pages.h"
 
 namespace treadle {
 namespace fs = std::filesystem;
@@ -25,7 +26,9 @@ class Database {
     if (status != 0) lmdb().env_close(env_);
     require(status, "open");
     try {
-      check_length(fs::is_directory(path) ? path / "data.mdb" : path);
+      const fs::path data = fs::is_directory(path) ? path / "data.mdb" : path;
+      check_length(data);
+      check_lmdb_pages(data);
       const Transaction transaction(*this);
       require(lmdb().dbi_open(transaction.get(), nullptr, 0, &table_), "open");
     } catch (...) {
