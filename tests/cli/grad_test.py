@@ -51,6 +51,13 @@ f (float[2] x) => (float[2] y) <float[2] w = {1, 2}> {
   r = Round (p)
   y = Add (r, w)
 }""",
+    "softmax11.onnx": '<ir_version: 6, opset_import: ["" : 11]>' + """
+f (float[2, 3, 2] x, float[2, 3, 2] k) => (float[2, 3, 2] y) {
+  s = Softmax <axis = 1> (x)
+  l = LogSoftmax <axis = 1> (x)
+  a = Mul (s, k)
+  y = Add (a, l)
+}""",
     "refused.onnx": '<ir_version: 8, opset_import: ["" : 18, "ai.onnx.ml" : 3]>' + """
 f (float[N, 2] x) => (float[N, 1] y) <float[2] w = {1, 2}> {
   p = Mul (x, w)
@@ -128,6 +135,16 @@ def runs_in_onnxruntime() -> None:
     check("the shape for x", got[0].shape == (3, 1, 2), got[0].shape)
 
 
+def trap_10_softmax_over_all_axes_behind_one() -> None:
+    """Before opset 13 Softmax flattens what follows its axis, which is 1 unless told."""
+    x, k = np.random.default_rng(1).normal(size=(2, 2, 3, 2)).astype(np.float32)
+    check("trap 10", run("grad softmax11.onnx out.onnx --wrt x --check").returncode == 0)
+    got, = results("out.onnx", {"x": x, "k": k})
+    s = np.exp(x) / np.exp(x).sum((1, 2), keepdims=True)
+    want = s * (k - (s * k).sum((1, 2), keepdims=True)) + 1 - s * 6
+    check("trap 10", np.allclose(got, want, atol=1e-5), (got, want))
+
+
 def json_output() -> None:
     done = json.loads(run("grad square.onnx out.onnx --wrt a --check --json").stdout)
     check("json", done["outputs"] == ["grad_a"] and done["written"], done)
@@ -146,6 +163,7 @@ with tempfile.TemporaryDirectory() as folder:
             check(line, text in said, f"'{text}' is not in: {said}")
     square()
     runs_in_onnxruntime()
+    trap_10_softmax_over_all_axes_behind_one()
     json_output()
 print("\n".join(failures) or "all right")
 sys.exit(bool(failures))

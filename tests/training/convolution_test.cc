@@ -21,7 +21,7 @@ TEST(Gradients, ConvOfAnyRank) {
   check("double[0, 2, 4, 4] x, double[3, 2, 3, 3] w, double[3] b", "Conv (x, w, b)");
 }
 
-TEST(Gradients, ConvGroupDilationPadsAndUnusedRows) {
+TEST(Traps, Trap8ConvGroupDilationPadsAndUnusedRows) {
   check("double[2, 4, 6] x, double[6, 2, 2] w, double[6] b",
         "Conv <group = 2, dilations = [2], pads = [1, 0]> (x, w, b)");
   check("double[1, 2, 7, 6] x, double[2, 2, 2, 3] w",
@@ -58,7 +58,7 @@ TEST(Gradients, ConvTranspose) {
   check("double[1, 1, 2, 2, 3] x, double[1, 2, 2, 1, 2] w", "ConvTranspose (x, w)");
 }
 
-TEST(Gradients, ConvTransposeOutputPaddingAndShape) {
+TEST(Traps, Trap8ConvTransposeOutputPaddingAndShape) {
   check("double[1, 2, 3] x, double[2, 1, 2] w",
         "ConvTranspose <strides = [3], output_padding = [2]> (x, w)");
   check("double[1, 2, 3] x, double[2, 1, 2] w",
@@ -93,7 +93,7 @@ TEST(Gradients, MaxPool) {
 }
 
 // Windows that overhang, padding that follows from the sizes, and how Indices are counted.
-TEST(Gradients, MaxPoolCeilSameStorageOrderAndIndices) {
+TEST(Traps, Trap7MaxPoolCeilSameStorageOrderAndIndices) {
   check("double[1, 2, 5, 6] x",
         "MaxPool <kernel_shape = [3, 3], strides = [2, 2], ceil_mode = 1> (x)");
   for (const char* pad : {"SAME_UPPER", "SAME_LOWER", "VALID"}) {
@@ -121,7 +121,7 @@ TEST(Kinks, MaxPoolGoesToTheFirstOfEquals) {
             "");
 }
 
-TEST(Gradients, AveragePoolCountsPadsAndCeil) {
+TEST(Traps, Trap7AveragePoolCountsPadsAndCeil) {
   check("double[1, 2, 5] x", "AveragePool <kernel_shape = [2]> (x)");
   for (int include = 0; include < 2; ++include) {
     for (int ceil = 0; ceil < 2; ++ceil) {

@@ -40,6 +40,14 @@ TEST(Initializers, HaveTheVarianceThatTheirNamesSay) {
   expect_moments(made("uniform", kFilter), 0, 0.01 / 12, 1.8);
 }
 
+TEST(Initializers, ConstantIsItsValue) {
+  InitializerOptions o;
+  o.kind = "constant";
+  o.value = 0.5;
+  EXPECT_EQ(initial_values(o, DType::kDouble, {2}, 1, "w").to_doubles(),
+            (std::vector<double>{0.5, 0.5}));
+}
+
 TEST(Initializers, MatMulsMatrixHasItsInputsFirst) {
   InitializerOptions o;
   o.kind = "he";

@@ -20,7 +20,7 @@ void check(const std::string& signature, const std::string& body) {
 
 const char* const kChannels = "double[3] s, double[3] b, double[3] m, double[3] v";
 
-TEST(Gradients, BatchNormalizationOfAFrozenBatch) {
+TEST(Traps, Trap12BatchNormalizationOfAFrozenBatch) {
   check(cat("double[2, 3, 4] x, ", kChannels), "BatchNormalization (x, s, b, m, v)");
   check(cat("double[2, 3, 2, 3] x, ", kChannels),
         "BatchNormalization <epsilon = 0.1> (x, s, b, m, v)");
@@ -42,7 +42,7 @@ TEST(Gradients, BatchNormalizationThatTrains) {
 }
 
 // ONNX: running = input * momentum + batch * (1 - momentum), of the population's variance.
-TEST(Gradients, BatchNormalizationOfOneElementAndRunningStatistics) {
+TEST(Traps, Trap12BatchNormalizationOfOneElementAndRunningStatistics) {
   const Graph g = parse(
       "f (double[2, 1] x, double[1] s, double[1] b, double[1] m, double[1] v) => (double[2, 1] y, "
       "double[1] rm, double[1] rv) { y, rm, rv = BatchNormalization <training_mode = 1, momentum = "
@@ -73,7 +73,7 @@ TEST(Gradients, InstanceNormalization) {
   check("double[0, 3, 2] x, double[3] s, double[3] b", "InstanceNormalization (x, s, b)");
 }
 
-TEST(Gradients, InstanceNormalizationOfOneElement) {
+TEST(Traps, Trap14InstanceNormalizationOfOneElement) {
   check("double[2, 3, 1] x, double[3] s, double[3] b", "InstanceNormalization (x, s, b)");
 }
 
@@ -88,7 +88,7 @@ TEST(Gradients, GroupNormalization) {
         "GroupNormalization <num_groups = 2> (x, s, b)");
 }
 
-TEST(Gradients, LayerNormalizationWithItsStatistics) {
+TEST(Traps, Trap14LayerNormalizationWithItsStatistics) {
   check("double[2, 3, 4] x, double[4] s, double[4] b",
         "LayerNormalization <stash_type = 11> (x, s, b)");
   check("double[2, 3, 4] x, double[3, 4] s",
@@ -157,13 +157,13 @@ TEST(Gradients, LossesOverClasses) {
   check_loss("[4, 3]", "[4] t = {0, 2, 1, 2}", "l", "", true);
 }
 
-TEST(Gradients, LossesWithAnIgnoredIndexThatIsNoClass) {
+TEST(Traps, Trap11LossesWithAnIgnoredIndexThatIsNoClass) {
   check_loss("[4, 3]", "[4] t = {0, -7, 1, -7}", "l", "ignore_index = -7, ", false);
   check_loss("[4, 3]", "[4] t = {0, 1, 1, 2}", "l", "ignore_index = 1, ", true);
   check_loss("[2, 3, 2]", "[2, 2] t = {0, 2, 255, 1}", "l", "ignore_index = 255, ", true);
 }
 
-TEST(Gradients, TheLogProbabilitiesOfALoss) {
+TEST(Traps, Trap11TheLogProbabilitiesOfALoss) {
   check_loss("[4, 3]", "[4] t = {0, 2, 1, 2}", "l, p", "", false);
   check_loss("[2, 3, 2]", "[2, 2] t = {0, 2, 9, 1}", "l, p", "ignore_index = 9, ", true);
   expect_gradients(
@@ -172,7 +172,7 @@ TEST(Gradients, TheLogProbabilitiesOfALoss) {
 }
 
 // The mean divides by the weights of what is not ignored; of nothing it is 0/0, with no gradient.
-TEST(Gradients, LossesWhereAllIsIgnored) {
+TEST(Traps, Trap11LossesWhereAllIsIgnored) {
   for (const char* kind : {"SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss"}) {
     const Graph g = parse(cat("f (double[2, 3] x) => (double l) <int64[2] t = {5, 5}> { l = ", kind,
                               " <ignore_index = 5> (x, t) }"));
@@ -184,7 +184,7 @@ TEST(Gradients, LossesWhereAllIsIgnored) {
 
 // ---- Dropout
 
-TEST(Gradients, DropoutOfSeveralRatios) {
+TEST(Traps, Trap13DropoutOfSeveralRatios) {
   for (const char* ratio : {"0", "0.25", "0.5", "0.9999"}) {
     expect_gradients(cat("f (double[4, 5] x) => (y, k) <float r = {", ratio,
                          "}, bool t = {1}> { y, k = Dropout <seed = 3> (x, r, t) }"),
@@ -199,7 +199,7 @@ TEST(Gradients, DropoutOfSeveralRatios) {
                    kTwice);
 }
 
-TEST(Gradients, DropoutLearnsInTheRunWhetherItTrains) {
+TEST(Traps, Trap13DropoutLearnsInTheRunWhetherItTrains) {
   const Graph g = autodiff(
       parse(
           "f (double[6] x, bool t) => (double[6] y, bool[6] k) <float r = {0.5}> { y, k = Dropout "

@@ -1,4 +1,4 @@
-// The traps of gradients by name; those of convolutions, pools, norms and losses lie beside them.
+// The traps of gradients by name; 7, 8, 11 to 14 lie by their operators, 10 in cli/grad_test.py.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -165,8 +165,18 @@ TEST(Traps, Trap23SharedWeightsGetTheSum) {
     b = Tanh (a)
     y = Mul (b, w)
   })");
-  const Graph d = autodiff(g, {.outputs = {"y"}, .wrt = {"w"}});
-  EXPECT_EQ(d.outputs().size(), 1u);
+  const Value x = f64({2}, {0.5, -1}), w = f64({2}, {1, 2});
+  const Tensor got = evaluate(autodiff(g, {.outputs = {"y"}, .wrt = {"w"}}), {x})[0].tensor();
+  for (size_t i = 0; i < 2; ++i) {  // of w·tanh(x·w)
+    const double u = x.tensor().to_doubles()[i], v = w.tensor().to_doubles()[i];
+    const double t = std::tanh(u * v);
+    EXPECT_NEAR(got.data<double>()[i], t + v * u * (1 - t * t), 1e-12);
+  }
+  TrainerOptions options;
+  options.joint.update.rule = "momentum";
+  Trainer trainer(g.clone(), options);
+  ASSERT_EQ(trainer.variables().size(), 2u);
+  EXPECT_EQ(trainer.variables()[1].name, "velocity/w") << "one slot for both uses";
 }
 
 // A weight that is an input with a default, and what the optimizer would fold: Conv and
