@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "files/file.h"
+#include "graph/base/suggestion.h"
 #include "tools/treadle/files.h"
 #include "tools/treadle/training_run.h"
 #include "training/data/exact.h"
@@ -96,13 +97,29 @@ struct Trial {
   std::vector<std::string> words;  // KEY=VALUE
   double value = NAN;
   bool stopped = false;
+  std::vector<double> curve;  // the monitor after each epoch; empty where the loss was not finite
 };
 
+Json number_json(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+double number_of(const Json& json) { return json.is_number() ? json.get<double>() : NAN; }
+
 Json trial_json(size_t number, const Trial& t) {
+  Json curve = Json::array();
+  for (const double value : t.curve) curve.push_back(number_json(value));
   return {{"trial", number},
-          {"value", std::isfinite(t.value) ? Json(t.value) : Json()},
+          {"value", number_json(t.value)},
           {"stopped", t.stopped},
-          {"fields", t.words}};
+          {"fields", t.words},
+          {"epochs", curve}};
+}
+
+Trial trial_of(const Json& json) {
+  Trial t;
+  t.words = json.at("fields").get<std::vector<std::string>>();
+  t.value = number_of(json.at("value"));
+  t.stopped = json.at("stopped").get<bool>();
+  for (const Json& value : json.value("epochs", Json::array())) t.curve.push_back(number_of(value));
+  return t;
 }
 
 // Trials of an earlier call of the same sweep.
@@ -113,11 +130,11 @@ std::vector<Trial> read_trials(const fs::path& file) {
   for (std::string line; std::getline(in, line);) {
     const Json json = Json::parse(line, nullptr, false);
     if (json.is_discarded()) break;  // cut off by a kill
-    Trial t;
-    t.words = json.value("fields", std::vector<std::string>{});
-    t.value = json["value"].is_number() ? json["value"].get<double>() : NAN;
-    t.stopped = json.value("stopped", false);
-    trials.push_back(std::move(t));
+    try {
+      trials.push_back(trial_of(json));
+    } catch (const Json::exception& e) {
+      fail(Code::kInvalidData, "'", file.string(), "' line ", trials.size() + 1, ": ", e.what());
+    }
   }
   return trials;
 }
@@ -187,12 +204,22 @@ class Sweep {
   // The median at an epoch of the trials before; nothing where fewer than three got there.
   std::optional<double> median(size_t epoch) const {
     std::vector<double> values;
-    for (const auto& curve : curves_) {
-      if (curve.size() > epoch) values.push_back(curve[epoch]);
+    for (const Trial& t : trials_) {
+      if (t.curve.size() > epoch) values.push_back(t.curve[epoch]);
     }
     if (values.size() < 3) return std::nullopt;
     std::ranges::nth_element(values, values.begin() + std::ssize(values) / 2);
     return values[values.size() / 2];
+  }
+
+  double monitored(const NamedNumbers& numbers) const {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : numbers) {
+      if (name == monitor_) return value;
+      names.push_back(name);
+    }
+    fail(Code::kInvalidArgument, "no epoch has a number '", monitor_, "', the monitor",
+         suggestion(monitor_, names));
   }
 
   Trial run_trial(size_t number) {
@@ -228,20 +255,18 @@ class Sweep {
     job.fit.cancel = &stop;
     job.fit.on_event = [&](const Event& e) {
       if (e.kind != Event::Kind::kEpochCompleted) return;
-      for (const auto& [name, value] : e.numbers) {
-        if (name != monitor_) continue;
-        if (!std::isfinite(trial.value) || better(value, trial.value)) trial.value = value;
-        const auto usual = median(curve.size());
-        curve.push_back(value);
-        if (usual && better(*usual, value)) stop.cancel();
-      }
+      const double value = monitored(e.numbers);
+      if (!std::isfinite(trial.value) || better(value, trial.value)) trial.value = value;
+      const auto usual = median(curve.size());
+      curve.push_back(value);
+      if (usual && better(*usual, value)) stop.cancel();
     };
     try {
       Training training = prepare(job);
       TREADLE_CHECK(training.data.val.size > 0, kInvalidArgument,
                     "a search needs validation data: give data.val_split");
       trial.stopped = fit(*training.trainer, training.data, job.fit).cancelled;
-      curves_.push_back(std::move(curve));
+      trial.curve = std::move(curve);
     } catch (const Error& e) {
       if (e.code() != Code::kInvalidData) throw;  // a loss that is not finite ends the trial alone
       trial.stopped = true;
@@ -282,7 +307,6 @@ class Sweep {
   size_t count_;
   std::vector<Range> ranges_;
   std::vector<Trial> trials_;
-  std::vector<std::vector<double>> curves_;
 };
 
 }  // namespace
