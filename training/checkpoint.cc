@@ -203,7 +203,9 @@ uint64_t config_hash(const Trainer& trainer) {
   const UpdateOptions& u = j.update;
   h.all(u.rule, u.momentum, u.rho, u.beta1, u.beta2, u.epsilon, u.weight_decay, u.decoupled_decay,
         u.clip_value, u.clip_norm);
-  for (const ParameterGroup& g : j.groups) h.all(g.pattern, g.rate, g.decay, g.frozen);
+  for (const ParameterGroup& g : j.groups) {
+    h.all(g.pattern, g.rate.value_or(1), g.decay.value_or(1), g.frozen);
+  }
   h.all(j.training_form, j.accumulate, j.average, j.scaled, j.seed);
   const ScheduleOptions& s = o.schedule;
   h.all(s.kind, s.rate, s.gamma, s.power, s.last, s.rise, s.period, is_bounded(s) ? s.steps : 0,

@@ -247,13 +247,11 @@ void JointBuilder::set_next(const std::string& name, const Expr& next) {
 
 void JointBuilder::update(size_t i) {
   const std::string& name = parameters_[i];
-  const ParameterGroup* group = group_of(options_.groups, name);
   const Tensor& initial = initial_.at(name);
   UpdateInputs in{named(name), gradients_[i], rate_, step_, {}, 1};
-  if (group != nullptr) {
-    in.decay = group->decay;
-    if (group->rate != 1) in.rate = in.rate * group->rate;
-  }
+  in.decay = factor_of(options_.groups, name, &ParameterGroup::decay);
+  const double rate = factor_of(options_.groups, name, &ParameterGroup::rate);
+  if (rate != 1) in.rate = in.rate * rate;
   std::vector<std::string> slots;
   for (const SlotDef& slot : update_slots(options_.update)) {
     slots.push_back(cat(slot.name, "/", name));

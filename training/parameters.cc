@@ -33,15 +33,17 @@ std::set<uint32_t> statistics_of(const Graph& graph) {
 
 }  // namespace
 
-const ParameterGroup* group_of(const std::vector<ParameterGroup>& groups, const std::string& name) {
-  const auto it = std::ranges::find_if(
-      groups, [&](const ParameterGroup& g) { return matches(g.pattern, name); });
-  return it == groups.end() ? nullptr : &*it;
+double factor_of(const std::vector<ParameterGroup>& groups, const std::string& name,
+                 std::optional<double> ParameterGroup::*factor) {
+  for (const ParameterGroup& g : groups) {
+    if ((g.*factor).has_value() && matches(g.pattern, name)) return *(g.*factor);
+  }
+  return 1;
 }
 
 bool is_frozen(const std::vector<ParameterGroup>& groups, const std::string& name) {
-  const ParameterGroup* group = group_of(groups, name);
-  return group != nullptr && group->frozen;
+  return std::ranges::any_of(
+      groups, [&](const ParameterGroup& g) { return g.frozen && matches(g.pattern, name); });
 }
 
 std::vector<ValueId> find_parameters(const Graph& graph,

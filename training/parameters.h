@@ -9,8 +9,9 @@
 
 namespace treadle {
 
-// The first group that matches the name; null where none does.
-const ParameterGroup* group_of(const std::vector<ParameterGroup>& groups, const std::string& name);
+// What the first group that matches the name and has it tells: &ParameterGroup::rate or decay.
+double factor_of(const std::vector<ParameterGroup>& groups, const std::string& name,
+                 std::optional<double> ParameterGroup::*factor);
 bool is_frozen(const std::vector<ParameterGroup>& groups, const std::string& name);
 
 // Constants of floats, of rank 1 and above or named in full by a group, but no running statistics;

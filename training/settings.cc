@@ -28,21 +28,25 @@ struct Frozen {
   std::vector<ParameterGroup>* groups;
 };
 void read(const Given& g, Frozen& out, const Bounds&) {
+  std::erase_if(*out.groups, [](const ParameterGroup& group) { return group.frozen; });
   for (const std::string& pattern : items(g)) {
     out.groups->push_back({.pattern = pattern, .frozen = true});
   }
 }
 
-// "PATTERN=FACTOR,…": groups whose learning rate is multiplied.
-struct Rates {
+// "PATTERN=FACTOR,…": groups whose learning rate or decay is multiplied.
+struct Factors {
   std::vector<ParameterGroup>* groups;
+  std::optional<double> ParameterGroup::*factor;
 };
-void read(const Given& g, Rates& out, const Bounds& bounds) {
+void read(const Given& g, Factors& out, const Bounds& bounds) {
+  std::erase_if(*out.groups,
+                [&](const ParameterGroup& group) { return (group.*out.factor).has_value(); });
   for (const std::string& item : items(g)) {
     const size_t equals = item.rfind('=');
     if (equals == std::string::npos) refuse(g, "PATTERN=FACTOR");
     ParameterGroup group{.pattern = item.substr(0, equals)};
-    read({g.key, item.substr(equals + 1)}, group.rate, bounds);
+    read({g.key, item.substr(equals + 1)}, (group.*out.factor).emplace(), bounds);
     out.groups->push_back(std::move(group));
   }
 }
@@ -106,14 +110,14 @@ std::string shown(const Bytes& value) {
 }
 std::string shown(const Loss& value) { return value.options->kind; }
 std::string shown(const Frozen&) { return ""; }
-std::string shown(const Rates&) { return ""; }
+std::string shown(const Factors&) { return ""; }
 
 struct Row {
   const char* key;
   const char* help;  // "": the names that it takes
   std::variant<bool*, int*, int64_t*, uint64_t*, double*, std::string*, Reduction*,
                std::optional<int64_t>*, std::vector<int64_t>*, std::vector<double>*,
-               std::vector<std::string>*, Frozen, Rates, Bytes, Loss>
+               std::vector<std::string>*, Frozen, Factors, Bytes, Loss>
       at;
   Bounds bounds = {};
 };
@@ -148,7 +152,12 @@ std::vector<Row> rows(TrainerOptions& o) {
       {"clip_norm", "of all gradients together", &o.joint.update.clip_norm},
       {"clip_value", "of each element", &o.joint.update.clip_value},
       {"freeze", "patterns of names (* and ?) that do not train", Frozen{&o.joint.groups}},
-      {"rates", "PATTERN=FACTOR: groups whose rate is multiplied", Rates{&o.joint.groups}},
+      {"rates", "PATTERN=FACTOR: groups whose rate is multiplied",
+       Factors{&o.joint.groups, &ParameterGroup::rate}},
+      {"decays",
+       "PATTERN=FACTOR: groups whose weight decay is multiplied, as *.bias=0",
+       Factors{&o.joint.groups, &ParameterGroup::decay},
+       {.least = 0}},
       {"training_form",
        "BatchNormalization and Dropout train also where the model has them in inference form",
        &o.joint.training_form},

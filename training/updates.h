@@ -5,6 +5,7 @@
 // of updates with this one. Where PyTorch has the rule, its formula is taken.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,12 +59,12 @@ struct SlotDef {
 };
 std::vector<SlotDef> update_slots(const UpdateOptions& options);
 
-// Parameters by name: the first group whose pattern matches counts. `*` is any text, `?` any
-// character.
+// Parameters by name: `*` is any text, `?` any character. Of the groups that match, the first that
+// has a rate tells it, and likewise the decay; one that freezes is enough.
 struct ParameterGroup {
   std::string pattern;
-  double rate = 1;   // times the learning rate
-  double decay = 1;  // times the weight decay
+  std::optional<double> rate = std::nullopt;   // times the learning rate
+  std::optional<double> decay = std::nullopt;  // times the weight decay
   bool frozen = false;
 };
 bool matches(std::string_view pattern, std::string_view name);

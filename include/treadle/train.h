@@ -38,6 +38,7 @@ TREADLE_API void treadle_train_options_release(treadle_train_options* options);
  *   weight_decay, decoupled_decay ("0", "1"), clip_norm, clip_value
  *   freeze          patterns (* and ?) of names of parameters that stay as they are
  *   rates           PATTERN=FACTOR, …: times the learning rate
+ *   decays          PATTERN=FACTOR, …: times the weight decay
  *   accumulate      batches whose gradients are averaged for one update; default 1. "0": their sums
  *                   wait for treadle_trainer_apply
  *   average         above 0: keep a moving average of the parameters, of this decay
@@ -259,8 +260,9 @@ TREADLE_API treadle_status treadle_trainer_fit(treadle_trainer* trainer,
 typedef struct treadle_data {
   size_t struct_size;
   const char* path; /* a file or a folder */
-  /* Fields data.…, augment.… and loader.ahead, loader.skip_broken of docs/training.md, with texts
-   * as treadle_train_options_set has them: "data.format", "npz". Null with a count of 0. */
+  /* Fields data.…, augment.… and loader.batch_sizes, loader.ahead, loader.skip_broken of
+   * docs/training.md, with texts as treadle_train_options_set has them: "data.format", "npz". Null
+   * with a count of 0. */
   const char* const* keys;
   const char* const* values;
   size_t count;

@@ -127,9 +127,12 @@ def check_events(run, losses):
     except ImportError:
         print("not read back by TensorBoard itself: the Python package tensorboard is not installed")
         return
-    events = EventAccumulator(str(run))
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0, "histograms": 0})  # 0: all
     events.Reload()
-    expect(len(events.Scalars("train/loss")) == len(losses), "TensorBoard reads other losses")
+    expect(np.allclose([s.value for s in events.Scalars("train/loss")], losses), "TensorBoard reads other losses")
+    expect(sum(h.histogram_value.num == 32 for h in events.Histograms("layer1.weight")) == 4,
+           "TensorBoard reads other histograms")
+    expect([n.op for n in events.Graph().node].count("Gemm") == 2, "TensorBoard reads another graph")
 
 
 def runs(folder):
@@ -229,6 +232,24 @@ def searches(folder):
     after = (folder / "search/trials.jsonl").read_text().splitlines()
     expect(after[:3] == lines and len(after) == 5, "a sweep does not go on where it was")
     expect((folder / "search/trials.png").exists(), "a sweep left no plot")
+    # The same trials at once: those that were stopped at the median too.
+    half = line.replace("--out search", "--out half").replace("--epochs 2", "--epochs 4")
+    call(half + "6", folder)
+    call(half + "12", folder)
+    call(half.replace("--out half", "--out whole") + "12", folder)
+    parts, whole = ([json.loads(text) for text in (folder / name / "trials.jsonl").read_text().splitlines()]
+                    for name in ("half", "whole"))
+    expect(any(t["stopped"] for t in whole) and all(1 <= len(t["epochs"]) <= 4 for t in whole), f"trials {whole}")
+    expect(parts[:3] == whole[:3], "the first trials of a sweep differ")
+    for number, trial in enumerate(parts):  # what stops one is the median of those before it
+        for epoch in range(len(trial["epochs"])):
+            before = sorted(t["epochs"][epoch] for t in parts[:number] if len(t["epochs"]) > epoch)
+            above = len(before) >= 3 and trial["epochs"][epoch] > before[len(before) // 2]
+            expect(above == (trial["stopped"] and epoch + 1 == len(trial["epochs"])), f"trial {number + 1}: {parts}")
+    call(half + "13 --monitor val_accurcy", folder, 4, ["no epoch has a number 'val_accurcy'", "'val_accuracy'"])
+    with open(folder / "half/trials.jsonl", "a", encoding="utf-8") as lines:
+        lines.write('{"fields": 3}\n')
+    call(half + "14", folder, 4, ["trials.jsonl' line 13"])
     on = "sweep net.onnx --data points.csv --steps 2 --trials 2 --out "
     call(on + "search --vary train.rate=1e-4:1", folder, 4,
          ["'search' holds a search over other fields (train.rate, train.optimizer)", "--out"])
@@ -267,6 +288,15 @@ def refusals(folder):
         call(f"train net.onnx --data points.csv --steps 1 --optimizer {rule} --out by_{rule}", folder)
         with open(folder / f"by_{rule}/metrics.jsonl", encoding="utf-8") as lines:
             expect(json.loads(next(lines))["rate"] == rate, f"{rule}'s usual rate is not {rate}")
+    call("train net.onnx loader.batch_sizes=[30,60,120] --data points.csv --epochs 4 --out sizes", folder)
+    expect(len((folder / "sizes/metrics.jsonl").read_text().splitlines()) == 8 + 4 + 2 + 2, "steps by batch sizes")
+    call("train net.onnx loader.batch_sizes=[30,0] --data points.csv", folder, 4, ["a batch of 0 samples"])
+    call("train net.onnx monitor=val_accurcy --data points.csv --epochs 1", folder, 0, ["did you mean 'val_accuracy'"])
+    bytes_name = b"points\xff.csv"
+    os.symlink(b"points.csv", os.path.join(os.fsencode(folder), bytes_name))
+    call(["train", "net.onnx", "--epochs", "1", "--data", bytes_name], folder)
+    call(["train", "net.onnx", "--epochs", "1", "--data", bytes_name, "--out", "no_text"], folder, 2,
+         ["'data.path' cannot be kept in job.toml", "no UTF-8"])
     data = dict(np.load(folder / "points.npz"))
     data["x"][290:, 2] = np.nan
     np.savez(folder / "nan.npz", **data)

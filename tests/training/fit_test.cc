@@ -147,6 +147,21 @@ TEST(Fit, KeepsTheLastGoodCheckpoint) {
   EXPECT_TRUE(CheckpointFolder(folder.path() / "checkpoints").newest().has_value());
 }
 
+TEST(Fit, WarnsOfAMonitorThatNothingMeasures) {
+  FitOptions o = options(2);
+  std::string told;
+  o.on_event = [&](const Event& e) {
+    if (e.kind == Event::Kind::kStarted) told += e.text;
+  };
+  fit(*trainer(), data(), o);
+  EXPECT_EQ(told, "");
+  o.monitor = "val_accurcy";
+  fit(*trainer(), data(), o);
+  EXPECT_EQ(told,
+            "no epoch has a number 'val_accurcy', the monitor: none is the best; did you mean "
+            "'val_accuracy'?");
+}
+
 TEST(Fit, MeasuresOverSamplesNotBatches) {
   const auto t = trainer();
   FitOptions small = options(1), large = options(1);

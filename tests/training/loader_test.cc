@@ -97,6 +97,33 @@ TEST(Loader, TakesEachSampleOnceAnEpoch) {
   EXPECT_EQ(ordered.next().samples, (std::vector<int64_t>{0, 1, 2, 3}));
 }
 
+// Of 10 samples: batches of 2, then of 4, then of 5.
+TEST(Loader, FollowsAScheduleOfBatchSizes) {
+  LoaderOptions o = options(2);
+  o.batches = {2, 4, 5};
+  Loader loader(numbers(10), o);
+  std::vector<int64_t> sizes;
+  std::vector<LoaderState> places;
+  std::vector<std::string> bytes;
+  for (int i = 0; i < 12; ++i) {
+    places.push_back(loader.state());
+    const Batch b = loader.next();
+    sizes.push_back(b.inputs[0].dim(0));
+    bytes.push_back(bytes_of(b.inputs[0]));
+    EXPECT_EQ(b.ends_epoch, i == 4 || i == 7 || i == 9 || i == 11) << i;
+  }
+  EXPECT_EQ(sizes, (std::vector<int64_t>{2, 2, 2, 2, 2, 4, 4, 2, 5, 5, 5, 5}));
+  for (size_t i : {0, 3, 5, 7, 8, 11}) {
+    Loader other(numbers(10), o);
+    other.seek(places[i]);
+    EXPECT_EQ(other.state().epoch, places[i].epoch);
+    EXPECT_EQ(other.state().cursor, places[i].cursor);
+    EXPECT_EQ(bytes_of(other.next().inputs[0]), bytes[i]) << i;
+  }
+  o.batches = {2, 0};
+  EXPECT_NE(error_of([&] { Loader bad(numbers(10), o); }).find("a batch of 0"), std::string::npos);
+}
+
 TEST(Loader, NamesOrLeavesOutABrokenSample) {
   LoaderOptions o = options(2);
   o.augmentation = {};
@@ -187,8 +214,9 @@ TEST(Preprocess, LeavesOutWhatIsBroken) {
 
 TEST(Preprocess, RefusesMetadataThatSaysNothing) {
   for (const char* text : {"hello", "", "scale=1 mean=1,2 std=1,0", "mean=1,2 std=1"}) {
-    EXPECT_NE(error_of([&] { read_metadata({{"treadle.preprocess", text}}); })
-                  .find("'treadle.preprocess'"),
+    EXPECT_NE(error_of([&] {
+                read_metadata({{"treadle.preprocess", text}});
+              }).find("'treadle.preprocess'"),
               std::string::npos)
         << text;
   }

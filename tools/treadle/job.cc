@@ -127,16 +127,28 @@ void set_table(Job& job, const toml::table& table, const std::string& prefix, co
   }
 }
 
-std::string text_of(const std::string& s) {
+// TOML is UTF-8, the name of a file any bytes: what comes back must be what was given.
+std::string text_of(std::string_view key, const std::string& s) {
   std::ostringstream out;
   out << toml::value<std::string>(s);
+  bool kept = false;
+  try {
+    kept = toml::parse("v = " + out.str())["v"].value<std::string>() == s;
+  } catch (const toml::parse_error&) {
+    kept = false;
+  }
+  if (!kept) {
+    throw UsageError(cat("the field '", key, "' cannot be kept in job.toml, as its text is no ",
+                         "UTF-8: rename the file, or train without --out"));
+  }
   return out.str();
 }
 
 struct Writer {
+  std::string_view key;
   std::string operator()(const bool* v) const { return *v ? "true" : "false"; }
-  std::string operator()(const std::string* v) const { return text_of(*v); }
-  std::string operator()(const std::filesystem::path* v) const { return text_of(v->string()); }
+  std::string operator()(const std::string* v) const { return text_of(key, *v); }
+  std::string operator()(const std::filesystem::path* v) const { return text_of(key, v->string()); }
   std::string operator()(const double* v) const {
     const std::string text = exact_text(*v);
     return text.find_first_of(".eni") == std::string::npos ? text + ".0" : text;
@@ -189,10 +201,11 @@ std::string job_text(Job& job) {
     if (head != section) text += cat("\n[", head, "]\n");
     section = head;
     text += cat(dot == std::string_view::npos ? key : key.substr(dot + 1), " = ",
-                std::visit(Writer{}, field.at), "\n");
+                std::visit(Writer{key}, field.at), "\n");
   }
   text += "\n[train]\n";
-  for (const auto& [key, value] : job.settings) text += cat(key, " = ", text_of(value), "\n");
+  for (const auto& [key, value] : job.settings)
+    text += cat(key, " = ", text_of(cat(kTrain, key), value), "\n");
   return text;
 }
 
@@ -200,8 +213,8 @@ std::string job_reference() {
   Job job;
   std::string text = "| field | default | meaning |\n|---|---|---|\n";
   for (const JobField& field : job_fields(job)) {
-    text +=
-        cat("| `", field.key, "` | `", std::visit(Writer{}, field.at), "` | ", field.help, " |\n");
+    text += cat("| `", field.key, "` | `", std::visit(Writer{field.key}, field.at), "` | ",
+                field.help, " |\n");
   }
   for (const TrainSetting& field : train_settings()) {
     const std::string standard = field.standard.empty() ? "" : cat("`", field.standard, "` ");

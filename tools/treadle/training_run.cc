@@ -71,10 +71,16 @@ int64_t planned_steps(const Job& job, const Source& train) {
   if (job.fit.steps > 0) return job.fit.steps;
   const LoaderOptions& l = job.fit.loader;
   const int64_t accumulate = job.trainer.joint.accumulate;
-  TREADLE_CHECK(l.batch > 0 && accumulate > 0, kInvalidArgument, "a batch of ", l.batch,
-                " samples, an update of ", accumulate, " batches");
-  const int64_t batches = l.drop_last ? train.size / l.batch : ceil_div(train.size, l.batch);
-  return std::max<int64_t>(batches * job.fit.epochs / accumulate, 1);
+  const int64_t listed = std::min(std::ssize(l.batches), job.fit.epochs);
+  const auto batches = [&](int64_t epoch) {
+    const int64_t size = batch_size(l, epoch);
+    TREADLE_CHECK(size > 0 && accumulate > 0, kInvalidArgument, "a batch of ", size,
+                  " samples, an update of ", accumulate, " batches");
+    return batch_count(l, train.size, epoch);
+  };
+  int64_t all = batches(listed) * (job.fit.epochs - listed);
+  for (int64_t epoch = 0; epoch < listed; ++epoch) all += batches(epoch);
+  return std::max<int64_t>(all / accumulate, 1);
 }
 
 CancelToken& interrupted() {
@@ -182,7 +188,7 @@ int run_training(Training& training, Job& job, const Args& args) {
   if (job.fit.out.empty())
     std::fputs("treadle: nothing of this run is kept: --out DIR would keep it\n", stderr);
   ProgressLines progress;
-  job.fit.config = job_text(job);
+  if (!job.fit.out.empty()) job.fit.config = job_text(job);
   job.fit.on_event = [&](const Event& e) { progress.told(e); };
   // The first Ctrl-C ends the run after a step, with a checkpoint; a second one kills it.
   std::signal(SIGINT, [](int) {

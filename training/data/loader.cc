@@ -30,15 +30,30 @@ Tensor stacked(const std::vector<Tensor>& parts) {
 
 void check_options(const Source& source, const LoaderOptions& o) {
   TREADLE_CHECK(source.size > 0, kInvalidArgument, "'", source.name, "' holds no samples");
-  TREADLE_CHECK(o.batch > 0 && o.ahead > 0 && o.ahead <= 1024 && o.threads >= 0 && o.threads <= 256,
-                kInvalidArgument, "a batch of ", o.batch, " samples, ", o.ahead,
-                " batches ahead (1 to 1024), ", o.threads, " threads (0 to 256)");
-  TREADLE_CHECK(!o.drop_last || source.size >= o.batch, kInvalidArgument, "'", source.name,
-                "' holds ", source.size, " samples, less than a batch of ", o.batch);
+  TREADLE_CHECK(o.ahead > 0 && o.ahead <= 1024 && o.threads >= 0 && o.threads <= 256,
+                kInvalidArgument, o.ahead, " batches ahead (1 to 1024), ", o.threads,
+                " threads (0 to 256)");
+  for (int64_t epoch = 0; epoch <= std::ssize(o.batches); ++epoch) {
+    const int64_t size = batch_size(o, epoch);
+    TREADLE_CHECK(size > 0, kInvalidArgument, "a batch of ", size, " samples");
+    TREADLE_CHECK(!o.drop_last || source.size >= size, kInvalidArgument, "'", source.name,
+                  "' holds ", source.size, " samples, less than a batch of ", size);
+  }
   check_augmentation(o.augmentation, source);
 }
 
 }  // namespace
+
+int64_t batch_size(const LoaderOptions& options, int64_t epoch) {
+  const auto& sizes = options.batches;
+  return sizes.empty() ? options.batch
+                       : sizes[static_cast<size_t>(std::min(epoch, std::ssize(sizes) - 1))];
+}
+
+int64_t batch_count(const LoaderOptions& options, int64_t samples, int64_t epoch) {
+  const int64_t size = batch_size(options, epoch), full = samples / size;
+  return options.drop_last || samples % size == 0 ? full : full + 1;
+}
 
 class Loader::Impl {
  public:
@@ -51,18 +66,17 @@ class Loader::Impl {
 
   const Source& source() const { return source_; }
   double waited() const { return waited_; }
-  int64_t batches() const {
-    const int64_t full = source_.size / options_.batch;
-    return options_.drop_last || source_.size % options_.batch == 0 ? full : full + 1;
-  }
-  LoaderState state() const { return {taken_ / batches(), taken_ % batches()}; }
+  int64_t batches(int64_t epoch) const { return batch_count(options_, source_.size, epoch); }
+  LoaderState state() const { return place(taken_); }
 
   void seek(const LoaderState& state) {
-    TREADLE_CHECK(state.epoch >= 0 && state.cursor >= 0 && state.cursor <= batches(),
+    TREADLE_CHECK(state.epoch >= 0 && state.cursor >= 0 && state.cursor <= batches(state.epoch),
                   kInvalidArgument, "epoch ", state.epoch, ", batch ", state.cursor, " of ",
-                  batches());
+                  batches(state.epoch));
     stop();
-    taken_ = checked_add(checked_mul(state.epoch, batches()), state.cursor);
+    const int64_t listed = std::min(state.epoch, std::ssize(options_.batches));
+    taken_ = checked_add(checked_mul(state.epoch - listed, batches(listed)), state.cursor);
+    for (int64_t epoch = 0; epoch < listed; ++epoch) taken_ = checked_add(taken_, batches(epoch));
     start();
   }
 
@@ -89,6 +103,14 @@ class Loader::Impl {
     std::exception_ptr error;
     bool done = false;
   };
+
+  // Where the batch of this number lies.
+  LoaderState place(int64_t number) const {
+    int64_t epoch = 0;
+    for (; epoch < std::ssize(options_.batches) && number >= batches(epoch); ++epoch)
+      number -= batches(epoch);
+    return {epoch + number / batches(epoch), number % batches(epoch)};
+  }
 
   void start() {
     stopping_ = false;
@@ -146,10 +168,11 @@ class Loader::Impl {
 
   Batch make(int64_t number) {
     Batch batch;
-    batch.epoch = number / batches();
-    const int64_t at = number % batches(), begin = at * options_.batch;
-    const int64_t end = std::min(begin + options_.batch, source_.size);
-    batch.ends_epoch = at == batches() - 1;
+    const LoaderState at = place(number);
+    batch.epoch = at.epoch;
+    const int64_t size = batch_size(options_, at.epoch), begin = at.cursor * size;
+    const int64_t end = std::min(begin + size, source_.size);
+    batch.ends_epoch = at.cursor == batches(at.epoch) - 1;
     const auto order = options_.shuffle ? order_of(batch.epoch) : nullptr;
     std::vector<Sample> samples;
     for (int64_t i = begin; i < end; ++i) {
@@ -218,7 +241,7 @@ Loader::Loader(Source source, const LoaderOptions& options)
     : impl_(std::make_unique<Impl>(std::move(source), options)) {}
 Loader::~Loader() = default;
 const Source& Loader::source() const { return impl_->source(); }
-int64_t Loader::batches() const { return impl_->batches(); }
+int64_t Loader::batches() const { return impl_->batches(state().epoch); }
 Batch Loader::next() { return impl_->next(); }
 LoaderState Loader::state() const { return impl_->state(); }
 void Loader::seek(const LoaderState& state) { impl_->seek(state); }

@@ -13,6 +13,7 @@ namespace treadle {
 
 struct LoaderOptions {
   int64_t batch = 32;
+  std::vector<int64_t> batches;  // instead: the size in each epoch, the last one in those after
   uint64_t seed = 0;
   bool shuffle = true;       // a new order each epoch
   bool drop_last = false;    // the batch at the end of an epoch that is not full
@@ -22,6 +23,9 @@ struct LoaderOptions {
   Augmentation augmentation;
   Preprocess preprocess;
 };
+
+int64_t batch_size(const LoaderOptions& options, int64_t epoch);
+int64_t batch_count(const LoaderOptions& options, int64_t samples, int64_t epoch);
 
 struct Batch {
   std::vector<Tensor> inputs;  // [samples, …] each
@@ -49,7 +53,7 @@ class Loader {
   Loader& operator=(const Loader&) = delete;
 
   const Source& source() const;
-  int64_t batches() const;  // of an epoch
+  int64_t batches() const;  // of the epoch that the next batch is of
   // The next batch, over the epochs without end. Throws what a sample threw; with `skip_broken` a
   // batch of which nothing can be read has no samples.
   Batch next();

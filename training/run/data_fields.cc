@@ -27,6 +27,8 @@ std::vector<DataField> data_fields(DataSetup& setup, LoaderOptions& loader) {
       {"data.mean", "these instead of the measured ones, a number each channel", &setup.mean},
       {"data.std", "likewise", &setup.deviation},
 
+      {"loader.batch_sizes", "samples a step in each epoch, the last in those after: [32, 32, 64]",
+       &loader.batches},
       {"loader.ahead", "batches at most that wait", &loader.ahead},
       {"loader.skip_broken", "leave out samples that cannot be read, and say so",
        &loader.skip_broken},

@@ -18,7 +18,8 @@ struct DataSetup {
 struct DataField {
   const char* key;  // "data.format", "augment.flip_x"
   const char* help;
-  std::variant<bool*, int64_t*, double*, std::string*, std::vector<double>*> at;
+  std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*, std::vector<double>*>
+      at;
 };
 std::vector<DataField> data_fields(DataSetup& setup, LoaderOptions& loader);
 // Sets one from text; lists are comma-separated, truth is 0 or 1. kInvalidArgument: an unknown key

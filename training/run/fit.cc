@@ -73,6 +73,7 @@ class Loop {
   bool done() const;
   void step();
   void end_epoch();
+  void miss_monitor();
   void judge();
   void save(bool best);
   void tell(Event::Kind kind, NamedNumbers numbers = {}, std::string text = "");
@@ -92,6 +93,7 @@ class Loop {
   Clock::time_point epoch_start_ = Clock::now();
   double waited_before_ = 0;
   std::vector<std::string> broken_;
+  bool missed_ = false;  // the monitor
 };
 
 void Loop::tell(Event::Kind kind, NamedNumbers numbers, std::string text) {
@@ -179,16 +181,26 @@ void Loop::step() {
   tell(Event::Kind::kStepCompleted, numbers);
 }
 
+// What hangs on a number that no epoch has: an error where it ends the run, else a warning, once.
+void Loop::miss_monitor() {
+  std::vector<std::string> names;
+  for (const auto& [name, number] : result_.last) names.push_back(name);
+  const std::string close = suggestion(options_.monitor, names);
+  TREADLE_CHECK(options_.patience == 0, kInvalidArgument, "patience wants a number '",
+                options_.monitor, "' of each epoch, which has none", close);
+  const bool plateau = trainer_.options().schedule.kind == "plateau";
+  if (missed_ || (options_.monitor == FitOptions().monitor && !plateau)) return;
+  missed_ = true;
+  tell(Event::Kind::kStarted, {},
+       cat("no epoch has a number '", options_.monitor, "', the monitor: none is the best",
+           plateau ? ", and the schedule 'plateau' keeps its rate" : "", close));
+}
+
 // What the epoch's numbers mean for the best so far, the schedule and the checkpoint.
 void Loop::judge() {
   const auto found =
       std::ranges::find(result_.last, options_.monitor, &std::pair<std::string, double>::first);
-  if (options_.patience > 0 && found == result_.last.end()) {
-    std::vector<std::string> names;
-    for (const auto& [name, number] : result_.last) names.push_back(name);
-    fail(Code::kInvalidArgument, "patience wants a number '", options_.monitor,
-         "' of each epoch, which has none", suggestion(options_.monitor, names));
-  }
+  if (found == result_.last.end()) miss_monitor();
   bool best = false;
   if (found != result_.last.end() && std::isfinite(found->second)) {
     const double value = found->second;
@@ -289,30 +301,13 @@ MetricOptions metrics_of(const Trainer& trainer, const Source& source, const Ten
   return o;
 }
 
-std::vector<Tensor> copies(const Trainer& trainer) {
-  std::vector<Tensor> all;
-  for (const Variable& v : trainer.variables()) all.push_back(trainer.variable(v.name).clone());
-  return all;
-}
-
-double suggested(const std::vector<Point>& losses) {
-  double best = 0, steepest = 0, smooth = losses.empty() ? 0 : losses[0].y, before = smooth;
-  for (const Point& p : losses) {
-    smooth = 0.9 * smooth + 0.1 * p.y;
-    if (smooth - before < steepest) {
-      steepest = smooth - before;
-      best = p.x;
-    }
-    before = smooth;
-  }
-  return best;
-}
-
 }  // namespace
 
 NamedNumbers evaluate_source(Trainer& trainer, const Source& source, const FitOptions& options) {
   LoaderOptions plain = options.loader;
   plain.shuffle = plain.drop_last = false;
+  plain.batch = batch_size(plain, 0);
+  plain.batches.clear();
   plain.augmentation = {};
   Loader loader(source, plain);
   std::optional<Metrics> metrics;
@@ -352,40 +347,6 @@ FitResult fit(Trainer& trainer, const DataSet& data, const FitOptions& options) 
       options.on_event({Event::Kind::kException, 0, trainer.progress().steps, 0, 0, {}, e.what()});
     throw;
   }
-}
-
-RateSearch find_rate(Trainer& trainer, const Source& given, const LoaderOptions& loader_options,
-                     int64_t steps) {
-  constexpr double kLow = 1e-7, kHigh = 10;
-  TREADLE_CHECK(steps >= 10, kInvalidArgument, "a search of ", steps,
-                " steps, expected 10 at least");
-  const std::vector<Tensor> before = copies(trainer);
-  const Progress progress = trainer.progress();
-  const Source source = fitted(given, trainer);
-  Loader loader(source, loader_options);
-  RateSearch out;
-  double best = INFINITY;
-  for (int64_t i = 0; i < steps; ++i) {
-    const double rate =
-        kLow * std::pow(kHigh / kLow, static_cast<double>(i) / static_cast<double>(steps - 1));
-    trainer.set_rate(rate);
-    const Batch batch = loader.next();
-    if (batch.samples.empty()) continue;
-    try {
-      const double loss = trainer.step(named_batch(trainer, source, batch)).loss;
-      out.losses.push_back({rate, loss});
-      best = std::min(best, loss);
-      if (loss > 4 * best) break;
-    } catch (const Error& e) {
-      if (e.code() != Code::kInvalidData) throw;
-      break;  // it exploded
-    }
-  }
-  for (size_t i = 0; i < before.size(); ++i)
-    trainer.set_variable(trainer.variables()[i].name, before[i]);
-  trainer.set_progress(progress);
-  out.suggestion = suggested(out.losses);
-  return out;
 }
 
 }  // namespace treadle
