@@ -10,8 +10,8 @@ import re
 import subprocess
 import sys
 
-DOORS = ["importer/importer.h", "optimizer/optimizer.h", "backends/backend.h",
-         "backends/registry.h", "runtime/runtime.h", "runtime/plugins/plugins.h",
+DOORS = ["importer/importer.h", "importer/training_info.h", "optimizer/optimizer.h",
+         "backends/backend.h", "backends/registry.h", "runtime/runtime.h", "runtime/plugins/plugins.h",
          "training/autodiff.h", "training/differences.h", "training/gradient_nodes.h",
          "training/trainer.h", "training/checkpoint.h", "training/settings.h"]
 # The gradient of a graph; and what builds graphs from it, without importer or runtime.

@@ -66,6 +66,10 @@ const Flags kRun = {
     {"--labels", "FILE",
      "names for --topk: a line each, or lines 'index,name' (the model's own, treadle.classes)"},
     {"--timeout", "SECONDS", "give up after so long"},
+    {"--training-steps", "N",
+     "instead: so many steps of the training that the file itself holds (TrainingInfoProto)"},
+    {"--no-initialization", "", "of such a training: begin with the weights as they are"},
+    {"--save-model", "FILE", "the file again, with what such steps made of the weights"},
 };
 const Flag kBatchSize = {"--batch-size", "N",
                          "samples of a batch (1), where the leading dimension is symbolic"};

@@ -8,6 +8,7 @@
 #include "tools/treadle/test_data.h"
 #include "tools/treadle/tolerance.h"
 #include "tools/treadle/top.h"
+#include "tools/treadle/training_steps.h"
 #include "tools/treadle/values.h"
 #include "training/data/preprocess.h"
 
@@ -54,6 +55,15 @@ void check_flags(const Args& args) {
   for (const char* flag : {"assert-outputs", "check-nan"}) {
     if (args.has("test-data") && args.has(flag))
       throw UsageError(cat("--", flag, " does not go with --test-data"));
+  }
+  for (const char* flag : {"save-model", "no-initialization"}) {
+    if (args.has(flag) && !args.has("training-steps"))
+      throw UsageError(cat("--", flag, " goes with --training-steps"));
+  }
+  for (const char* flag : {"test-data", "outputs", "save-outputs", "assert-outputs", "check-nan",
+                           "topk", "labels", "timeout"}) {
+    if (args.has(flag) && args.has("training-steps"))
+      throw UsageError(cat("--", flag, " does not go with --training-steps"));
   }
   const fs::path path = args.text("save-outputs");
   if (args.has("save-outputs") && path != "-" && path.extension() != ".npz" &&
@@ -221,6 +231,7 @@ bool passes(const Model& model, const std::vector<std::string>& names,
 
 int run_run(const Args& args) {
   check_flags(args);
+  if (args.has("training-steps")) return run_training_steps(args);
   const RunOptions options = run_options(args);
   Labels labels = args.has("labels") ? read_labels(args.text("labels")) : Labels{};
   args.integer("topk", 5, 1);
