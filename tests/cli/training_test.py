@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import struct
+import subprocess
 import sys
 import tempfile
 
@@ -11,7 +12,7 @@ try:
     import numpy as np
     import onnx
 
-    from command import call, expect, result
+    from command import TOOL, call, expect, result
 except ImportError as missing:
     print("skipped: the Python packages onnx and numpy are needed:", missing)
     sys.exit(77)
@@ -166,6 +167,19 @@ def runs(folder):
     expect(len((run / "metrics.jsonl").read_text().splitlines()) == 48, "resuming to 6 epochs")
     expect((run / "metrics.jsonl").read_bytes() == (folder / "by_flags/metrics.jsonl").read_bytes(),
            "flags resume otherwise than the job")
+
+
+def progress(folder):
+    """A bar on a terminal, plain lines elsewhere."""
+    words = "train net.onnx --data points.csv --epochs 1"
+    plain = call(words, folder, 0, ["epoch 1"]).stderr
+    terminal, ours = os.openpty()
+    subprocess.run([TOOL, *words.split()], cwd=folder, stdout=subprocess.DEVNULL, stderr=ours, timeout=300, check=True)
+    os.close(ours)
+    shown = os.read(terminal, 1 << 16).decode()
+    os.close(terminal)
+    expect("\repoch 1 [" not in plain and "\x1b" not in plain, f"a bar where there is no terminal: {plain}")
+    expect("epoch 1 [" in shown and "\r\x1b[K" in shown and "epoch 1  step" in shown, f"no bar on a terminal: {shown}")
 
 
 def own_losses(folder):
@@ -335,7 +349,7 @@ def main():
         folder = pathlib.Path(name)
         make_data(folder)
         new_networks(folder)
-        for part in (runs, own_losses, exports, finetunes, searches, refusals):
+        for part in (runs, progress, own_losses, exports, finetunes, searches, refusals):
             part(folder)
     return result()
 
