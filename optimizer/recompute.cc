@@ -25,7 +25,7 @@ class Recomputation {
 
  private:
   bool is_cheap(const Node& node) const {
-    const bool arithmetic = node.is("Sub") || node.is("Add") || node.is("Mul");
+    const bool arithmetic = node.is("Sub") || node.is("Add") || node.is("Mul") || node.is("Div");
     return arithmetic && !graph_.is_output(node.output()) &&
            pass_.type(node.output()).dtype == DType::kFloat;
   }

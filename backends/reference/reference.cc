@@ -74,6 +74,13 @@ class ReferenceKernel : public Kernel {
   std::vector<TensorSpec> outputs_;
 };
 
+// Their kernels check all places first and then write over a copy of their data, or the data.
+bool writes_over_data(const NodeSpec& spec) {
+  const Node& node = *spec.node;
+  return (node.is("ScatterND") || node.is("ScatterElements") || node.is("TensorScatter")) &&
+         dtype_bits(spec.inputs[0].dtype) >= 8;
+}
+
 bool is_fixed_size(const TensorSpec& spec) { return !spec.present() || dtype_bits(spec.dtype) > 0; }
 
 class ReferenceBackend : public Backend {
@@ -91,6 +98,7 @@ class ReferenceBackend : public Backend {
     Compiled compiled;
     compiled.kernel = reference_kernel(spec);
     compiled.name = spec.node->state != nullptr ? "callback" : "reference";
+    if (writes_over_data(spec)) compiled.in_place = {{0}};
     return compiled;
   }
   size_t bytes(const TensorSpec& spec) const override {
