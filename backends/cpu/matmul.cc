@@ -4,6 +4,7 @@
 
 #include "backends/cpu/epilogue.h"
 #include "backends/cpu/onednn.h"
+#include "backends/cpu/product.h"
 
 namespace treadle::cpu {
 namespace {
@@ -14,73 +15,9 @@ using InnerProduct = dnnl::inner_product_forward;
 constexpr size_t kA = 0, kB = 1, kBias = 2, kZ = 3;
 constexpr size_t kMaxRank = 12;  // oneDNN's
 
-// Batch dims (1 where broadcast), rows, columns; strides in elements.
-struct Matrix {
-  Dims dims;
-  Dims strides;
-  DnnlDesc desc() const { return describe(DType::kFloat, dims, strides); }
-};
-
-// y[batch…, m, n] = scale · a·b + addend_scale · addend
-struct Product {
-  Matrix a;
-  Matrix b;
-  Dims y;
-  float scale = 1;
-  float addend_scale = 1;
-  int64_t m() const { return y[y.size() - 2]; }
-  int64_t n() const { return y.back(); }
-  int64_t k() const { return a.dims.back(); }
-};
+DnnlDesc desc_of(const Matrix& m) { return describe(DType::kFloat, m.dims, m.strides); }
 
 bool is_gemm(const Node& node) { return node.op->kind == "Gemm" || node.op->kind == "FusedGemm"; }
-
-Matrix matrix(Dims dims, bool is_a, bool transposed) {
-  transposed = transposed && dims.size() > 1;
-  if (dims.size() == 1) dims.insert(is_a ? dims.begin() : dims.end(), 1);
-  Matrix m{dims, strides_of(dims)};
-  const size_t last = dims.size() - 1;
-  if (transposed) {
-    std::swap(m.dims[last], m.dims[last - 1]);
-    std::swap(m.strides[last], m.strides[last - 1]);
-  }
-  return m;
-}
-
-void widen(Matrix& m, size_t rank) {
-  while (m.dims.size() < rank) {
-    m.strides.insert(m.strides.begin(), m.dims[0] * m.strides[0]);
-    m.dims.insert(m.dims.begin(), 1);
-  }
-}
-
-Product product_of(const NodeSpec& spec) {
-  const Attributes& attributes = spec.node->attributes;
-  Product p;
-  p.a = matrix(spec.inputs[kA].dims, true, attributes.i("transA", 0) != 0);
-  p.b = matrix(spec.inputs[kB].dims, false, attributes.i("transB", 0) != 0);
-  p.scale = attributes.f("alpha", 1);
-  p.addend_scale = attributes.f("beta", 1);
-  const size_t rank = std::max(p.a.dims.size(), p.b.dims.size());
-  widen(p.a, rank);
-  widen(p.b, rank);
-  for (size_t i = 0; i + 2 < rank; ++i) p.y.push_back(std::max(p.a.dims[i], p.b.dims[i]));
-  p.y.push_back(p.a.dims[rank - 2]);
-  p.y.push_back(p.b.dims[rank - 1]);
-  return p;
-}
-
-// A matrix product whose right side is one matrix: the batch dims of `a` become rows.
-void flatten(Product& p) {
-  const size_t rank = p.y.size();
-  const bool one_b =
-      std::all_of(p.b.dims.begin(), p.b.dims.end() - 2, [](int64_t d) { return d == 1; });
-  if (rank == 2 || !one_b || p.a.strides[rank - 1] != 1) return;
-  const int64_t rows = element_count(p.y) / p.n();
-  p.a = {{rows, p.k()}, {p.k(), 1}};
-  p.b = {{p.k(), p.n()}, {p.b.strides[rank - 2], p.b.strides[rank - 1]}};
-  p.y = {rows, p.n()};
-}
 
 Support supports_matmul(const NodeSpec& spec) {
   if (Support s = supports_f32(spec); !s.ok) return s;
@@ -159,8 +96,8 @@ void choose_matmul(const Product& p, const Addend& addend, const dnnl::primitive
                    const DnnlDesc& b, Chosen& out) {
   out.bias =
       addend.bias ? describe(DType::kFloat, addend.dims, strides_of(addend.dims)) : DnnlDesc();
-  out.b_plain = p.b.desc();
-  const dnnl::matmul::primitive_desc pd(engine(), p.a.desc(), b, out.bias,
+  out.b_plain = desc_of(p.b);
+  const dnnl::matmul::primitive_desc pd(engine(), desc_of(p.a), b, out.bias,
                                         describe(DType::kFloat, p.y, strides_of(p.y)), attributes);
   out.primitive = dnnl::matmul(pd);
   out.pd = pd;
@@ -173,7 +110,7 @@ bool choose_inner_product(const Product& p, const Addend& addend,
   const Dims weights = {p.n(), p.k()};
   out.bias = addend.bias ? describe(DType::kFloat, {p.n()}, DnnlTag::a) : DnnlDesc();
   const InnerProduct::primitive_desc pd(
-      engine(), dnnl::prop_kind::forward_inference, p.a.desc(),
+      engine(), dnnl::prop_kind::forward_inference, desc_of(p.a),
       packed != nullptr ? *packed : any_layout(DType::kFloat, weights), out.bias,
       describe(DType::kFloat, p.y, strides_of(p.y)), attributes, true);
   if (!pd || is_slow(pd.impl_info_str())) return false;
@@ -233,7 +170,7 @@ std::vector<Chosen> choose(const Product& p, const Addend& addend,
   if (!parts.empty()) return parts;
   Chosen whole;
   if (!packs || p.y.size() != 2 || !choose_packed(p, addend, attributes, nullptr, whole))
-    choose_matmul(p, addend, attributes, packs ? any_layout(DType::kFloat, p.b.dims) : p.b.desc(),
+    choose_matmul(p, addend, attributes, packs ? any_layout(DType::kFloat, p.b.dims) : desc_of(p.b),
                   whole);
   parts.push_back(std::move(whole));
   return parts;
@@ -241,9 +178,8 @@ std::vector<Chosen> choose(const Product& p, const Addend& addend,
 
 Compiled compile_matmul(const NodeSpec& spec, const CompileContext& context) {
   const ThreadScope threads(context.threads);
-  Product p = product_of(spec);
+  const Product p = product_of(spec.node->attributes, spec.inputs[kA].dims, spec.inputs[kB].dims);
   const Tensor* constant = spec.constant(kB);
-  flatten(p);
   const Addend addend = addend_of(spec, p);
   return dnnl_guard("matrix product", [&] {
     const Attributed attr = attributed(spec, p, addend);

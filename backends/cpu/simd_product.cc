@@ -65,7 +65,7 @@ HWY_INLINE void piece(const ProductBlock& p, size_t row) {
 
 void multiply_panel(const ProductBlock& p) {
   size_t row = 0;
-  for (; row + 6 <= p.rows; row += 6) piece<6>(p, row);
+  for (; row + kProductRows <= p.rows; row += kProductRows) piece<kProductRows>(p, row);
   switch (p.rows - row) {
     case 5: return piece<5>(p, row);
     case 4: return piece<4>(p, row);
@@ -117,17 +117,28 @@ void pack_columns(const PanelPart& part, float* to) {
   }
 }
 
+// Of a source whose rows are contiguous.
+void pack_rows(const PanelPart& part, float* to) {
+  const size_t lanes = hn::Lanes(d), panel = panel_width();
+  const float* from = part.from;
+  for (size_t k = 0; k < part.k; ++k, from += part.row, to += panel) {
+    if (part.columns == panel) {
+#pragma GCC unroll 8
+      for (size_t v = 0; v < kVectors; ++v)
+        hn::StoreU(hn::LoadU(d, from + v * lanes), d, to + v * lanes);
+    } else {
+      for (size_t c = 0; c < panel; ++c) to[c] = c < part.columns ? from[c] : 0;
+    }
+  }
+}
+
 void pack_panel(const PanelPart& part, float* to) {
   if (part.row == 1) return pack_columns(part, to);
+  if (part.column == 1) return pack_rows(part, to);
   const size_t panel = panel_width();
   for (size_t k = 0; k < part.k; ++k, to += panel) {
     const float* from = part.from + k * part.row;
-    if (part.column == 1) {
-      std::copy_n(from, part.columns, to);
-    } else {
-      for (size_t c = 0; c < part.columns; ++c) to[c] = from[c * part.column];
-    }
-    std::fill(to + part.columns, to + panel, 0.0f);
+    for (size_t c = 0; c < panel; ++c) to[c] = c < part.columns ? from[c * part.column] : 0;
   }
 }
 

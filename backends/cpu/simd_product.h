@@ -33,6 +33,9 @@ struct PanelPart {
   size_t columns;  // at most a panel; the others become 0
 };
 
+// Rows that the inner loop takes at once.
+inline constexpr size_t kProductRows = 6;
+
 struct ProductFunctions {
   size_t panel;
   void (*multiply)(const ProductBlock& block);

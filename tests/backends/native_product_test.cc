@@ -62,6 +62,46 @@ TEST(NativeProduct, BiasScaleAndActivation) {
                                              .constants = {}});
 }
 
+// Batches, a broadcast side, blocks of rows and columns and their remainders. Only AVX2's instances
+// take more than one matrix.
+TEST(NativeProduct, ManyMatrices) {
+  cpu::set_simd_target("");
+  if (cpu::simd_target() != "avx2") GTEST_SKIP() << "oneDNN's are faster";
+  const auto check = [](Dims a, Dims b, int64_t ta, int64_t tb) {
+    check_kernel(cpu::kNativeProduct, {.name = cat(shape_text(a), shape_text(b)),
+                                       .op = "FusedMatMul",
+                                       .attributes = {{"transA", ta}, {"transB", tb}},
+                                       .inputs = {numbers(a, 1), numbers(b, 2)},
+                                       .constants = {},
+                                       .domain = "treadle"});
+  };
+  check({3, 2, 7, 20}, {3, 2, 20, 17}, 0, 0);
+  check({3, 1, 20, 7}, {2, 17, 20}, 1, 1);
+  check({5, 7, 20}, {20, 17}, 0, 0);
+  check({5, 20, 7}, {20, 17}, 1, 0);
+  check({200, 300}, {300, 520}, 0, 0);
+  check({300, 200}, {520, 300}, 1, 1);
+  check({1, 300}, {4, 300, 520}, 0, 0);
+  check({300}, {4, 300, 5}, 0, 0);
+  check({4, 5, 300}, {300}, 0, 0);
+}
+
+TEST(NativeProduct, ResidualBesideBias) {
+  for (const bool bias : {false, true}) {
+    for (const char* activation : {"", "Relu"}) {
+      check_on_all_targets(
+          cpu::kNativeProduct,
+          {.name = cat(bias, activation),
+           .op = "FusedGemm",
+           .attributes = {{"activation", std::string(activation)}},
+           .inputs = {numbers({100, 30}, 1), numbers({30, 21}, 2),
+                      bias ? Value(numbers({21}, 3)) : Value(), numbers({100, 21}, 4)},
+           .constants = {},
+           .domain = "treadle"});
+    }
+  }
+}
+
 TEST(NativeGemmUpdate, InPlaceAndNot) {
   for (const int64_t ta : {0, 1}) {
     for (const int64_t k : {9, 300}) {

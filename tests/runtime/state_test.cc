@@ -71,6 +71,15 @@ TEST(State, IsWrittenInPlace) {
                        {{"w", "next"}}, 0);
 }
 
+TEST(State, IsScatteredIntoInPlace) {
+  expect_fed_back_both(R"(g (float[4] w, float[4] x) => (float[4] next)
+    <int64[4, 1] places = {1, 3, 1, 0}>
+  {
+    next = ScatterND <reduction = "add"> (w, places, x)
+  })",
+                       {{"w", "next"}}, 0);
+}
+
 // Softmax's kernel and the one of CumSum are steps of their own, whatever the optimizer fuses.
 TEST(State, IsReadBeforeItIsOverwritten) {
   expect_fed_back_both(R"(g (float[4] w) => (float[4] next, float[4] y)
