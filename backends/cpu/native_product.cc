@@ -98,8 +98,8 @@ class ProductKernel : public Kernel {
   TapeFn tape_;
 };
 
-// Above this many multiplications, or elements of b, oneDNN's blocking for the caches wins; for AVX2
-// its kernels are level with these up to where memory counts, and making one takes 2 ms and 10 MB.
+// Above this many multiplications, or elements of b, oneDNN's blocking for the caches wins. For
+// AVX2 its kernels win by little while the operands fit the caches, and the first takes 10 MB.
 constexpr int64_t kMostWork = 1 << 20, kMostWorkAvx2 = 1 << 25;
 constexpr int64_t kMostElements = 1 << 18, kMostElementsAvx2 = 1 << 20;
 constexpr int64_t kMostProducts = 1 << 12;

@@ -23,9 +23,9 @@ struct Product {
   int64_t k() const { return a.dims.back(); }
 };
 
-// Of two inputs that are there, under the attributes transA, transB, alpha and beta. A product whose
-// right side is one matrix has no batch: the batch dims of `a` become rows where they follow each
-// other.
+// Of two inputs that are there, under the attributes transA, transB, alpha and beta. A product
+// whose right side is one matrix has no batch: the batch dims of `a` become rows where they follow
+// each other.
 Product product_of(const Attributes& attributes, const Dims& a, const Dims& b);
 
 }  // namespace treadle::cpu
