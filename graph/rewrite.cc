@@ -294,7 +294,9 @@ class Matcher {
     const auto b = scalar_value(found);
     if (!a || !b) return false;
     const bool coarse = found.dtype() == DType::kFloat16 || found.dtype() == DType::kBfloat16;
-    return std::abs(*a - *b) <= (coarse ? 4e-3 : 1e-5) * std::abs(*a);
+    if (std::abs(*a - *b) <= (coarse ? 4e-3 : 1e-5) * std::abs(*a)) return true;
+    const auto want = static_cast<float>(*a);  // as a file of 16 bits had it
+    return *b == double{Float16(want)} || *b == double{Bfloat16(want)};
   }
 
   const Graph& pattern_;

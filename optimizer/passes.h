@@ -28,6 +28,8 @@ class Pass {
   bool replace(NodeId where, ValueId from, ValueId to);
   void count(int64_t rewrites) { report_.fired += rewrites; }
   void refuse(NodeId where, const std::string& reason);
+  // The same pass on a body: one budget, one report.
+  Pass within(Graph& body) const { return {body, options, report_, budget_}; }
 
   // Null where the value is no constant.
   const Tensor* constant(ValueId id) const;
@@ -52,6 +54,7 @@ bool is_uniform(const Tensor& tensor, double value);
 std::optional<std::vector<int64_t>> reshape_spec(const Shape& from, const Shape& to);
 
 // In the order of pipeline.cc, one a file.
+void widen_halves(Pass&);
 void expand_composites(Pass&);
 void expand_batchnorm(Pass&);
 void inline_branches(Pass&);

@@ -17,6 +17,7 @@ struct Entry {
 };
 
 constexpr Entry kPasses[] = {
+    {"widen_halves", widen_halves},            // before parts of composites round by themselves
     {"expand_composites", expand_composites},  // operators without a kernel of their own
     {"expand_batchnorm", expand_batchnorm},    // that trains, or is not of constants
     // Simplify: what is known before the run, and what does nothing.

@@ -27,6 +27,17 @@ bool multiplies_bytes(const Backend& backend) {
   return backend.supports(spec).ok;
 }
 
+// Whether products of 16-bit floats have kernels, as the reference has them: each node rounds.
+bool multiplies_halves(const Backend& backend) {
+  Node node;
+  node.op = find_op("MatMul");
+  return std::ranges::all_of(std::initializer_list<DType>{DType::kFloat16, DType::kBfloat16},
+                             [&](DType half) {
+                               const TensorSpec one{half, {1, 1}};
+                               return backend.supports({&node, {one, one}, {one}, {}}).ok;
+                             });
+}
+
 }  // namespace
 
 std::shared_ptr<const Model> Model::create(Graph graph, const ModelOptions& options) {
@@ -37,6 +48,7 @@ std::shared_ptr<const Model> Model::create(Graph graph, const ModelOptions& opti
   TREADLE_CHECK(model->backend_ != nullptr, kDevice, why_not);
   OptimizeOptions passes = options.passes;
   if (!multiplies_bytes(*model->backend_)) passes.skip.insert("fuse_quantized");
+  if (multiplies_halves(*model->backend_)) passes.skip.insert("widen_halves");
   if (options.optimize) model->report_ = optimize(graph, passes);
   model->graph_ = std::move(graph);
   model->plans_ = std::make_unique<PlanCache>(options.plan_cache);

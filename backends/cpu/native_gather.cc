@@ -3,6 +3,7 @@
 
 #include "backends/cpu/native_move.h"
 #include "backends/cpu/parallel.h"
+#include "backends/cpu/simd_halves.h"
 #include "graph/ops/arithmetic.h"
 #include "graph/ops/iterate.h"
 #include "graph/ops/move.h"
@@ -69,6 +70,23 @@ Compiled compile_gather(const NodeSpec& spec, const CompileContext& context) {
 using CastTypes = Types<float, Float16, Bfloat16, int8_t, int32_t, int64_t, uint8_t, bool>;
 
 template <class From, class To>
+void cast_run(const HalfFunctions&, const From* from, To* to, size_t n) {
+  for (size_t i = 0; i < n; ++i) to[i] = convert<To>(static_cast<Compute<From>>(from[i]));
+}
+void cast_run(const HalfFunctions& f, const Float16* from, float* to, size_t n) {
+  f.widen_float16(from, to, n);
+}
+void cast_run(const HalfFunctions& f, const Bfloat16* from, float* to, size_t n) {
+  f.widen_bfloat16(from, to, n);
+}
+void cast_run(const HalfFunctions& f, const float* from, Float16* to, size_t n) {
+  f.narrow_float16(from, to, n);
+}
+void cast_run(const HalfFunctions& f, const float* from, Bfloat16* to, size_t n) {
+  f.narrow_bfloat16(from, to, n);
+}
+
+template <class From, class To>
 class CastKernel : public Kernel {
  public:
   CastKernel(int64_t count, int threads) : count_(count), threads_(threads) {}
@@ -76,14 +94,14 @@ class CastKernel : public Kernel {
     const auto* from = static_cast<const From*>(args.inputs[0]);
     auto* to = static_cast<To*>(args.outputs[0]);
     parallel_for(threads_, count_, kParallelGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        to[i] = convert<To>(static_cast<Compute<From>>(from[i]));
+      cast_run(halves_, from + begin, to + begin, static_cast<size_t>(end - begin));
     });
   }
 
  private:
   int64_t count_;
   int threads_;
+  const HalfFunctions& halves_ = half_functions();
 };
 
 bool castable(DType dtype) {

@@ -92,7 +92,18 @@ Value random_value(const Type& type, uint64_t seed) {
   return test::random_tensor(type.dtype, dims, seed, real ? -2 : 0, real ? 2 : 4);
 }
 
+// Of graphs that round to 16 bits within it.
+bool has_halves(const Graph& graph) {
+  for (uint32_t i = 0; i < graph.value_count(); ++i) {
+    const Type& type = graph.value(ValueId{i}).type;
+    if (type.dtype == DType::kFloat16 || type.dtype == DType::kBfloat16) return true;
+  }
+  return false;
+}
+
 void expect_same_results(const Graph& before, const Graph& after) {
+  const auto tolerance =
+      has_halves(before) ? test::Tolerance{2e-2, 2e-2} : test::Tolerance{1e-4, 1e-5};
   std::vector<Value> inputs;
   for (ValueId v : before.inputs()) {
     inputs.push_back(random_value(before.value(v).type, inputs.size() + 7));
@@ -101,7 +112,7 @@ void expect_same_results(const Graph& before, const Graph& after) {
   const std::vector<Value> got = evaluate(after, inputs);
   ASSERT_EQ(wanted.size(), got.size());
   for (size_t i = 0; i < wanted.size(); ++i) {
-    EXPECT_EQ(test::difference(got[i], wanted[i], {1e-4, 1e-5}), "") << before.outputs()[i].name;
+    EXPECT_EQ(test::difference(got[i], wanted[i], tolerance), "") << before.outputs()[i].name;
   }
 }
 

@@ -133,6 +133,29 @@ TEST(Pipeline, KnowsTheShapesOfWhatIsCarried) {
               testing::UnorderedElementsAre("FusedMatMul ", "FusedElementwise ", "Concat Add "));
 }
 
+// Patterns hold of 16-bit models too, whose numbers are the rounded ones, and within branches that
+// are known.
+TEST(Pipeline, HalvesAreFusedAsFloatsAre) {
+  Graph g = parse(R"(g (float16[N, 8] x) => (float16[N, 8] y)
+<float16 root = {15784}, float16 one = {15360}, float16 half = {14336}, bool yes = {1}> {
+  y = If <then_branch = t () => (float16[N, 8] a) {
+      d = Div (x, root)
+      e = Erf (d)
+      s = Add (e, one)
+      m = Mul (x, s)
+      a = Mul (m, half)
+    }, else_branch = e () => (float16[N, 8] b) {
+      b = Neg (x)
+    }> (yes)
+})");
+  OptimizeOptions options;
+  options.verify = true;
+  optimize(g, options);
+  std::vector<std::string> kinds;
+  for (NodeId id : g.topological_order()) kinds.push_back(g.node(id).op->kind);
+  EXPECT_THAT(kinds, testing::ElementsAre("Cast", "Gelu", "Cast"));
+}
+
 // A training step: what the backward pass reads of the centred input is made again from x.
 TEST(Pipeline, MakesAgainWhatTheBackwardPassReads) {
   Graph g = parse(R"(g (float[8, 4, 8] x, float[1, 4, 1] mean, float[4] w)

@@ -124,7 +124,7 @@ void print_report(const OptimizeReport& report, const Check& check) {
 
 int run_optimize(const Args& args) {
   if (args.has("list-passes")) return list_passes(args);
-  const OptimizeOptions passes = optimize_options(args);
+  OptimizeOptions passes = optimize_options(args);
   const bool prints = !named_passes(args, "print-after").empty();
   if (args.positional.size() < (prints ? 1 : 2))
     throw UsageError(args.positional.empty() ? "IN is required" : "OUT is required");
@@ -141,6 +141,7 @@ int run_optimize(const Args& args) {
   for (const std::string& what : original.ignored)
     std::fprintf(stderr, "treadle optimize: not kept: %s\n", what.c_str());
   Graph graph = original.clone();
+  passes.skip.insert("widen_halves");  // each load does it for its device; a file stays small
   const OptimizeReport report = optimize(graph, passes);
   const bool unchecked = args.has("no-check");
   const Check check = unchecked ? Check{std::nullopt, "--no-check"}
