@@ -9,12 +9,13 @@ import tempfile
 SHARED = os.environ.get("TREADLE_SHARED", "")
 TOOL = os.environ["TREADLE_TOOL"]
 COUNT = 36
-LOOSE = {"minilm-int8", "tashkeel", "squeezenet-fp16"}
+LOOSE = {"minilm-int8", "tashkeel"}
 
 
 def tolerance(name, flags):
-    """float32: 1e-3 / 1e-4; models with int8 or fp16 arithmetic: 5e-2 / 2e-2."""
-    if name in LOOSE or name.startswith("kws-q"):
+    """float32, and fp16 computed in it: 1e-3 / 1e-4; int8, and fp16 node by node: 5e-2 / 2e-2."""
+    rounds = name == "squeezenet-fp16" and "--no-optimize" in flags
+    if name in LOOSE or name.startswith("kws-q") or rounds:
         return ["--rtol", "5e-2", "--atol", "2e-2"]
     # Its expected outputs lie 2.2e-4 from what doubles give, Treadle's unoptimized ones 2.8e-4 to 3.3e-4.
     apart = name == "yolox-nano" and "--no-optimize" in flags
