@@ -21,6 +21,7 @@ TEST(Trainer, HalvesStepAsByHand) {
   options.schedule.rate = 0.1;
   Trainer trainer(parse(kLine), options);
   const Tensor x = f16({3, 2}, {1, 2, -1, 0.5f, 0.25f, -2}), t = f16({3, 1}, {1, 0, -1});
+  const std::vector<NamedValue> batch = {{"x", x}, {"target", t}};
   double w[2] = {0.5, -1}, b = 0.25;
   for (int step = 0; step < 20; ++step) {
     double loss = 0, dw[2] = {0, 0}, db = 0;
@@ -32,7 +33,7 @@ TEST(Trainer, HalvesStepAsByHand) {
       dw[1] += 2 * d * second / 3;
       db += 2 * d / 3;
     }
-    const StepResult result = trainer.step({{"x", x}, {"target", t}});
+    const StepResult result = trainer.step(batch);
     ASSERT_NEAR(result.loss, loss, 0.01 + 0.01 * loss) << "step " << step;
     w[0] -= 0.1 * dw[0];
     w[1] -= 0.1 * dw[1];
