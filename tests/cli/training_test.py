@@ -185,6 +185,7 @@ def progress(folder):
 def own_losses(folder):
     formula = "cross_entropy(scores, target) + 0.01*mean(scores^2)"
     call(["train", "net.onnx", "--data", "points.csv", "--epochs", "1", "--out", "by_formula", "--loss", formula], folder)
+    call("train by_job/job.toml out=told steps=1 epochs=0", folder, 0, ["a step of 30 samples takes", "of buffers"])
     call("train by_formula/job.toml epochs=2 resume=true", folder, 0, ["epoch 2"])
     told = json.loads(call("eval by_formula --data points.csv --json", folder).stdout or "{}")
     expect(told.get("accuracy", 0) > 0.5, f"eval by a formula told {told}")

@@ -4,6 +4,7 @@
 #include "graph/ops/op.h"
 #include "tests/support/tensors.h"
 #include "training/new_models.h"
+#include "training/run/predict.h"
 #include "training/settings.h"
 #include "training/trainer.h"
 
@@ -49,6 +50,33 @@ TEST(MemoryBudget, ChangesNoBit) {
       EXPECT_LE(less.arena_bytes, all.arena_bytes) << budget;
     }
     EXPECT_LT(train(model, "1").arena_bytes, all.arena_bytes * 7 / 8);
+  }
+}
+
+// Before the first step it is known what the library counts after it.
+TEST(PredictMemory, IsWhatAStepTakes) {
+  for (const char* budget : {"none", "0", "1"}) {
+    NewModelOptions o;
+    o.kind = "cnn";
+    o.input_shape = {3, 32, 32};
+    TrainerOptions options;
+    options.joint.loss.kind = "cross_entropy";
+    options.joint.update.rule = "adam";
+    set_train_setting(options, "memory_budget", budget);
+    Trainer trainer(new_model(o), options);
+    Source source;
+    source.inputs = {{"", DType::kFloat, {3, 32, 32}}};
+    source.target = {"target", DType::kInt64, {}};
+    const StepMemory predicted = predict_memory(trainer, source, 24);
+    EXPECT_GE(predicted.variables, 3 * 4 * static_cast<size_t>(trainer.parameter_count()));
+    const std::vector<NamedValue> batch = {
+        {trainer.inputs()[0].name, random_tensor(DType::kFloat, {24, 3, 32, 32}, 1)},
+        {"target", Tensor::zeros(DType::kInt64, {24})}};
+    for (int i = 0; i < 2; ++i) trainer.step(batch);
+    const StepMemory counted{variable_bytes(trainer), trainer.memory()};
+    EXPECT_NEAR(static_cast<double>(predicted.all()), static_cast<double>(counted.all()),
+                0.05 * static_cast<double>(counted.all()))
+        << budget;
   }
 }
 

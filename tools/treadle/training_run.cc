@@ -11,6 +11,7 @@
 #include "training/data/exact.h"
 #include "training/fine_tuning.h"
 #include "training/run/batches.h"
+#include "training/run/predict.h"
 #include "training/run/prepare.h"
 #include "training/settings.h"
 
@@ -81,6 +82,23 @@ int64_t planned_steps(const Job& job, const Source& train) {
   int64_t all = batches(listed) * (job.fit.epochs - listed);
   for (int64_t epoch = 0; epoch < listed; ++epoch) all += batches(epoch);
   return std::max<int64_t>(all / accumulate, 1);
+}
+
+// Before the first step. What cannot be planned, the step will tell.
+void tell_memory(Training& training, const Job& job) {
+  const LoaderOptions& l = job.fit.loader;
+  const int64_t largest = l.batches.empty() ? l.batch : std::ranges::max(l.batches);
+  const int64_t samples = std::min(largest, training.data.train.size);
+  try {
+    const StepMemory m = predict_memory(*training.trainer, training.data.train, samples);
+    const auto mb = [](size_t bytes) { return static_cast<double>(bytes) / 1e6; };
+    std::fprintf(stderr,
+                 "treadle: a step of %lld samples takes %.3g MB: %.3g of weights and slots, ",
+                 static_cast<long long>(samples), mb(m.all()), mb(m.variables));
+    std::fprintf(stderr, "%.3g of buffers\n", mb(m.all() - m.variables));
+  } catch (const Error& e) {
+    if (e.code() == Code::kInternal) throw;
+  }
 }
 
 CancelToken& interrupted() {
@@ -187,6 +205,7 @@ std::string numbers_text(const NamedNumbers& numbers) {
 int run_training(Training& training, Job& job, const Args& args) {
   if (job.fit.out.empty())
     std::fputs("treadle: nothing of this run is kept: --out DIR would keep it\n", stderr);
+  tell_memory(training, job);
   ProgressLines progress;
   if (!job.fit.out.empty()) job.fit.config = job_text(job);
   job.fit.on_event = [&](const Event& e) { progress.told(e); };
