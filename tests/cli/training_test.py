@@ -13,6 +13,7 @@ try:
     import onnx
 
     from command import TOOL, call, expect, result
+    from inputs import png
 except ImportError as missing:
     print("skipped: the Python packages onnx and numpy are needed:", missing)
     sys.exit(77)
@@ -224,6 +225,29 @@ def exports(folder):
     expect(np.allclose(y, np.load(folder / "a.npy"), rtol=1e-5, atol=1e-5), "onnxruntime gives other outputs")
 
 
+def pictures(folder):
+    """`run` prepares a picture as the trainer did, and as the graph of --embed-preprocess."""
+    random = np.random.default_rng(3)
+    for name, least in {"bright": 120, "dark": 0}.items():
+        (folder / "photos" / name).mkdir(parents=True)
+        for i in range(4):
+            rows = random.integers(least, least + 100, (8, 8)).tolist()
+            (folder / "photos" / name / f"{i}.png").write_bytes(png(8, 8, 8, 0, rows))
+    call("new mlp photos.onnx --classes 2 --input-shape 1x8x8 --hidden 8", folder)
+    call("train photos.onnx --data photos --epochs 3 --batch-size 4 --out of_photos data.split_tail=true "
+         "data.val_split=0.125", folder)
+    call("export of_photos ready.onnx", folder)
+    call("export of_photos embedded.onnx --embed-preprocess", folder)
+    shown = json.loads(call("eval of_photos --data photos --json", folder).stdout or "{}")
+    scores = []
+    for model in ("ready", "embedded"):
+        call(f"run {model}.onnx --input photos/dark/3.png --save-outputs {model}.npy", folder)
+        scores.append(np.load(folder / f"{model}.npy"))
+    expect(np.allclose(*scores, rtol=1e-4, atol=1e-5), f"scores {scores}")
+    loss = np.log(np.exp(scores[0]).sum()) - scores[0][0, 1]  # of what is validated, the last of all
+    expect(shown.get("samples") == 1 and np.isclose(shown["loss"], loss, rtol=1e-4), f"eval {shown}, run {loss}")
+
+
 def finetunes(folder):
     done = call("finetune again.onnx --data points.csv --train-last 1 --epochs 1 --out tuned", folder, 0,
                 ["trains 18 of 58 parameters"])
@@ -350,7 +374,7 @@ def main():
         folder = pathlib.Path(name)
         make_data(folder)
         new_networks(folder)
-        for part in (runs, progress, own_losses, exports, finetunes, searches, refusals):
+        for part in (runs, progress, own_losses, exports, pictures, finetunes, searches, refusals):
             part(folder)
     return result()
 
