@@ -380,7 +380,10 @@ WrittenLoss add_written_loss(const Expr& read, const JointOptions& options) {
     return Formula(read, options).build();
   } catch (const Error& e) {
     Error refused = e.as(Code::kInvalidArgument);
-    refused.add_context(cat("loss '", options.loss.kind, "'"));
+    constexpr size_t kShown = 300;
+    const std::string& text = options.loss.kind;
+    refused.add_context(
+        cat("loss '", text.substr(0, kShown), text.size() > kShown ? " …" : "", "'"));
     throw refused;
   }
 }
