@@ -1,5 +1,7 @@
 #include "backends/backend.h"
 
+#include <set>
+
 namespace treadle {
 
 std::shared_ptr<Buffer> PackCache::get(const Tensor& source, const std::string& key,
@@ -18,8 +20,11 @@ std::shared_ptr<Buffer> PackCache::get(const Tensor& source, const std::string& 
 
 size_t PackCache::bytes() const {
   const std::lock_guard lock(mutex_);
+  std::set<const Buffer*> counted;  // one form may serve two keys
   size_t sum = 0;
-  for (const auto& [key, entry] : entries_) sum += entry.packed->size();
+  for (const auto& [key, entry] : entries_) {
+    if (counted.insert(entry.packed.get()).second) sum += entry.packed->size();
+  }
   return sum;
 }
 

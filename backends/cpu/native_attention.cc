@@ -248,9 +248,10 @@ class AttentionKernel : public Kernel {
   }
 
   void sum_values(const Tile& t, const float* weights, float* results) const {
+    const float* panels = t.panels + key_panels_ + t.keys.begin * panel_;
     GemmBlock product{.a = weights,
                       .a_stride = static_cast<size_t>(padded_keys_),
-                      .panels = t.panels + key_panels_ + t.keys.begin * panel_,
+                      .panels = panels,
                       .k = static_cast<size_t>(t.keys.end - t.keys.begin),
                       .bias = nullptr,
                       .y = results,
@@ -260,7 +261,8 @@ class AttentionKernel : public Kernel {
     for (int64_t c = 0; c < p_.v.size(); c += panel_) {
       product.columns = static_cast<size_t>(std::min(panel_, p_.v.size() - c));
       gemm_.multiply(product);
-      product.panels += p_.v.count() * panel_;
+      panels += p_.v.count() * panel_;
+      product.panels = panels;
       product.y += panel_;
     }
   }

@@ -74,7 +74,7 @@ class GemmKernel : public Kernel {
  public:
   struct Parts {
     Product product;
-    std::shared_ptr<Buffer> panels;
+    Panels panels;
     std::vector<float> bias;  // empty: input 2, or none
     bool bias_input = false;
     Tape epilogue;  // of y, then input 3; no code: none
@@ -115,17 +115,17 @@ class GemmKernel : public Kernel {
     const Product& p = parts_.product;
     const float* bias = parts_.bias.empty() ? nullptr : parts_.bias.data();
     if (parts_.bias_input) bias = static_cast<const float*>(args.inputs[kBias]);
-    const auto* panels = reinterpret_cast<const float*>(parts_.panels->data());
     auto* y = static_cast<float*>(args.outputs[0]) + row * p.n + column;
     GemmBlock block{.a = static_cast<const float*>(args.inputs[kA]) + row * p.k,
                     .a_stride = static_cast<size_t>(p.k),
-                    .panels = panels + column * p.k,
+                    .panels = parts_.panels.at(column * p.k),
                     .k = static_cast<size_t>(p.k),
                     .bias = bias == nullptr ? nullptr : bias + column,
                     .y = y,
                     .y_stride = static_cast<size_t>(p.n),
                     .rows = static_cast<size_t>(end - row),
-                    .columns = static_cast<size_t>(std::min(columns_, p.n - column))};
+                    .columns = static_cast<size_t>(std::min(columns_, p.n - column)),
+                    .form = parts_.panels.form};
     functions_.multiply(block);
     if (parts_.epilogue.code.empty()) return;
     if (static_cast<int64_t>(block.columns) == p.n) {
@@ -186,6 +186,13 @@ bool is_small(const NodeSpec& spec, const Product& p) {
 // Takes oneDNN longer than the tape. Its products are a few percent faster, so others stay there.
 bool is_dear(const Node& node) { return epilogue_of(node).activation == "Swish"; }
 
+// Whether reading the panels takes longer than widening their numbers: of one row and two always,
+// of few more where no cache holds them.
+bool reads_dominate(const Product& p) {
+  constexpr int64_t kUncached = 1 << 20;  // numbers
+  return p.m <= 2 || (p.m <= static_cast<int64_t>(kNarrowRows) && p.k * p.n >= kUncached);
+}
+
 Support supports_gemm(const NodeSpec& spec) {
   for (const TensorSpec& in : spec.inputs) {
     if (in.present() && in.dtype != DType::kFloat) return Support::no("not float");
@@ -210,8 +217,9 @@ Compiled compile_gemm(const NodeSpec& spec, const CompileContext& context) {
   parts.product = *product_of(spec);
   const Product& p = parts.product;
   const Tensor& b = *spec.constant(kB);
-  parts.panels = packed_panels(
-      b, {.n = p.n, .k = p.k, .row = p.row, .column = p.column, .scale = p.scale}, context.packs);
+  const PanelSource matrix{.n = p.n, .k = p.k, .row = p.row, .column = p.column, .scale = p.scale};
+  parts.panels = reads_dominate(p) ? narrow_panels(b, matrix, context.packs)
+                                   : Panels{packed_panels(b, matrix, context.packs)};
   if (spec.has(kBias) && p.bias_scale == 0) {
     parts.bias.assign(static_cast<size_t>(p.n), 0);
   } else if (const Tensor* bias = spec.constant(kBias)) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "backends/cpu/simd_gemm.h"
+#include "backends/cpu/simd_halves.h"
 #include "graph/base/lasting.h"
 
 namespace treadle::cpu {
@@ -38,15 +38,74 @@ std::shared_ptr<Buffer> pack(const std::byte* from, const PanelSource& m) {
   return buffer;
 }
 
+std::string key_of(const char* what, const PanelSource& m) {
+  return cat(what, " of ", gemm_functions().panel, ": ", m.n, " ", m.k, " ", m.row, " ", m.column,
+             " ", m.at, " ", m.scale);
+}
+
+// False where a number does not come back the same.
+template <class T, class Narrow, class Widen>
+bool narrow_exactly(std::span<const float> from, T* to, Narrow narrow, Widen widen) {
+  constexpr size_t kBlock = 1024;
+  float back[kBlock];
+  for (size_t at = 0; at < from.size(); at += kBlock) {
+    const size_t n = std::min(kBlock, from.size() - at);
+    narrow(from.data() + at, to + at, n);
+    widen(to + at, back, n);
+    if (std::memcmp(back, from.data() + at, n * sizeof(float)) != 0) return false;
+  }
+  return true;
+}
+
+bool narrow(std::span<const float> from, PanelForm form, std::byte* to) {
+  const HalfFunctions& f = half_functions();
+  if (form == PanelForm::kFloat16)
+    return narrow_exactly(from, reinterpret_cast<Float16*>(to), f.narrow_float16, f.widen_float16);
+  return narrow_exactly(from, reinterpret_cast<Bfloat16*>(to), f.narrow_bfloat16, f.widen_bfloat16);
+}
+
+// Null where the numbers need more. Behind them stands the form.
+std::shared_ptr<Buffer> narrowed(const Buffer& panels) {
+  const std::span from(reinterpret_cast<const float*>(panels.data()),
+                       panels.size() / sizeof(float));
+  auto buffer = allocate_lasting(from.size() * sizeof(uint16_t) + 1);
+  for (const PanelForm form : {PanelForm::kFloat16, PanelForm::kBfloat16}) {
+    buffer->data()[buffer->size() - 1] = static_cast<std::byte>(form);
+    if (narrow(from, form, buffer->data())) return buffer;
+  }
+  return nullptr;
+}
+
+// Whether the first numbers have 16 bits: those of models that were trained in float seldom do.
+bool may_be_narrow(const Tensor& source, const PanelSource& m) {
+  const int64_t count = std::min<int64_t>(16, source.count() - m.at);
+  std::vector<float> first;
+  for (int64_t i = 0; i < count; ++i) first.push_back(element(source.raw(), m.at + i) * m.scale);
+  std::vector<std::byte> to(first.size() * sizeof(uint16_t));
+  return narrow(first, PanelForm::kFloat16, to.data()) ||
+         narrow(first, PanelForm::kBfloat16, to.data());
+}
+
 }  // namespace
 
 std::shared_ptr<Buffer> packed_panels(const Tensor& source, const PanelSource& m,
                                       PackCache* packs) {
   const auto make = [&] { return pack(source.raw(), m); };
-  if (packs == nullptr) return make();
-  const std::string key = cat("panels of ", gemm_functions().panel, ": ", m.n, " ", m.k, " ", m.row,
-                              " ", m.column, " ", m.at, " ", m.scale);
-  return packs->get(source, key, make);
+  return packs == nullptr ? make() : packs->get(source, key_of("panels", m), make);
+}
+
+Panels narrow_panels(const Tensor& source, const PanelSource& m, PackCache* packs) {
+  const auto make = [&]() -> std::shared_ptr<Buffer> {
+    if (may_be_narrow(source, m)) {
+      if (auto buffer = narrowed(*pack(source.raw(), m))) return buffer;
+    }
+    return packed_panels(source, m, packs);
+  };
+  auto buffer = packs == nullptr ? make() : packs->get(source, key_of("narrow panels", m), make);
+  const bool wide = buffer->size() % sizeof(uint16_t) == 0;
+  const auto form =
+      wide ? PanelForm::kFloat : static_cast<PanelForm>(buffer->data()[buffer->size() - 1]);
+  return {std::move(buffer), form};
 }
 
 }  // namespace treadle::cpu

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/cpu/family.h"
+#include "backends/cpu/simd_gemm.h"
 
 namespace treadle::cpu {
 
@@ -18,5 +19,17 @@ struct PanelSource {
 // Shared through `packs` where that is not null.
 std::shared_ptr<Buffer> packed_panels(const Tensor& source, const PanelSource& matrix,
                                       PackCache* packs);
+
+struct Panels {
+  std::shared_ptr<Buffer> numbers;
+  PanelForm form = PanelForm::kFloat;
+  const std::byte* at(int64_t number) const {
+    const size_t bytes = form == PanelForm::kFloat ? sizeof(float) : sizeof(uint16_t);
+    return numbers->data() + static_cast<size_t>(number) * bytes;
+  }
+};
+// The same for few rows, which take as long as reading the panels: in 16 bits where every number
+// has them, as those of a model that was float16 or bfloat16.
+Panels narrow_panels(const Tensor& source, const PanelSource& matrix, PackCache* packs);
 
 }  // namespace treadle::cpu

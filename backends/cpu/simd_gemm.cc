@@ -9,6 +9,7 @@
 
 #include "backends/cpu/simd.h"
 #include "backends/cpu/simd_math.h"
+#include "graph/base/dtype.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace treadle::cpu::HWY_NAMESPACE {
@@ -18,17 +19,37 @@ using V = hn::Vec<D>;
 constexpr D d;
 constexpr size_t kPanelVectors = 2;
 
+HWY_INLINE V load(const float* from) { return hn::Load(d, from); }
+#if HWY_TARGET == HWY_SCALAR
+template <class T>
+HWY_INLINE V load(const T* from) {
+  return hn::Set(d, static_cast<float>(*from));
+}
+#else
+HWY_INLINE V load(const Float16* from) {
+  constexpr hn::Rebind<hwy::float16_t, D> half;
+  return hn::PromoteTo(d, hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(from)));
+}
+HWY_INLINE V load(const Bfloat16* from) {
+  constexpr hn::RebindToUnsigned<D> u;
+  constexpr hn::Rebind<uint16_t, D> half;
+  const auto bits = hn::LoadU(half, reinterpret_cast<const uint16_t*>(from));
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(u, bits)));
+}
+#endif
+
 // What one call of the inner loop computes: kRows rows of kVectors vectors.
+template <class T>
 struct Piece {
   const float* a;
-  const float* panels;
+  const T* panels;
   const float* bias;
   float* y;
   size_t columns;
 };
 
-template <size_t kRows, size_t kVectors>
-HWY_INLINE void piece(const GemmBlock& g, const Piece& at) {
+template <size_t kRows, size_t kVectors, class T>
+HWY_INLINE void piece(const GemmBlock& g, const Piece<T>& at) {
   const size_t lanes = hn::Lanes(d);
   const size_t panel = kPanelVectors * lanes;
   V sum[kRows][kVectors];
@@ -47,8 +68,8 @@ HWY_INLINE void piece(const GemmBlock& g, const Piece& at) {
     V b[kVectors];
 #pragma GCC unroll 12
     for (size_t v = 0; v < kVectors; ++v) {
-      b[v] = hn::Load(d, at.panels + (v / kPanelVectors) * g.k * panel + k * panel +
-                             (v % kPanelVectors) * lanes);
+      b[v] = load(at.panels + (v / kPanelVectors) * g.k * panel + k * panel +
+                  (v % kPanelVectors) * lanes);
     }
 #pragma GCC unroll 12
     for (size_t r = 0; r < kRows; ++r) {
@@ -74,14 +95,14 @@ HWY_INLINE void piece(const GemmBlock& g, const Piece& at) {
 }
 
 // All columns of kRows rows, kVectors vectors at a time, then panel by panel, or half of one.
-template <size_t kRows, size_t kVectors>
+template <class T, size_t kRows, size_t kVectors>
 void row_block(const GemmBlock& g, size_t row) {
   const size_t lanes = hn::Lanes(d), panel = kPanelVectors * lanes;
   const size_t wide = kVectors / kPanelVectors * panel;
   size_t c = 0;
   const auto at = [&](size_t columns) HWY_ATTR {
-    return Piece{g.a + row * g.a_stride, g.panels + c * g.k,
-                 g.bias == nullptr ? nullptr : g.bias + c, g.y + row * g.y_stride + c, columns};
+    return Piece<T>{g.a + row * g.a_stride, static_cast<const T*>(g.panels) + c * g.k,
+                    g.bias == nullptr ? nullptr : g.bias + c, g.y + row * g.y_stride + c, columns};
   };
   for (; c + wide <= g.columns; c += wide) piece<kRows, kVectors>(g, at(wide));
   for (; c + lanes < g.columns; c += panel) {
@@ -99,18 +120,28 @@ constexpr size_t kVectorsOf = kMostRows / kRows >= 6   ? 8
                                                        : 2;
 
 using RowBlock = void (*)(const GemmBlock& g, size_t row);
-template <size_t... kRows>
+template <class T, size_t... kRows>
 constexpr std::array<RowBlock, sizeof...(kRows)> row_blocks(std::index_sequence<kRows...>) {
-  return {row_block<kRows + 1, kVectorsOf<kRows + 1>>...};
+  return {row_block<T, kRows + 1, kVectorsOf<kRows + 1>>...};
 }
-constexpr auto kRowBlocks = row_blocks(std::make_index_sequence<kMostRows>());
+constexpr auto kRowBlocks = row_blocks<float>(std::make_index_sequence<kMostRows>());
+constexpr auto kFloat16Blocks = row_blocks<Float16>(std::make_index_sequence<kNarrowRows>());
+constexpr auto kBfloat16Blocks = row_blocks<Bfloat16>(std::make_index_sequence<kNarrowRows>());
 
 // In as few blocks of rows as there can be, of about equal size.
-void multiply_block(const GemmBlock& g) {
-  for (size_t row = 0, blocks = (g.rows + kMostRows - 1) / kMostRows; blocks > 0; --blocks) {
+template <size_t kMost>
+void multiply_rows(const GemmBlock& g, const std::array<RowBlock, kMost>& blocks_of) {
+  for (size_t row = 0, blocks = (g.rows + kMost - 1) / kMost; blocks > 0; --blocks) {
     const size_t rows = (g.rows - row + blocks - 1) / blocks;
-    kRowBlocks[rows - 1](g, row);
+    blocks_of[rows - 1](g, row);
     row += rows;
+  }
+}
+void multiply_block(const GemmBlock& g) {
+  switch (g.form) {
+    case PanelForm::kFloat: return multiply_rows(g, kRowBlocks);
+    case PanelForm::kFloat16: return multiply_rows(g, kFloat16Blocks);
+    case PanelForm::kBfloat16: return multiply_rows(g, kBfloat16Blocks);
   }
 }
 

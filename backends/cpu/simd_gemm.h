@@ -3,21 +3,27 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace treadle::cpu {
+
+// Of the numbers in panels.
+enum class PanelForm : uint8_t { kFloat, kFloat16, kBfloat16 };
+inline constexpr size_t kNarrowRows = 4;  // that products with panels of 16 bits may have
 
 // y[rows, columns] = a[rows, k] . panels (+ bias, one a column). `panels` begins at the first
 // column; the columns beyond the last whole panel are there, padded.
 struct GemmBlock {
   const float* a;
   size_t a_stride;
-  const float* panels;
+  const void* panels;
   size_t k;
   const float* bias;  // may be null
   float* y;
   size_t y_stride;
   size_t rows;
   size_t columns;
+  PanelForm form = PanelForm::kFloat;
 };
 
 struct GemmFunctions {

@@ -1,6 +1,8 @@
 #include "backends/cpu/native_gemm.h"
 
+#include "backends/cpu/native_panels.h"
 #include "backends/cpu/simd.h"
+#include "graph/ops/cast.h"
 #include "graph/ops/op.h"
 #include "tests/backends/kernel_check.h"
 
@@ -154,6 +156,67 @@ TEST(NativeGemm, TakesLargeProductsWhereOnednnHasNoKernelOfItsOwn) {
     }
   }
   cpu::set_simd_target("");
+}
+
+// y of rows of ones and halves by panels of n columns.
+std::vector<float> multiplied(const cpu::Panels& panels, const cpu::PanelSource& m, size_t rows) {
+  std::vector<float> a(rows * static_cast<size_t>(m.k));
+  for (size_t i = 0; i < a.size(); ++i) a[i] = i % 3 == 0 ? 1.0F : 0.5F;
+  std::vector<float> y(rows * static_cast<size_t>(m.n));
+  cpu::gemm_functions().multiply({.a = a.data(),
+                                  .a_stride = static_cast<size_t>(m.k),
+                                  .panels = panels.at(0),
+                                  .k = static_cast<size_t>(m.k),
+                                  .bias = nullptr,
+                                  .y = y.data(),
+                                  .y_stride = static_cast<size_t>(m.n),
+                                  .rows = rows,
+                                  .columns = static_cast<size_t>(m.n),
+                                  .form = panels.form});
+  return y;
+}
+
+// Numbers that were of 16 bits; bfloat16's are beyond float16's range.
+Tensor narrow_numbers(cpu::PanelForm form, Dims dims) {
+  const bool bfloat = form == cpu::PanelForm::kBfloat16;
+  const Tensor halves =
+      random_tensor(bfloat ? DType::kBfloat16 : DType::kFloat16, std::move(dims), 7);
+  Tensor t = cast_tensor(halves, DType::kFloat);
+  for (float& x : t.data<float>()) x *= bfloat ? 0x1p100F : 1.0F;
+  return t;
+}
+
+TEST(NativeGemm, PanelsOfSixteenBitsGiveTheSame) {
+  for (const std::string& target : cpu::simd_targets()) {
+    cpu::set_simd_target(target);
+    for (const auto form : {cpu::PanelForm::kFloat16, cpu::PanelForm::kBfloat16}) {
+      for (const int64_t n : {1, 7, 16, 33, 130}) {
+        for (const int64_t k : {1, 5, 40}) {
+          const Tensor b = narrow_numbers(form, {k, n});
+          const cpu::PanelSource m{.n = n, .k = k, .row = n, .column = 1};
+          const cpu::Panels narrow = cpu::narrow_panels(b, m, nullptr);
+          const cpu::Panels wide{cpu::packed_panels(b, m, nullptr)};
+          ASSERT_EQ(narrow.form, form) << n << ' ' << k;
+          EXPECT_LT(narrow.numbers->size(), wide.numbers->size());
+          for (size_t rows = 1; rows <= 2 * cpu::kNarrowRows + 1; ++rows)
+            EXPECT_EQ(multiplied(narrow, m, rows), multiplied(wide, m, rows)) << target << rows;
+        }
+      }
+    }
+  }
+  cpu::set_simd_target("");
+}
+
+// One number of many that needs more than 16 bits.
+TEST(NativeGemm, PanelsStayFloatsWhereOneNumberNeedsThem) {
+  Tensor b = narrow_numbers(cpu::PanelForm::kFloat16, {40, 33});
+  b.data<float>().back() = 1.0F / 3;
+  const cpu::PanelSource m{.n = 33, .k = 40, .row = 33, .column = 1};
+  PackCache packs;
+  const cpu::Panels panels = cpu::narrow_panels(b, m, &packs);
+  EXPECT_EQ(panels.form, cpu::PanelForm::kFloat);
+  EXPECT_EQ(panels.numbers, cpu::packed_panels(b, m, &packs));
+  EXPECT_EQ(packs.bytes(), panels.numbers->size());
 }
 
 }  // namespace
