@@ -5,17 +5,28 @@
 namespace treadle {
 
 std::shared_ptr<Buffer> PackCache::get(const Tensor& source, const std::string& key,
-                                       const std::function<std::shared_ptr<Buffer>()>& make) {
-  const std::pair<const void*, std::string> name{source.raw(), key};
+                                       const Make& make) {
+  const Key name{source.identity(), key};
   {
     const std::lock_guard lock(mutex_);
     const auto it = entries_.find(name);
-    if (it != entries_.end()) return it->second.packed;
+    auto found = it == entries_.end() ? nullptr : it->second.packed.lock();
+    if (found != nullptr) return found;
   }
   // Not under the lock: packing takes long. Where two threads pack the same, the first is kept.
-  Entry entry{source.buffer(), make()};
+  auto made = make(source.resident());
   const std::lock_guard lock(mutex_);
-  return entries_.emplace(name, std::move(entry)).first->second.packed;
+  Entry& entry = entries_[name];
+  if (auto other = entry.packed.lock()) return other;
+  entry = {source.buffer(), made};
+  sweep();
+  return made;
+}
+
+void PackCache::sweep() {
+  if (entries_.size() < next_sweep_) return;
+  std::erase_if(entries_, [](const auto& item) { return item.second.packed.expired(); });
+  next_sweep_ = 2 * entries_.size() + 64;
 }
 
 size_t PackCache::bytes() const {
@@ -23,9 +34,26 @@ size_t PackCache::bytes() const {
   std::set<const Buffer*> counted;  // one form may serve two keys
   size_t sum = 0;
   for (const auto& [key, entry] : entries_) {
-    if (counted.insert(entry.packed.get()).second) sum += entry.packed->size();
+    const auto packed = entry.packed.lock();
+    if (packed != nullptr && counted.insert(packed.get()).second) sum += packed->size();
   }
   return sum;
+}
+
+std::shared_ptr<Buffer> packed(const CompileContext& context, const Tensor& source,
+                               const std::string& key, const PackCache::Make& make) {
+  auto buffer =
+      context.packs == nullptr ? make(source.resident()) : context.packs->get(source, key, make);
+  if (context.held != nullptr) context.held->push_back(buffer);
+  return buffer;
+}
+
+Tensor held_plain(const CompileContext& context, const Tensor& source) {
+  Tensor plain = source.resident();
+  // Bytes that lie in memory anyway are nothing that a plan holds.
+  if (context.held != nullptr && plain.buffer() != source.buffer())
+    context.held->push_back(plain.buffer());
+  return plain;
 }
 
 std::vector<size_t> plain_adjacent_parts(const TensorSpec& whole,

@@ -87,28 +87,45 @@ struct Compiled {
   std::vector<InPlace> in_place;
 };
 
-// Packed forms of constants, shared by all plans and sessions of one model. Thread-safe.
+// Packed forms of constants, shared by all plans and sessions of one model, and held by the plans
+// only. Thread-safe.
 class PackCache {
  public:
-  // The packed form of `source` under `key` (layout, ISA …), made by `make` the first time.
-  std::shared_ptr<Buffer> get(const Tensor& source, const std::string& key,
-                              const std::function<std::shared_ptr<Buffer>()>& make);
+  using Make = std::function<std::shared_ptr<Buffer>(const Tensor& plain)>;
+  // The packed form of `source` under `key` (layout, ISA …), made of its resident bytes by `make`
+  // where no plan holds it.
+  std::shared_ptr<Buffer> get(const Tensor& source, const std::string& key, const Make& make);
   size_t bytes() const;
 
  private:
+  struct Key {
+    std::pair<const void*, size_t> source;
+    std::string key;
+    auto operator<=>(const Key&) const = default;
+  };
   struct Entry {
     std::shared_ptr<Buffer> source;  // held, so that its address names it
-    std::shared_ptr<Buffer> packed;
+    std::weak_ptr<Buffer> packed;
   };
+  void sweep();
   mutable std::mutex mutex_;
-  std::map<std::pair<const void*, std::string>, Entry> entries_;
+  std::map<Key, Entry> entries_;
+  size_t next_sweep_ = 64;  // entries at which the dead are looked for
 };
 
 struct CompileContext {
   int threads = 1;  // the kernel runs with exactly so many
   PackCache* packs = nullptr;
   bool winograd = true;  // convolutions may take Winograd's algorithm, which rounds more
+  // Takes what the compiled kernels hold of constants; may be null.
+  std::vector<std::shared_ptr<Buffer>>* held = nullptr;
 };
+
+// The constant in the form that `make` gives it, of the context's cache where it has one.
+std::shared_ptr<Buffer> packed(const CompileContext& context, const Tensor& source,
+                               const std::string& key, const PackCache::Make& make);
+// The constant's own elements in memory, for a kernel that holds them.
+Tensor held_plain(const CompileContext& context, const Tensor& source);
 
 class Backend {
  public:

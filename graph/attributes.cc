@@ -41,7 +41,9 @@ bool operator==(const Tensor& a, const Tensor& b) {
   if (a.dtype() == DType::kString) {
     return std::ranges::equal(a.data<std::string>(), b.data<std::string>());
   }
-  return a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
+  if (a.bytes() == 0 || a.identity() == b.identity()) return true;
+  const Tensor one = a.resident(), other = b.resident();
+  return std::memcmp(one.raw(), other.raw(), a.bytes()) == 0;
 }
 
 const Attribute* Attributes::find(std::string_view name) const {

@@ -91,6 +91,8 @@ using PrintedTypes =
 
 std::string elements_text(const Tensor& t, int64_t max_elements) {
   if (max_elements >= 0 && t.count() > max_elements) return "{...}";
+  if (const Tensor loaded = t.resident(); loaded.buffer() != t.buffer())
+    return elements_text(loaded, max_elements);
   std::string out = "{";
   if (dtype_bits(t.dtype()) == 8 && is_float(t.dtype())) {
     for (int64_t i = 0; i < t.count(); ++i) {

@@ -43,6 +43,10 @@ struct LoadOptions {
   // Files of external data that lie in memory, by the location that the model names. They must
   // outlive the load.
   std::map<std::string, std::span<const std::byte>> files;
+  // Weights of 16 KiB and more are read from the file when they are needed, so that memory holds
+  // them once, as the kernels want them. The file stays open; where it is written over before that
+  // (instead of being replaced), the run fails with kIo. False: everything is read by `load`.
+  bool defer = true;
   // Map weights from the file instead of reading them. A file that shrinks while it is mapped kills
   // the process.
   bool mmap = false;

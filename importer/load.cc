@@ -13,6 +13,7 @@
 namespace treadle {
 namespace {
 
+using onnx::Access;
 using onnx::Bytes;
 namespace pb = treadle_onnx;
 
@@ -89,11 +90,15 @@ auto with_context(const std::string& where, F&& f) {
   }
 }
 
+Access access_of(const LoadOptions& options) {
+  return options.mmap ? Access::kMap : options.defer ? Access::kDefer : Access::kRead;
+}
+
 Graph load_file(const std::filesystem::path& path, const onnx::ReadOptions& options) {
   return with_context(cat("file '", path.string(), "'"), [&] {
-    const auto bytes = Bytes::open(path, options.load.mmap);
+    const auto bytes = Bytes::open(path, access_of(options.load));
     const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-    onnx::ExternalFiles external(folder, path, options.load.mmap);
+    onnx::ExternalFiles external(folder, path, access_of(options.load));
     return load_from(*bytes, external, options);
   });
 }
@@ -107,14 +112,14 @@ Graph load(const std::filesystem::path& path, const LoadOptions& options) {
 Graph load_bytes(std::span<const std::byte> bytes, const std::filesystem::path& folder,
                  const LoadOptions& options) {
   return with_context("the model in memory", [&] {
-    onnx::ExternalFiles external(folder, {}, options.mmap);
+    onnx::ExternalFiles external(folder, {}, access_of(options));
     return load_from(*Bytes::over(bytes), external, {options});
   });
 }
 
 FileVersions versions_of(const std::filesystem::path& path) {
   return with_context(cat("file '", path.string(), "'"), [&] {
-    auto bytes = Bytes::open(path, false);
+    auto bytes = Bytes::open(path, Access::kRead);
     const std::string text = onnx::is_text(*bytes) ? onnx::model_of_text(*bytes) : "";
     if (!text.empty()) bytes = Bytes::over(std::as_bytes(std::span(text)));
     onnx::Spans spans;

@@ -19,10 +19,9 @@ int64_t weight_bytes(const onnx::WrittenModel& written) {
   return total;
 }
 
-std::span<const std::byte> bytes_of(const Tensor& t) { return {t.raw(), t.bytes()}; }
-
 void put_inside(onnx::PendingTensor& weight) {
-  weight.proto->set_raw_data(weight.tensor.raw(), weight.tensor.bytes());
+  const Tensor loaded = weight.tensor.resident();
+  weight.proto->set_raw_data(loaded.raw(), loaded.bytes());
 }
 
 void add_entry(pb::TensorProto& proto, const char* key, const std::string& value) {
@@ -43,7 +42,8 @@ void put_beside(onnx::WrittenModel& written, const std::string& location, FileWr
     }
     const int64_t start = ceil_div(at, kDataAlignment) * kDataAlignment;
     file.write(std::span(kPadding).first(static_cast<size_t>(start - at)));
-    file.write(bytes_of(weight.tensor));
+    const Tensor loaded = weight.tensor.resident();
+    file.write({loaded.raw(), loaded.bytes()});
     at = start + size;
     weight.proto->set_data_location(pb::TensorProto::EXTERNAL);
     add_entry(*weight.proto, "location", location);

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 using Bindings = std::map<std::string, std::string>;
 
 pb::ModelProto read_proto(const fs::path& path) {
-  const auto bytes = onnx::Bytes::open(path, false);
+  const auto bytes = onnx::Bytes::open(path, onnx::Access::kRead);
   TREADLE_CHECK(bytes->size() <= INT32_MAX, kLimit, "the file has ", bytes->size(),
                 " bytes, at most ", INT32_MAX, " are read where it trains itself");
   std::string text(static_cast<size_t>(bytes->size()), '\0');

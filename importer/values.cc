@@ -93,8 +93,8 @@ Value read_whole(const Bytes& bytes, ValueReader& reader, std::string* name) {
 
 Value load_value(const std::filesystem::path& path, const Type& type, std::string* name) {
   try {
-    const auto bytes = Bytes::open(path, false);
-    onnx::ExternalFiles external(path.parent_path(), path, false);
+    const auto bytes = Bytes::open(path, onnx::Access::kRead);
+    onnx::ExternalFiles external(path.parent_path(), path, onnx::Access::kRead);
     onnx::Spans spans;
     onnx::TensorReader tensors(*bytes, spans, external, LoadLimits{}.max_bytes);
     ValueReader reader(tensors);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "optimizer/derived.h"
 #include "optimizer/passes.h"
 
 namespace treadle {
@@ -41,8 +42,7 @@ Tensor tensor_of(DType dtype, Dims dims, const std::vector<double>& values) {
 
 // Multiplies weights by the scale of the channel that lies along `axis`; of grouped ConvTranspose
 // weights [groups * in, out, …] the channel also depends on the group.
-Tensor scaled(const Tensor& w, size_t axis, const std::vector<double>& scale, int64_t groups) {
-  Tensor out(w.dtype(), w.dims());
+void multiply(Tensor& w, size_t axis, const std::vector<double>& factors, int64_t groups) {
   const int64_t channels = w.dim(axis);
   int64_t inner = 1;
   for (size_t i = axis + 1; i < w.dims().size(); ++i) inner *= w.dim(i);
@@ -50,17 +50,15 @@ Tensor scaled(const Tensor& w, size_t axis, const std::vector<double>& scale, in
   const int64_t outer_a_group = std::max<int64_t>(outer / groups, 1);
   dispatch(w.dtype(), FloatTypes{}, [&]<class T>() {
     using C = std::conditional_t<std::is_same_v<T, double>, double, float>;
-    const T* from = w.data<T>().data();
-    T* to = out.data<T>().data();
+    T* at = w.data<T>().data();
     for (int64_t o = 0; o < outer; ++o) {
       const int64_t base = groups > 1 ? (o / outer_a_group) * channels : 0;
       for (int64_t c = 0; c < channels; ++c) {
-        const C factor = static_cast<C>(scale[static_cast<size_t>(base + c)]);
-        for (int64_t i = 0; i < inner; ++i, ++from, ++to) *to = T(static_cast<C>(*from) * factor);
+        const C factor = static_cast<C>(factors[static_cast<size_t>(base + c)]);
+        for (int64_t i = 0; i < inner; ++i, ++at) *at = T(static_cast<C>(*at) * factor);
       }
     }
   });
-  return out;
 }
 
 class Folder {
@@ -217,7 +215,12 @@ class Folder {
     Patch patch;
     ValueId weights = node.input(1);
     if (affine.scales()) {
-      weights = patch.constant(scaled(w, where.weight_axis, affine.scale, where.groups));
+      const auto make = [where, factors = affine.scale](const std::vector<Tensor>& sources,
+                                                        Tensor& to) {
+        sources[0].copy_to(to);
+        multiply(to, where.weight_axis, factors, where.groups);
+      };
+      weights = patch.constant(derived(w.dtype(), w.dims(), {w}, make));
     }
     const auto channels = static_cast<int64_t>(affine.shift.size());
     std::vector<ValueId> inputs = {node.input(0), weights};

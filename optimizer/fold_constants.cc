@@ -2,10 +2,19 @@
 // and small integers that follow from shapes by inference.
 #include <algorithm>
 
+#include "optimizer/derived.h"
 #include "optimizer/passes.h"
 
 namespace treadle {
 namespace {
+
+constexpr std::string_view kViews[] = {"Flatten", "Reshape", "Squeeze", "Unsqueeze"};
+// Where the shapes fit, nothing makes them fail.
+constexpr std::string_view kConversions[] = {"Cast", "DequantizeLinear", "Transpose"};
+
+bool is_any(const Node& node, std::span<const std::string_view> kinds) {
+  return std::ranges::any_of(kinds, [&](std::string_view kind) { return node.is(kind); });
+}
 
 int64_t bytes_of(const Type& type) {
   if (!type.is_tensor() || !type.shape) return 0;
@@ -109,20 +118,52 @@ class Folder {
     });
   }
 
-  void evaluate(NodeId id) {
+  // A weight that is not read yet becomes another one that is not made yet. Whether it is done.
+  bool derive(NodeId id) {
     const Node& node = graph_.node(id);
-    std::vector<Value> inputs(node.inputs.size());
-    std::vector<const Value*> given(node.inputs.size(), nullptr);
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      if (!node.inputs[i].valid()) continue;
-      inputs[i] = graph_.value(node.inputs[i]).constant;
-      given[i] = &inputs[i];
+    const Type& type = pass_.type(node.output());
+    const bool of_weights = std::ranges::any_of(
+        node.inputs, [&](ValueId v) { return v.valid() && is_deferred(graph_.value(v).constant); });
+    const auto dims =
+        of_weights && type.is_tensor() && type.shape ? concrete(*type.shape) : std::nullopt;
+    if (!dims || type.dtype == DType::kString || node.outputs.size() != 1) return false;
+    const bool is_view = is_any(node, kViews);
+    if (!is_view && !is_any(node, kConversions)) return false;
+    if (!within_budget(id, bytes_of(type))) return true;
+    std::vector<Tensor> sources;
+    for (ValueId v : node.inputs)
+      sources.push_back(v.valid() ? graph_.value(v).constant : Tensor());
+    Tensor result;
+    if (is_view) {
+      result = sources[0].reshaped(*dims);
+    } else {
+      result = derived(type.dtype, *dims, sources, [node](const auto& plain, Tensor& to) {
+        copy_elements(evaluate_on(node, plain)[0].tensor(), to);
+      });
     }
+    replace(id, [&](size_t) { return result; });
+    return true;
+  }
+
+  static std::vector<Value> evaluate_on(const Node& node, const std::vector<Tensor>& inputs) {
+    std::vector<Value> values;
+    for (const Tensor& t : inputs) values.emplace_back(t.resident());
+    std::vector<const Value*> given;
+    for (const Tensor& t : inputs) given.push_back(t.defined() ? &values[given.size()] : nullptr);
+    return evaluate_node(node, given);
+  }
+
+  void evaluate(NodeId id) {
+    if (derive(id)) return;
+    const Node& node = graph_.node(id);
     std::vector<Value> results;
     try {
-      results = evaluate_node(node, given);
+      std::vector<Tensor> inputs;
+      for (ValueId v : node.inputs)
+        inputs.push_back(v.valid() ? graph_.value(v).constant : Tensor());
+      results = evaluate_on(node, inputs);
     } catch (const Error& e) {
-      if (e.code() == Code::kInternal) throw;
+      if (e.code() == Code::kInternal || e.code() == Code::kIo) throw;
       return pass_.refuse(id, cat("cannot be computed: ", e.what()));  // the run will say it too
     }
     int64_t bytes = 0;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "graph/ops/quantize.h"
+#include "optimizer/derived.h"
 #include "optimizer/passes.h"
 
 namespace treadle {
@@ -221,15 +222,16 @@ class Fuser {
     const double middle = w->dtype() == DType::kUint8 ? 128 : 0;
     if (zero == nullptr ? middle != 0 : !is_uniform(*zero, middle)) return {};
     Weights out{node->input(0), {}, node->input(1)};
-    if (middle != 0) out.shifted = around_zero(*w);
+    if (middle != 0) {
+      out.shifted = derived(DType::kInt8, w->dims(), {*w}, put_around_zero);
+    }
     return out;
   }
 
-  static Tensor around_zero(const Tensor& w) {
-    Tensor out(DType::kInt8, w.dims());
-    std::ranges::transform(w.data<uint8_t>(), out.data<int8_t>().begin(),
+  static void put_around_zero(const std::vector<Tensor>& sources, Tensor& to) {
+    const Tensor w = sources[0].resident();
+    std::ranges::transform(w.data<uint8_t>(), to.data<int8_t>().begin(),
                            [](uint8_t x) { return static_cast<int8_t>(x - 128); });
-    return out;
   }
 
   // One float an output; undefined where the product has none, nothing where it is something else.

@@ -50,8 +50,9 @@ bool same_type(const Type& a, const Type& b) {
 
 bool is_uniform(const Tensor& tensor, double value) {
   if (!kNumbers.has(tensor.dtype()) || tensor.count() == 0) return false;
-  return dispatch(tensor.dtype(), NumberTypes{}, [&]<class T>() {
-    const auto elements = tensor.data<T>();
+  const Tensor loaded = tensor.resident();
+  return dispatch(loaded.dtype(), NumberTypes{}, [&]<class T>() {
+    const auto elements = loaded.data<T>();
     return std::all_of(elements.begin(), elements.end(),
                        [&](T x) { return static_cast<double>(x) == value; });
   });

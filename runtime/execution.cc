@@ -87,6 +87,8 @@ Bound& Execution::bind(const std::shared_ptr<const Graph>& graph, Inputs inputs)
     for (const Value* v : inputs) bound.types.push_back(known_of(*v));
     bound.plan = model_.plans().get({&model_, graph, bound.types, threads_});
     bound.depth = depth_;
+    // Plans that the model's cache has dropped: those in a run are held by it.
+    std::erase_if(bounds_, [](const Bound& b) { return b.plan.use_count() == 1; });
     bounds_.push_front(std::move(bound));
     if (bounds_.size() > kMaxBounds) bounds_.pop_back();
   }

@@ -51,7 +51,7 @@ std::shared_ptr<const Model> Model::create(Graph graph, const ModelOptions& opti
   if (multiplies_halves(*model->backend_)) passes.skip.insert("widen_halves");
   if (options.optimize) model->report_ = optimize(graph, passes);
   model->graph_ = std::move(graph);
-  model->plans_ = std::make_unique<PlanCache>(options.plan_cache);
+  model->plans_ = std::make_unique<PlanCache>(options.plan_cache, options.plan_cache_bytes);
   return model;
 }
 

@@ -19,6 +19,7 @@ class Planner {
     context_.threads = request.threads;
     context_.packs = &request.model->packs();
     context_.winograd = request.model->options().winograd;
+    context_.held = &held_;
   }
 
   std::shared_ptr<const Plan> run() {
@@ -39,14 +40,33 @@ class Planner {
     add_states(*plan);
     add_exports(*plan);
     place_drafts(d_, *plan, request_.model->options());
-    plan->constants = std::move(d_.constants);
-    for (NodeId id : plan->dynamic) plan->infos.push_back(describe_dynamic(graph_.node(id)));
     for (size_t i = 0; i < plan->exported.size(); ++i)
       plan->exported[i].place = place_of(d_, d_.exported[i]);
+    take_constants(*plan);
+    plan->held = std::move(held_);
+    for (NodeId id : plan->dynamic) plan->infos.push_back(describe_dynamic(graph_.node(id)));
     return plan;
   }
 
  private:
+  // Those that the run reads, in memory; the others stay undefined.
+  void take_constants(Plan& plan) {
+    plan.constants.resize(d_.constants.size());
+    const auto take = [&](const Place& place) {
+      if (place.kind != Place::Kind::kConstant || plan.constants[place.index].defined()) return;
+      plan.constants[place.index] = held_plain(context_, d_.constants[place.index]);
+    };
+    for (const Step& step : plan.steps) {
+      try {
+        std::ranges::for_each(step.inputs, take);
+      } catch (Error& e) {
+        if (step.node.valid()) add_context(e, graph_.node(step.node));
+        throw;
+      }
+    }
+    for (const Exported& e : plan.exported) take(e.place);
+  }
+
   const Known& known(ValueId v) const { return parts_.known[v.index]; }
 
   TensorSpec spec_of(ValueId v) const {
@@ -125,15 +145,15 @@ class Planner {
 
   SlotId reordered_constant(SlotId from, const TensorSpec& to, const Compiled& reorder) {
     const Tensor& source = d_.constants[d_.slots[from].index];
-    const auto packed = context_.packs->get(source, cat("layout ", to.layout), [&] {
-      auto bytes = Buffer::allocate(backend_.bytes(to));
+    const auto bytes = packed(context_, source, cat("layout ", to.layout), [&](const Tensor& t) {
+      auto made = Buffer::allocate(backend_.bytes(to));
       const auto scratch = Buffer::allocate(reorder.scratch_bytes);
-      const void* in = source.raw();
-      void* out = bytes->data();
+      const void* in = t.raw();
+      void* out = made->data();
       reorder.kernel->run({&in, &out, scratch->data(), nullptr});
-      return bytes;
+      return made;
     });
-    return add_constant(to, Tensor(DType::kUint8, {static_cast<int64_t>(packed->size())}, packed));
+    return add_constant(to, Tensor(DType::kUint8, {static_cast<int64_t>(bytes->size())}, bytes));
   }
 
   SlotId reordered(SlotId from, const TensorSpec& to, Compiled reorder) {
@@ -311,6 +331,7 @@ class Planner {
   const Graph& graph_;
   const Backend& backend_;
   CompileContext context_;
+  std::vector<std::shared_ptr<Buffer>> held_;
   Partition parts_;
   Drafts d_;
   std::vector<bool> exported_;                // by value index
@@ -320,42 +341,5 @@ class Planner {
 }  // namespace
 
 std::shared_ptr<const Plan> make_plan(const PlanRequest& request) { return Planner(request).run(); }
-
-namespace {
-bool same_type(const Type& a, const Type& b) {
-  if (a.kind != b.kind || a.dtype != b.dtype || a.shape.has_value() != b.shape.has_value())
-    return false;
-  return !a.shape || *a.shape == *b.shape;
-}
-}  // namespace
-
-std::shared_ptr<const Plan> PlanCache::find(const PlanRequest& request) {
-  const std::lock_guard lock(mutex_);
-  const auto it = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) {
-    return e.graph == request.graph.get() && e.threads == request.threads &&
-           std::equal(e.types.begin(), e.types.end(), request.inputs.begin(), request.inputs.end(),
-                      [](const Type& t, const Known& k) { return same_type(t, k.type); });
-  });
-  if (it == entries_.end()) return nullptr;
-  entries_.splice(entries_.begin(), entries_, it);
-  return it->plan;
-}
-
-std::shared_ptr<const Plan> PlanCache::get(const PlanRequest& request) {
-  if (auto plan = find(request)) return plan;
-  // Not under the lock: planning takes long, and other sessions go on meanwhile.
-  Entry entry{request.graph.get(), request.threads, {}, make_plan(request)};
-  for (const Known& k : request.inputs) entry.types.push_back(k.type);
-  if (auto plan = find(request)) return plan;  // another session was quicker
-  const std::lock_guard lock(mutex_);
-  entries_.push_front(std::move(entry));
-  while (entries_.size() > capacity_) entries_.pop_back();
-  return entries_.front().plan;
-}
-
-void PlanCache::clear() {
-  const std::lock_guard lock(mutex_);
-  entries_.clear();
-}
 
 }  // namespace treadle

@@ -41,8 +41,10 @@ struct Plan {
   std::shared_ptr<const Graph> graph;
   std::vector<std::shared_ptr<const Kernel>> kernels;  // of the steps, which may share one
   std::vector<Step> steps;
-  std::vector<StepInfo> infos;  // of the steps, then of `dynamic`
-  std::vector<Tensor> constants;
+  std::vector<StepInfo> infos;    // of the steps, then of `dynamic`
+  std::vector<Tensor> constants;  // undefined where no step reads them any more
+  // What of the model's constants is in memory for the kernels and steps: packed, or read for them.
+  std::vector<std::shared_ptr<Buffer>> held;
   size_t arena_bytes = 0;
   NodeId largest;  // of the step that reads and writes most bytes; invalid without steps
 
@@ -76,10 +78,11 @@ struct PlanRequest {
 std::shared_ptr<const Plan> make_plan(const PlanRequest& request);
 
 // Plans of one model by graph, input types and thread count. Thread-safe;
-// bounded, least recently used out first.
+// bounded, least recently used out first. `bytes` bounds what plans hold beside what the last used
+// one of each graph (the model's, and those of bodies) holds.
 class PlanCache {
  public:
-  explicit PlanCache(size_t capacity) : capacity_(capacity) {}
+  PlanCache(size_t capacity, size_t bytes) : capacity_(capacity), bytes_(bytes) {}
   // The plan, made when there is none yet.
   std::shared_ptr<const Plan> get(const PlanRequest& request);
   void clear();
@@ -92,9 +95,11 @@ class PlanCache {
     std::shared_ptr<const Plan> plan;
   };
   std::shared_ptr<const Plan> find(const PlanRequest& request);
+  void evict();
   std::mutex mutex_;
   std::list<Entry> entries_;  // most recently used first
   size_t capacity_;
+  size_t bytes_;
 };
 
 // ---- memory.cc: from buffers and their lifetimes to offsets

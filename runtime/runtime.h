@@ -29,9 +29,11 @@ struct ModelOptions {
   bool optimize = true;
   bool winograd = true;  // see CompileContext
   OptimizeOptions passes;
-  size_t plan_cache = 32;                // plans kept (one a shape and thread count), least
-                                         // recently used first out
-  int64_t max_bytes = int64_t{1} << 40;  // of one arena; above it planning ends with kLimit
+  size_t plan_cache = 32;                      // plans kept (one a shape and thread count), least
+                                               // recently used first out
+  size_t plan_cache_bytes = size_t{64} << 20;  // of weights, packed for kept plans, that
+                                               // the last used one does not need
+  int64_t max_bytes = int64_t{1} << 40;        // of one arena; above it planning ends with kLimit
   // Of the arena of a graph with states, in bytes. Where it needs more, values are made again
   // instead of being kept, as far as that helps. 0: as far as it takes little time; below: never.
   int64_t memory_budget = 0;
@@ -96,7 +98,7 @@ struct StepInfo {
 };
 struct MemoryInfo {
   size_t arena_bytes = 0;
-  size_t constant_bytes = 0;  // unpacked weights that the run reads
+  size_t constant_bytes = 0;  // unpacked weights that lie in memory
   size_t packed_bytes = 0;
 };
 
@@ -159,7 +161,8 @@ class Session {
   // What was measured since: one block of steps for each plan that ran.
   // kInvalidArgument while profiling is off.
   std::vector<StepInfo> profile() const;
-  // Gives back arenas, and the model's cached plans, which all its sessions share.
+  // Gives back arenas, and the model's cached plans with what they hold packed, which all its
+  // sessions share.
   void trim();
 
  private:

@@ -203,7 +203,9 @@ MemoryInfo Session::Impl::memory_of(const Model& model) const {
   info.packed_bytes = model.packs().bytes();
   for (uint32_t i = 0; i < model.graph().value_count(); ++i) {
     const ValueDef& def = model.graph().value(ValueId{i});
-    if (def.is_constant()) info.constant_bytes += def.constant.bytes();
+    if (!def.is_constant()) continue;
+    const auto& buffer = def.constant.buffer();
+    if (buffer == nullptr || buffer->in_memory()) info.constant_bytes += def.constant.bytes();
   }
   return info;
 }

@@ -1,30 +1,33 @@
 #include "training/capture_constants.h"
 
 #include <map>
+#include <optional>
 
 namespace treadle {
 
 namespace {
 
 // Values of a graph by the bytes that they stand for.
-using ByBytes = std::map<const void*, ValueId>;
+using Bytes = std::pair<const void*, size_t>;
+using ByBytes = std::map<Bytes, ValueId>;
 
-const void* bytes_of(const ValueDef& def) {
+std::optional<Bytes> bytes_of(const ValueDef& def) {
   const bool smooth = def.is_constant() && is_float(def.constant.dtype());
-  return smooth && def.constant.count() > 0 ? def.constant.raw() : nullptr;
+  if (!smooth || def.constant.count() == 0) return std::nullopt;
+  return def.constant.identity();
 }
 
 ByBytes constants_of(const Graph& graph) {
   ByBytes found;
   for (uint32_t i = 0; i < graph.value_count(); ++i) {
-    const void* bytes = bytes_of(graph.value(ValueId{i}));
-    if (bytes != nullptr) found.emplace(bytes, ValueId{i});
+    const auto bytes = bytes_of(graph.value(ValueId{i}));
+    if (bytes) found.emplace(*bytes, ValueId{i});
   }
   return found;
 }
 
 // Of the graph and of its bodies.
-void collect_bytes(const Graph& graph, std::map<const void*, std::string>& names) {
+void collect_bytes(const Graph& graph, std::map<Bytes, std::string>& names) {
   for (const auto& [bytes, v] : constants_of(graph)) names.emplace(bytes, graph.value(v).name);
   for (NodeId id : graph.topological_order()) {
     for (const Subgraph& s : graph.node(id).subgraphs) collect_bytes(*s.graph, names);
@@ -36,7 +39,7 @@ void capture_constants(Graph& graph, const ByBytes& known);
 void capture_into(Graph& graph, NodeId id, size_t k, const ByBytes& known) {
   Graph& body = *graph.mutable_node(id).subgraphs[k].graph;
   const ByBytes own = constants_of(body);
-  std::map<const void*, std::string> used;
+  std::map<Bytes, std::string> used;
   collect_bytes(body, used);
   ByBytes inner;
   for (const auto& [bytes, name] : used) {

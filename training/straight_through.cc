@@ -24,8 +24,7 @@ bool is_same(const Graph& graph, ValueId a, ValueId b) {
   if (a == b || !a.valid() || !b.valid()) return a == b;
   const Tensor& s = graph.value(a).constant;
   const Tensor& t = graph.value(b).constant;
-  return s.defined() && t.defined() && s.dtype() == t.dtype() && s.dims() == t.dims() &&
-         s.bytes() == t.bytes() && std::memcmp(s.raw(), t.raw(), s.bytes()) == 0;
+  return s.defined() && t.defined() && s == t;
 }
 
 bool is_range(DType dtype) {

@@ -127,13 +127,15 @@ std::shared_ptr<Buffer> pack_weights(const Tensor& w, int64_t channels, int64_t 
 Compiled compile_depthwise(const NodeSpec& spec, const CompileContext& context) {
   ConvParams p = conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
   const Tensor& w = *spec.constant(kW);
-  const auto pack = [&] { return pack_weights(w, p.in_channels, p.kernel[0] * p.kernel[1]); };
-  DepthwiseKernel::Packed packed{
-      context.packs == nullptr ? pack() : context.packs->get(w, "depthwise", pack),
+  const auto pack = [&](const Tensor& plain) {
+    return pack_weights(plain, p.in_channels, p.kernel[0] * p.kernel[1]);
+  };
+  DepthwiseKernel::Packed parts{
+      packed(context, w, "depthwise", pack),
       Buffer::allocate(static_cast<size_t>(p.in_channels) * sizeof(float))};
-  std::memset(packed.zeros->data(), 0, packed.zeros->size());
+  std::memset(parts.zeros->data(), 0, parts.zeros->size());
   auto kernel = std::make_unique<DepthwiseKernel>(std::move(p), *native_epilogue(*spec.node),
-                                                  std::move(packed), context.threads);
+                                                  std::move(parts), context.threads);
   if (spec.has(kB)) kernel->read_bias();
   Compiled compiled;
   compiled.kernel = std::move(kernel);

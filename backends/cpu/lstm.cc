@@ -62,18 +62,21 @@ Compiled make_product(const NodeSpec& spec, const ProductSpec& s, const CompileC
                                         bias_desc, y, attributes);
   KernelBuilder builder;
   const Tensor& w = *spec.constant(s.weights);
-  const std::byte* part = w.raw() + w.bytes() / static_cast<size_t>(w.dim(0)) * s.direction;
+  const size_t part = w.bytes() / static_cast<size_t>(w.dim(0)) * s.direction;
   std::vector<Argument> arguments = {{DNNL_ARG_SRC, x, Operand::input(0)},
                                      {DNNL_ARG_DST, y, Operand::output(0)}};
   arguments.push_back(
       {DNNL_ARG_WEIGHTS, pd.weights_desc(),
        builder.add_made(context, w, cat("direction ", s.direction, layout_key(pd.weights_desc())),
-                        [&] { return reordered(plain, pd.weights_desc(), part); })});
+                        [&](const Tensor& all) {
+                          return reordered(plain, pd.weights_desc(), all.raw() + part);
+                        })});
   if (bias) {
     const Tensor& b = *spec.constant(kB);
     arguments.push_back(
-        {DNNL_ARG_BIAS, bias_desc, builder.add_made(context, b, cat("summed ", s.direction), [&] {
-           return summed_bias(b, s.direction, static_cast<size_t>(s.outputs));
+        {DNNL_ARG_BIAS, bias_desc,
+         builder.add_made(context, b, cat("summed ", s.direction), [&](const Tensor& all) {
+           return summed_bias(all, s.direction, static_cast<size_t>(s.outputs));
          })});
   }
   builder.add(InnerProduct(pd), pd, std::move(arguments));
@@ -123,7 +126,7 @@ Compiled make_step(const NodeSpec& spec, const ProductSpec& s, const CompileCont
   const auto at = static_cast<int64_t>(s.direction) * s.outputs * s.columns;
   auto panels = packed_panels(
       *spec.constant(s.weights),
-      {.n = s.outputs, .k = s.columns, .row = 1, .column = s.columns, .at = at}, context.packs);
+      {.n = s.outputs, .k = s.columns, .row = 1, .column = s.columns, .at = at}, context);
   Compiled compiled;
   compiled.name = "native gemm";
   compiled.kernel = std::make_unique<StepKernel>(s, std::move(panels), context.threads);

@@ -243,8 +243,11 @@ Compiled compile_elementwise(const NodeSpec& spec, const CompileContext& context
   compiled.name = name_of(spec, *tape);
   compiled.reads.assign(spec.inputs.size(), false);
   compiled.input_layouts.assign(spec.inputs.size(), kPlain);
-  for (const PlannedSource& s : plan->sources) {
-    if (s.tape.constant.defined()) continue;
+  for (PlannedSource& s : plan->sources) {
+    if (s.tape.constant.defined()) {
+      s.tape.constant = held_plain(context, s.tape.constant);
+      continue;
+    }
     compiled.reads[s.tape.input] = true;
     compiled.input_layouts[s.tape.input] = source_layout(spec.inputs[s.tape.input], out);
   }

@@ -218,12 +218,13 @@ Compiled compile_gemm(const NodeSpec& spec, const CompileContext& context) {
   const Product& p = parts.product;
   const Tensor& b = *spec.constant(kB);
   const PanelSource matrix{.n = p.n, .k = p.k, .row = p.row, .column = p.column, .scale = p.scale};
-  parts.panels = reads_dominate(p) ? narrow_panels(b, matrix, context.packs)
-                                   : Panels{packed_panels(b, matrix, context.packs)};
+  parts.panels = reads_dominate(p) ? narrow_panels(b, matrix, context)
+                                   : Panels{packed_panels(b, matrix, context)};
   if (spec.has(kBias) && p.bias_scale == 0) {
     parts.bias.assign(static_cast<size_t>(p.n), 0);
   } else if (const Tensor* bias = spec.constant(kBias)) {
-    for (float x : bias->data<float>()) parts.bias.push_back(p.bias_scale * x);
+    const Tensor plain = bias->resident();
+    for (float x : plain.data<float>()) parts.bias.push_back(p.bias_scale * x);
   } else {
     parts.bias_input = spec.has(kBias);
   }

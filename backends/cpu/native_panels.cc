@@ -89,19 +89,21 @@ bool may_be_narrow(const Tensor& source, const PanelSource& m) {
 }  // namespace
 
 std::shared_ptr<Buffer> packed_panels(const Tensor& source, const PanelSource& m,
-                                      PackCache* packs) {
-  const auto make = [&] { return pack(source.raw(), m); };
-  return packs == nullptr ? make() : packs->get(source, key_of("panels", m), make);
+                                      const CompileContext& context) {
+  return packed(context, source, key_of("panels", m),
+                [&](const Tensor& plain) { return pack(plain.raw(), m); });
 }
 
-Panels narrow_panels(const Tensor& source, const PanelSource& m, PackCache* packs) {
-  const auto make = [&]() -> std::shared_ptr<Buffer> {
-    if (may_be_narrow(source, m)) {
-      if (auto buffer = narrowed(*pack(source.raw(), m))) return buffer;
+Panels narrow_panels(const Tensor& source, const PanelSource& m, const CompileContext& context) {
+  const auto whole = [&](const Tensor& plain) { return pack(plain.raw(), m); };
+  const auto make = [&](const Tensor& plain) -> std::shared_ptr<Buffer> {
+    if (may_be_narrow(plain, m)) {
+      if (auto buffer = narrowed(*whole(plain))) return buffer;
     }
-    return packed_panels(source, m, packs);
+    if (context.packs == nullptr) return whole(plain);
+    return context.packs->get(source, key_of("panels", m), whole);
   };
-  auto buffer = packs == nullptr ? make() : packs->get(source, key_of("narrow panels", m), make);
+  auto buffer = packed(context, source, key_of("narrow panels", m), make);
   const bool wide = buffer->size() % sizeof(uint16_t) == 0;
   const auto form =
       wide ? PanelForm::kFloat : static_cast<PanelForm>(buffer->data()[buffer->size() - 1]);

@@ -16,9 +16,8 @@ struct PanelSource {
   float scale = 1;
 };
 
-// Shared through `packs` where that is not null.
 std::shared_ptr<Buffer> packed_panels(const Tensor& source, const PanelSource& matrix,
-                                      PackCache* packs);
+                                      const CompileContext& context);
 
 struct Panels {
   std::shared_ptr<Buffer> numbers;
@@ -30,6 +29,7 @@ struct Panels {
 };
 // The same for few rows, which take as long as reading the panels: in 16 bits where every number
 // has them, as those of a model that was float16 or bfloat16.
-Panels narrow_panels(const Tensor& source, const PanelSource& matrix, PackCache* packs);
+Panels narrow_panels(const Tensor& source, const PanelSource& matrix,
+                     const CompileContext& context);
 
 }  // namespace treadle::cpu

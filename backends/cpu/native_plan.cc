@@ -25,7 +25,7 @@ bool fits(const TensorSpec& source, bool constant, const TensorSpec& out) {
 Tensor padded_channels(const Tensor& constant, int64_t channels, int64_t block) {
   const Dims dims{ceil_div(channels, block) * block};
   Tensor padded = Tensor::zeros(constant.dtype(), dims);
-  std::memcpy(padded.raw(), constant.raw(), constant.bytes());
+  std::memcpy(padded.raw(), constant.resident().raw(), constant.bytes());
   return padded;
 }
 

@@ -338,16 +338,18 @@ void KernelBuilder::add_reorder_to(const DnnlDesc& from, const DnnlDesc& to, Ope
 
 Operand KernelBuilder::add_packed(const CompileContext& context, const Tensor& constant,
                                   const DnnlDesc& from, const DnnlDesc& to) {
-  if (from == to) return hold(constant.buffer(), constant.raw());
+  if (from == to) {
+    const Tensor plain = held_plain(context, constant);
+    return hold(plain.buffer(), plain.raw());
+  }
   // The same bytes may be read under several views: the view is part of the key.
   return add_made(context, constant, layout_key(from) + layout_key(to),
-                  [&] { return reordered(from, to, constant.raw()); });
+                  [&](const Tensor& plain) { return reordered(from, to, plain.raw()); });
 }
 
 Operand KernelBuilder::add_made(const CompileContext& context, const Tensor& constant,
-                                const std::string& key,
-                                const std::function<std::shared_ptr<Buffer>()>& make) {
-  return hold(context.packs == nullptr ? make() : context.packs->get(constant, key, make));
+                                const std::string& key, const PackCache::Make& make) {
+  return hold(packed(context, constant, key, make));
 }
 
 void KernelBuilder::copy_first(size_t input, size_t bytes) { copy_ = {input, bytes}; }

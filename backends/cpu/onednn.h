@@ -114,7 +114,7 @@ class KernelBuilder {
                      const DnnlDesc& to);
   // What `make` makes of `constant`, once per model and key.
   Operand add_made(const CompileContext& context, const Tensor& constant, const std::string& key,
-                   const std::function<std::shared_ptr<Buffer>()>& make);
+                   const PackCache::Make& make);
   // Before everything else copies an input to output 0, unless they share their bytes (in-place
   // sums).
   void copy_first(size_t input, size_t bytes);

@@ -166,8 +166,9 @@ class RnnBuilder {
     const int64_t columns = t.dims().back();
     const DnnlDesc from =
         describe(DType::kFloat, {1, p_.directions, columns, p_.gates, p_.hidden}, DnnlTag::ldgoi);
-    return builder_.add_made(context_, t, "gates " + layout_key(to),
-                             [&] { return reordered(from, to, permuted(t, p_, gates)->data()); });
+    return builder_.add_made(context_, t, "gates " + layout_key(to), [&](const Tensor& plain) {
+      return reordered(from, to, permuted(plain, p_, gates)->data());
+    });
   }
   Operand bias() {
     const auto gates = gates_of(*spec_.node);
@@ -177,9 +178,8 @@ class RnnBuilder {
       return builder_.hold(std::move(zeros));
     }
     const Tensor& b = *spec_.constant(kB);
-    // Constants may lie at any address.
-    const Tensor aligned = b.clone();
-    return builder_.add_made(context_, b, late_ ? "gates late" : "gates", [&] {
+    return builder_.add_made(context_, b, late_ ? "gates late" : "gates", [&](const Tensor& plain) {
+      const Tensor aligned = plain.clone();  // constants may lie at any address
       return made_bias(aligned.data<float>().data(), p_, gates, late_);
     });
   }

@@ -253,9 +253,10 @@ Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
   WinogradKernel::Parts parts = parts_of(p, context, w == nullptr);
   const int64_t out = parts.tiling.out;
   if (w != nullptr) {
-    const auto pack = [&] { return pack_windows(*w, p, out, context.threads); };
     const std::string key = cat("winograd ", out, " in panels of ", gemm_functions().panel);
-    parts.panels = context.packs == nullptr ? pack() : context.packs->get(*w, key, pack);
+    parts.panels = packed(context, *w, key, [&](const Tensor& plain) {
+      return pack_windows(plain, p, out, context.threads);
+    });
   }
   const std::optional<Bounds> bounds = bounds_of(epilogue_of(*spec.node));
   if (bounds) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <new>
 
 namespace treadle {
@@ -42,6 +43,18 @@ std::byte* allocate_bytes(size_t rounded) {
   return static_cast<std::byte*>(data);
 }
 
+// For bytes that are soon given back: the allocator would keep large blocks, in holes between what
+// stays. All pages at once take less time than one by one.
+std::shared_ptr<Buffer> allocate_brief(size_t bytes) {
+  constexpr size_t kLarge = size_t{256} << 10;
+  if (bytes < kLarge) return Buffer::allocate(bytes);
+  void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  TREADLE_CHECK(data != MAP_FAILED, kOutOfMemory, "cannot allocate ", bytes, " bytes");
+  return Buffer::wrap(data, bytes,
+                      std::shared_ptr<void>(data, [bytes](void* p) { ::munmap(p, bytes); }));
+}
+
 size_t rounded_up(size_t bytes) {
   return (bytes / kAlignment + 1) * kAlignment;  // never zero: a valid address for empty tensors
 }
@@ -64,6 +77,25 @@ void put_packed_element(std::byte* raw, int bits, int64_t i, uint8_t element) {
   if (shift + bits > 8) raw[byte + 1] |= static_cast<std::byte>(window >> 8);
 }
 
+struct Buffer::Deferred {
+  std::mutex mutex;                // held while the bytes are produced
+  Fill fill;                       // until they stay
+  std::weak_ptr<Buffer> resident;  // the last that was handed out
+  std::shared_ptr<Buffer> kept;    // the bytes that stay
+
+  std::shared_ptr<Buffer> produce(size_t bytes, bool lasting) {
+    if (kept != nullptr) return kept;
+    if (auto shared = resident.lock()) return shared;
+    auto made = lasting ? Buffer::allocate(bytes) : allocate_brief(bytes);
+    fill({made->data(), bytes});
+    resident = made;
+    return made;
+  }
+};
+
+Buffer::Buffer(std::byte* data, size_t size, bool owned, std::shared_ptr<void> owner)
+    : data_(data), size_(size), owned_(owned), owner_(std::move(owner)) {}
+
 std::shared_ptr<Buffer> Buffer::allocate(size_t bytes) {
   TREADLE_CHECK(bytes <= SIZE_MAX - 2 * kAlignment, kLimit, "size overflows: ", bytes, " bytes");
   std::byte* data = allocate_bytes(rounded_up(bytes));
@@ -77,13 +109,52 @@ std::shared_ptr<Buffer> Buffer::wrap(void* data, size_t bytes, std::shared_ptr<v
   return std::shared_ptr<Buffer>(
       new Buffer(static_cast<std::byte*>(data), bytes, false, std::move(owner)));
 }
+std::shared_ptr<Buffer> Buffer::defer(size_t bytes, Fill fill) {
+  std::shared_ptr<Buffer> buffer(new Buffer(nullptr, bytes, false, nullptr));
+  buffer->deferred_ = std::make_unique<Deferred>();
+  buffer->deferred_->fill = std::move(fill);
+  return buffer;
+}
 Buffer::~Buffer() {
   if (!owned_) return;
+  std::byte* data = data_.load(std::memory_order_relaxed);
   // The allocator aligns other memory less: its own header comes first.
   const bool huge =
-      rounded_up(size_) >= kHugePage && reinterpret_cast<uintptr_t>(data_) % kHugePage == 0;
+      rounded_up(size_) >= kHugePage && reinterpret_cast<uintptr_t>(data) % kHugePage == 0;
   if (huge) huge_bytes.fetch_sub(rounded_up(size_));
-  std::free(data_);
+  std::free(data);
+}
+
+bool Buffer::in_memory() const {
+  if (deferred_ == nullptr) return true;
+  const std::lock_guard lock(deferred_->mutex);
+  return deferred_->kept != nullptr || !deferred_->resident.expired();
+}
+
+std::shared_ptr<Buffer> Buffer::resident() const {
+  TREADLE_CHECK(deferred_ != nullptr, kInternal, "the buffer is not deferred");
+  const std::lock_guard lock(deferred_->mutex);
+  return deferred_->produce(size_, false);
+}
+
+void Buffer::copy_to(std::span<std::byte> to, size_t offset) const {
+  if (to.empty()) return;
+  if (deferred_ == nullptr) {
+    std::memcpy(to.data(), data() + offset, to.size());
+    return;
+  }
+  const std::lock_guard lock(deferred_->mutex);
+  const bool in_memory = deferred_->kept != nullptr || !deferred_->resident.expired();
+  if (!in_memory && to.size() == size_) return deferred_->fill(to);
+  std::memcpy(to.data(), deferred_->produce(size_, false)->data() + offset, to.size());
+}
+
+std::byte* Buffer::keep() const {
+  const std::lock_guard lock(deferred_->mutex);
+  deferred_->kept = deferred_->produce(size_, true);
+  deferred_->fill = nullptr;  // what it holds is needed no more
+  data_.store(deferred_->kept->data(), std::memory_order_release);
+  return deferred_->kept->data();
 }
 
 Tensor::Tensor(DType dtype, Dims dims)
@@ -100,12 +171,13 @@ Tensor::Tensor(DType dtype, Dims dims, std::shared_ptr<Buffer> buffer, size_t of
     : dtype_(dtype),
       dims_(std::move(dims)),
       count_(element_count(dims_)),
-      buffer_(std::move(buffer)) {
+      buffer_(std::move(buffer)),
+      offset_(offset) {
   TREADLE_CHECK(dtype_ != DType::kString, kInternal, "a string tensor has no buffer");
   TREADLE_CHECK(offset <= buffer_->size() && bytes() <= buffer_->size() - offset, kInvalidArgument,
                 "a buffer of ", buffer_->size(), " bytes is too short for ", dtype_name(dtype_),
                 shape_text(dims_), " (", bytes(), " bytes)");
-  bytes_at_ = buffer_->data() + offset;
+  if (!buffer_->deferred()) bytes_at_ = buffer_->data() + offset;
 }
 
 Tensor Tensor::zeros(DType dtype, Dims dims) {
@@ -119,15 +191,35 @@ void Tensor::check_type(DType wanted) const {
                 dtype_name(wanted));
 }
 
+Tensor Tensor::resident() const {
+  if (bytes_at_ != nullptr || buffer_ == nullptr || !buffer_->deferred()) return *this;
+  Tensor loaded = *this;
+  loaded.buffer_ = buffer_->resident();
+  loaded.bytes_at_ = loaded.buffer_->data() + offset_;
+  return loaded;
+}
+
+std::pair<const void*, size_t> Tensor::identity() const {
+  if (buffer_ != nullptr && buffer_->deferred()) return {buffer_.get(), offset_};
+  return {bytes_at_, 0};
+}
+
 Tensor Tensor::clone() const {
   if (!defined()) return {};
   Tensor copy(dtype_, dims_);
   if (strings_) {
     *copy.strings_ = *strings_;
   } else if (count_ != 0) {
-    std::memcpy(copy.bytes_at_, bytes_at_, bytes());
+    copy_to(copy);
   }
   return copy;
+}
+
+void Tensor::copy_to(Tensor& to) const {
+  TREADLE_CHECK(to.dtype_ == dtype_ && to.count_ == count_ && !strings_, kInternal, "a copy of ",
+                dtype_name(dtype_), shape_text(dims_), " as ", dtype_name(to.dtype_),
+                shape_text(to.dims_));
+  if (buffer_ != nullptr) buffer_->copy_to({to.raw(), to.bytes()}, offset_);
 }
 
 Tensor Tensor::reshaped(Dims dims) const {
@@ -144,7 +236,8 @@ std::vector<To> convert(const Tensor& t) {
   return dispatch(t.dtype(), NumberOrBoolTypes{}, [&]<class T>() {
     std::vector<To> out;
     out.reserve(static_cast<size_t>(t.count()));
-    for (T x : t.data<T>()) out.push_back(static_cast<To>(x));
+    const Tensor loaded = t.resident();
+    for (T x : loaded.data<T>()) out.push_back(static_cast<To>(x));
     return out;
   });
 }

@@ -2,10 +2,13 @@
 // be.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -25,30 +28,51 @@ void put_packed_element(std::byte* raw, int bits, int64_t i, uint8_t element);
 inline constexpr size_t kAlignment = 64;
 
 // Shared bytes, 64-byte aligned when owned. Borrowed bytes must outlive every tensor over them.
+// Thread-safe, but for what is written into the bytes.
 class Buffer {
  public:
+  using Fill = std::function<void(std::span<std::byte>)>;
   // Uninitialised bytes; kOutOfMemory when the system has none.
   static std::shared_ptr<Buffer> allocate(size_t bytes);
   static std::shared_ptr<Buffer> borrow(void* data, size_t bytes);
   // Keeps `owner` alive as long as the buffer.
   static std::shared_ptr<Buffer> wrap(void* data, size_t bytes, std::shared_ptr<void> owner);
+  // Bytes that `fill` produces when they are asked for, the same each time: read from a file, or
+  // computed from other buffers. What it throws, the asker gets, and the next one asks again.
+  static std::shared_ptr<Buffer> defer(size_t bytes, Fill fill);
   ~Buffer();
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
-  std::byte* data() const { return data_; }
+  // Of a deferred buffer: produces the bytes, which then stay as long as the buffer.
+  std::byte* data() const {
+    std::byte* at = data_.load(std::memory_order_acquire);
+    return at != nullptr || deferred_ == nullptr ? at : keep();
+  }
   size_t size() const { return size_; }
+  bool deferred() const { return deferred_ != nullptr; }
+  // Whether the bytes lie in memory now.
+  bool in_memory() const;
+  // Of a deferred buffer: one of the same bytes that frees them with its last holder. Who asks
+  // meanwhile shares it.
+  std::shared_ptr<Buffer> resident() const;
+  // Copies to.size() bytes from `offset` on, which leaves the buffer as it is: where all are wanted
+  // and none is in memory, they are produced in `to`.
+  void copy_to(std::span<std::byte> to, size_t offset = 0) const;
 
  private:
-  Buffer(std::byte* data, size_t size, bool owned, std::shared_ptr<void> owner)
-      : data_(data), size_(size), owned_(owned), owner_(std::move(owner)) {}
-  std::byte* data_;
+  struct Deferred;
+  Buffer(std::byte* data, size_t size, bool owned, std::shared_ptr<void> owner);
+  std::byte* keep() const;
+  mutable std::atomic<std::byte*> data_;
   size_t size_;
   bool owned_;
   std::shared_ptr<void> owner_;
+  std::unique_ptr<Deferred> deferred_;
 };
 
 // Copies share their bytes: `clone` makes an independent one. 4- and 2-bit elements are packed,
-// first in the low bits. Elements of a borrowed buffer may be unaligned; `data<T>` checks.
+// first in the low bits. Elements of a borrowed buffer may be unaligned; `data<T>` checks. Over a
+// deferred buffer, raw() and data() load the bytes for good: `resident` does not.
 class Tensor {
  public:
   Tensor() = default;  // undefined dtype, no elements
@@ -71,8 +95,8 @@ class Tensor {
   size_t bytes() const { return static_cast<size_t>(byte_size(dtype_, count_)); }
   bool defined() const { return dtype_ != DType::kUndefined; }
 
-  const std::byte* raw() const { return bytes_at_; }
-  std::byte* raw() { return bytes_at_; }
+  const std::byte* raw() const { return at(); }
+  std::byte* raw() { return at(); }
   const std::shared_ptr<Buffer>& buffer() const { return buffer_; }
 
   // Elements as T (std::string included); kInternal when T is not the dtype.
@@ -81,7 +105,15 @@ class Tensor {
   template <class T>
   std::span<T> data();
 
+  // The same elements in memory, at least as long as the result is held; itself when they are
+  // there anyway. Not to be written to: others share the bytes.
+  Tensor resident() const;
+  // What tells its bytes from all others' while it lives, without loading them.
+  std::pair<const void*, size_t> identity() const;
+
   Tensor clone() const;
+  // Fills `to`, of the same dtype and count (no strings).
+  void copy_to(Tensor& to) const;
   // The same elements under other dims of equal count.
   Tensor reshaped(Dims dims) const;
   // All elements converted to int64 (integer and bool dtypes) or double (any number); kUnsupported
@@ -91,11 +123,15 @@ class Tensor {
 
  private:
   void check_type(DType wanted) const;
+  std::byte* at() const {
+    return bytes_at_ != nullptr || buffer_ == nullptr ? bytes_at_ : buffer_->data() + offset_;
+  }
   DType dtype_ = DType::kUndefined;
   Dims dims_;
   int64_t count_ = 0;
   std::shared_ptr<Buffer> buffer_;
-  std::byte* bytes_at_ = nullptr;
+  size_t offset_ = 0;
+  std::byte* bytes_at_ = nullptr;  // null over a deferred buffer
   std::shared_ptr<std::vector<std::string>> strings_;
 };
 
@@ -126,7 +162,7 @@ std::span<const T> Tensor::data() const {
   if constexpr (std::is_same_v<T, std::string>) {
     return {strings_->data(), static_cast<size_t>(count_)};
   } else {
-    return {reinterpret_cast<const T*>(bytes_at_), static_cast<size_t>(count_)};
+    return {reinterpret_cast<const T*>(at()), static_cast<size_t>(count_)};
   }
 }
 template <class T>
@@ -135,7 +171,7 @@ std::span<T> Tensor::data() {
   if constexpr (std::is_same_v<T, std::string>) {
     return {strings_->data(), static_cast<size_t>(count_)};
   } else {
-    return {reinterpret_cast<T*>(bytes_at_), static_cast<size_t>(count_)};
+    return {reinterpret_cast<T*>(at()), static_cast<size_t>(count_)};
   }
 }
 template <class T>

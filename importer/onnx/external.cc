@@ -11,6 +11,8 @@
 namespace treadle::onnx {
 namespace {
 
+constexpr size_t kMostDeferred = 16;  // files that stay open; a process may open some hundreds
+
 // Resolves and opens in one system call, so that nothing can be exchanged in between. -1 and errno.
 int open_beneath(const std::filesystem::path& folder, const std::string& name, uint64_t extra) {
   const int dir = ::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -53,8 +55,10 @@ const Bytes& ExternalFiles::open(const std::string& location) {
   }
   TREADLE_CHECK(fd >= 0, kInvalidModel, "cannot open external data '", location, "' in '",
                 folder_.string(), "': ", std::strerror(errno));
+  const bool many = access_ == Access::kDefer && opened_.size() >= kMostDeferred;
   try {
-    return *(opened_[location] = Bytes::adopt(fd, cat("external data '", location, "'"), map_));
+    return *(opened_[location] = Bytes::adopt(fd, cat("external data '", location, "'"),
+                                              many ? Access::kRead : access_));
   } catch (const Error& e) {
     throw e.as(Code::kInvalidModel);
   }

@@ -14,8 +14,8 @@ class ExternalFiles {
  public:
   // `folder` empty: external data is refused. `model` is the model's own file (may be empty); where
   // it is a link, as in Hugging Face's cache, files beside its target may be linked to as well.
-  ExternalFiles(std::filesystem::path folder, std::filesystem::path model, bool map)
-      : folder_(std::move(folder)), model_(std::move(model)), map_(map) {}
+  ExternalFiles(std::filesystem::path folder, std::filesystem::path model, Access access)
+      : folder_(std::move(folder)), model_(std::move(model)), access_(access) {}
   // Takes `memory`, which outlives this, for the file at `location`.
   void add(const std::string& location, std::span<const std::byte> memory) {
     opened_[location] = Bytes::over(memory);
@@ -26,7 +26,7 @@ class ExternalFiles {
  private:
   std::filesystem::path folder_;
   std::filesystem::path model_;
-  bool map_;
+  Access access_;
   std::map<std::string, std::shared_ptr<Bytes>> opened_;
 };
 

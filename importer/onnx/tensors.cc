@@ -192,7 +192,7 @@ Tensor TensorReader::read_raw(const pb::TensorProto& proto, DType dtype, Dims di
   const int64_t found = span ? span->length : static_cast<int64_t>(proto.raw_data().size());
   TREADLE_CHECK(found == expected, kInvalidModel, "raw_data has ", found, " bytes, expected ",
                 expected, " for ", dtype_name(dtype), shape_text(dims));
-  if (span) return normalized(bytes_.tensor(dtype, std::move(dims), span->offset));
+  if (span) return normalized(bytes_.tensor(dtype, std::move(dims), span->offset, proto.name()));
   Tensor t(dtype, std::move(dims));
   if (expected != 0) std::memcpy(t.raw(), proto.raw_data().data(), proto.raw_data().size());
   return normalized(std::move(t));
@@ -210,7 +210,7 @@ Tensor TensorReader::read_external(const pb::TensorProto& proto, DType dtype, Di
   TREADLE_CHECK(at.offset <= file.size() && expected <= file.size() - at.offset, kInvalidModel,
                 "external data '", at.file, "' is too short: ", expected, " bytes at offset ",
                 at.offset, " expected, the file has ", file.size());
-  return normalized(file.tensor(dtype, std::move(dims), at.offset));
+  return normalized(file.tensor(dtype, std::move(dims), at.offset, proto.name()));
 }
 
 Tensor TensorReader::read(const pb::SparseTensorProto& proto) {

@@ -25,7 +25,8 @@ void write_tensor(const Tensor& t, pb::TensorProto& proto) {
   if (t.dtype() == DType::kString) {
     for (const std::string& s : t.data<std::string>()) proto.add_string_data(s);
   } else {
-    proto.set_raw_data(t.raw(), t.bytes());
+    const Tensor loaded = t.resident();
+    proto.set_raw_data(loaded.raw(), loaded.bytes());
   }
 }
 
@@ -66,12 +67,10 @@ struct AttributeWriter {
 };
 
 // What identifies a constant's bytes.
-using Bytes = std::tuple<const void*, DType, Dims>;
+using Bytes = std::tuple<std::pair<const void*, size_t>, DType, Dims>;
 Bytes bytes_of(const Tensor& t) {
-  const void* at = t.dtype() == DType::kString
-                       ? static_cast<const void*>(t.data<std::string>().data())
-                       : t.raw();
-  return {at, t.dtype(), t.dims()};
+  if (t.dtype() == DType::kString) return {{t.data<std::string>().data(), 0}, t.dtype(), t.dims()};
+  return {t.identity(), t.dtype(), t.dims()};
 }
 
 // One graph while it is written: the names of its values in the file.

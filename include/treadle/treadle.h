@@ -131,6 +131,9 @@ TREADLE_API void treadle_options_release(treadle_options* options);
  *                has are ignored
  *   denoted_dims the same by the dimensions' denotations, "DATA_BATCH=1"
  *   plugins      comma-separated paths, each for treadle_load_plugin
+ *   defer        "1" (default): weights are read from the file when they are needed, and it stays
+ *                open; where it is written over before that (instead of being replaced), a run
+ *                fails with TREADLE_IO. "0": everything is read at once, and kept
  *   mmap         "0" (default); "1": map the weights. A file that shrinks while mapped kills the
  *                process
  *   max_bytes    limit of one session's buffers

@@ -82,6 +82,8 @@ constexpr OptionRow kOptions[] = {
      [](treadle_options& o, const std::string&, const std::string& v) {
        for (const std::string& path : list_of(v)) treadle::c_api::add_plugin(o, path);
      }},
+    {"defer", [](treadle_options& o, const std::string& k,
+                 const std::string& v) { o.load.defer = boolean(k, v); }},
     {"mmap", [](treadle_options& o, const std::string& k,
                 const std::string& v) { o.load.mmap = boolean(k, v); }},
     {"max_bytes", [](treadle_options& o, const std::string& k,

@@ -194,8 +194,8 @@ TEST(NativeGemm, PanelsOfSixteenBitsGiveTheSame) {
         for (const int64_t k : {1, 5, 40}) {
           const Tensor b = narrow_numbers(form, {k, n});
           const cpu::PanelSource m{.n = n, .k = k, .row = n, .column = 1};
-          const cpu::Panels narrow = cpu::narrow_panels(b, m, nullptr);
-          const cpu::Panels wide{cpu::packed_panels(b, m, nullptr)};
+          const cpu::Panels narrow = cpu::narrow_panels(b, m, {});
+          const cpu::Panels wide{cpu::packed_panels(b, m, {})};
           ASSERT_EQ(narrow.form, form) << n << ' ' << k;
           EXPECT_LT(narrow.numbers->size(), wide.numbers->size());
           for (size_t rows = 1; rows <= 2 * cpu::kNarrowRows + 1; ++rows)
@@ -213,9 +213,9 @@ TEST(NativeGemm, PanelsStayFloatsWhereOneNumberNeedsThem) {
   b.data<float>().back() = 1.0F / 3;
   const cpu::PanelSource m{.n = 33, .k = 40, .row = 33, .column = 1};
   PackCache packs;
-  const cpu::Panels panels = cpu::narrow_panels(b, m, &packs);
+  const cpu::Panels panels = cpu::narrow_panels(b, m, {.packs = &packs});
   EXPECT_EQ(panels.form, cpu::PanelForm::kFloat);
-  EXPECT_EQ(panels.numbers, cpu::packed_panels(b, m, &packs));
+  EXPECT_EQ(panels.numbers, cpu::packed_panels(b, m, {.packs = &packs}));
   EXPECT_EQ(packs.bytes(), panels.numbers->size());
 }
 

@@ -219,8 +219,8 @@ def load(source: Source, *, threads: int = 0, device: str = "cpu",
     threads: 0 = the processors that this process may use. initializers: arrays that stand for the
     model's of those names, shared and not to be changed; the optional ones are ignored where it
     has none. files: what external data's files hold, by location. settings: the options of
-    treadle_options_set (optimize, winograd, dims, skip_pass, overridable, fallback, mmap,
-    max_bytes, max_nodes, max_depth, max_weight_bytes), as texts, numbers, lists or dicts.
+    treadle_options_set (optimize, winograd, dims, skip_pass, overridable, fallback, defer,
+    mmap, max_bytes, max_nodes, max_depth, max_weight_bytes), as texts, numbers, lists or dicts.
 
     >>> model = treadle.load("model.onnx", dims={"batch": 1})
     >>> logits = model(pixels)
