@@ -4,37 +4,40 @@
 #include <cstring>
 
 #include "backends/cpu/simd_halves.h"
+#include "backends/cpu/simd_product.h"
 #include "graph/base/lasting.h"
 
 namespace treadle::cpu {
 namespace {
 
 // Borrowed elements may lie at any address.
-float element(const std::byte* from, int64_t index) {
-  float value;
-  std::memcpy(&value, from + static_cast<size_t>(index) * sizeof value, sizeof value);
-  return value;
+Tensor aligned(const Tensor& t) {
+  return reinterpret_cast<uintptr_t>(t.raw()) % alignof(float) == 0 ? t : t.clone();
 }
 
-std::shared_ptr<Buffer> pack(const std::byte* from, const PanelSource& m) {
-  const auto panel = static_cast<int64_t>(gemm_functions().panel);
+std::shared_ptr<Buffer> pack(const Tensor& source, const PanelSource& m) {
+  const ProductFunctions& f = product_functions();
+  const auto panel = static_cast<int64_t>(f.panel);
   const int64_t columns = checked_mul(ceil_div(m.n, panel), panel);
   auto buffer =
       allocate_lasting(static_cast<size_t>(byte_size(DType::kFloat, checked_mul(columns, m.k))));
-  auto* to = reinterpret_cast<float*>(buffer->data());
-  // In pieces of a few cache lines of each column, as a transposed matrix has them.
-  constexpr int64_t kDepth = 64;
-  for (int64_t first = 0; first < columns; first += panel, to += m.k * panel) {
-    const int64_t width = std::min(panel, m.n - first);
-    for (int64_t begin = 0; begin < m.k; begin += kDepth) {
-      const int64_t end = std::min(begin + kDepth, m.k);
-      for (int64_t c = 0; c < panel; ++c) {
-        const int64_t at = m.at + (first + c) * m.column;
-        for (int64_t k = begin; k < end; ++k)
-          to[k * panel + c] = c < width ? m.scale * element(from, at + k * m.row) : 0;
-      }
+  const std::span to(reinterpret_cast<float*>(buffer->data()), static_cast<size_t>(columns * m.k));
+  const Tensor plain = aligned(source);
+  const float* from = plain.data<float>().data() + m.at;
+  // Few rows at a time are few pages at a time; columns that are contiguous are read along.
+  const int64_t most = m.row == 1 ? m.k : 16;
+  for (int64_t k = 0; k < m.k; k += most) {
+    const int64_t rows = std::min(most, m.k - k);
+    for (int64_t c = 0; c < m.n; c += panel) {
+      f.pack({.from = from + k * m.row + c * m.column,
+              .row = static_cast<size_t>(m.row),
+              .column = static_cast<size_t>(m.column),
+              .k = static_cast<size_t>(rows),
+              .columns = static_cast<size_t>(std::min(panel, m.n - c))},
+             to.data() + c * m.k + k * panel);
     }
   }
+  if (m.scale != 1) std::ranges::for_each(to, [&](float& x) { x *= m.scale; });
   return buffer;
 }
 
@@ -78,9 +81,11 @@ std::shared_ptr<Buffer> narrowed(const Buffer& panels) {
 
 // Whether the first numbers have 16 bits: those of models that were trained in float seldom do.
 bool may_be_narrow(const Tensor& source, const PanelSource& m) {
-  const int64_t count = std::min<int64_t>(16, source.count() - m.at);
+  const Tensor plain = aligned(source);
+  const int64_t count = std::min<int64_t>(16, plain.count() - m.at);
   std::vector<float> first;
-  for (int64_t i = 0; i < count; ++i) first.push_back(element(source.raw(), m.at + i) * m.scale);
+  for (int64_t i = 0; i < count; ++i)
+    first.push_back(plain.data<float>()[static_cast<size_t>(m.at + i)] * m.scale);
   std::vector<std::byte> to(first.size() * sizeof(uint16_t));
   return narrow(first, PanelForm::kFloat16, to.data()) ||
          narrow(first, PanelForm::kBfloat16, to.data());
@@ -91,11 +96,11 @@ bool may_be_narrow(const Tensor& source, const PanelSource& m) {
 std::shared_ptr<Buffer> packed_panels(const Tensor& source, const PanelSource& m,
                                       const CompileContext& context) {
   return packed(context, source, key_of("panels", m),
-                [&](const Tensor& plain) { return pack(plain.raw(), m); });
+                [&](const Tensor& plain) { return pack(plain, m); });
 }
 
 Panels narrow_panels(const Tensor& source, const PanelSource& m, const CompileContext& context) {
-  const auto whole = [&](const Tensor& plain) { return pack(plain.raw(), m); };
+  const auto whole = [&](const Tensor& plain) { return pack(plain, m); };
   const auto make = [&](const Tensor& plain) -> std::shared_ptr<Buffer> {
     if (may_be_narrow(plain, m)) {
       if (auto buffer = narrowed(*whole(plain))) return buffer;
