@@ -1,10 +1,12 @@
 #include "importer/training_info.h"
 
 #include <algorithm>
+#include <set>
 #include <span>
 
 #include "importer/file_writer.h"
 #include "importer/onnx/bytes.h"
+#include "importer/onnx/metadata.h"
 #include "importer/onnx/proto.h"
 
 namespace treadle {
@@ -72,6 +74,65 @@ void make_input(pb::GraphProto& graph, const std::string& name) {
   for (const int64_t d : tensor.dims()) type.mutable_shape()->add_dim()->set_dim_value(d);
 }
 
+std::set<std::string> made_by(const pb::GraphProto& graph) {
+  std::set<std::string> names;
+  for (const auto& input : graph.input()) names.insert(input.name());
+  for (const auto& tensor : graph.initializer()) names.insert(tensor.name());
+  for (const auto& tensor : graph.sparse_initializer()) names.insert(tensor.values().name());
+  for (const auto& node : graph.node()) names.insert(node.output().begin(), node.output().end());
+  return names;
+}
+
+// The model must run without its algorithm, and bodies see what is around them.
+void check_apart(const pb::GraphProto& model, const std::set<std::string>& made) {
+  const auto refuse = [&](const std::string& who, const std::string& name) {
+    TREADLE_CHECK(name.empty() || !made.contains(name), kInvalidModel, who, " reads '", name,
+                  "' of the training's algorithm, without which it must run");
+  };
+  for (const auto& node : model.node()) {
+    const std::string who = cat("the model's node '", node.name(), "' (", node.op_type(), ")");
+    for (const std::string& name : node.input()) refuse(who, name);
+    for (const auto& attribute : node.attribute()) {
+      if (attribute.has_g()) check_apart(attribute.g(), made);
+      for (const auto& body : attribute.graphs()) check_apart(body, made);
+    }
+  }
+  for (const auto& output : model.output()) refuse("the model's output", output.name());
+}
+
+void check_complete(const pb::TrainingInfoProto& info) {
+  TREADLE_CHECK(info.algorithm().node_size() > 0, kUnsupported,
+                "its training has no algorithm: there is nothing to run");
+  TREADLE_CHECK(info.update_binding_size() > 0, kUnsupported,
+                "its training updates no initializer: there is nothing to train");
+  for (const auto& input : info.initialization().input()) {
+    const auto& own = info.initialization().initializer();
+    TREADLE_CHECK(named(own, input.name()) != nullptr, kInvalidModel,
+                  "its training's initialization takes '", input.name(),
+                  "', expected one that takes nothing");
+  }
+}
+
+// Where the types are known before a run.
+void check_types(const Graph& graph, const Bindings& bindings, const Graph& makes) {
+  for (const auto& [name, output] : bindings) {
+    const Tensor& was = graph.value(graph.find_value(name)).default_value;
+    const auto made = std::ranges::find(makes.outputs(), output, &GraphOutput::name);
+    const Type& becomes = makes.value(made->value).type;
+    const Type is = Type::tensor(was.dtype(), symbolic(was.dims()));
+    TREADLE_CHECK(is.dtype != DType::kString, kUnsupported, "its training binds '", name, "', ",
+                  is.text(), ": strings are not trained");
+    bool fits = becomes.is_tensor() && becomes.dtype == is.dtype;
+    if (fits && becomes.shape) {
+      fits = std::ranges::equal(*becomes.shape, *is.shape, [](const Dim& a, const Dim& b) {
+        return !a.known() || a.value() == b.value();
+      });
+    }
+    TREADLE_CHECK(fits, kInvalidModel, "its training binds '", name, "', ", is.text(), ", to '",
+                  output, "', ", becomes.text());
+  }
+}
+
 void check_outputs(const Bindings& bindings, pb::GraphProto& graph) {
   for (const auto& [name, output] : bindings) {
     TREADLE_CHECK(named(*graph.mutable_output(), output) != nullptr, kInvalidModel,
@@ -102,6 +163,10 @@ TrainingStep step_of(pb::ModelProto model, const fs::path& path, LoadOptions opt
                 model.training_info_size(), " TrainingInfoProto, one is read");
   const pb::TrainingInfoProto info = model.training_info(0);
   model.clear_training_info();
+  check_complete(info);
+  std::set<std::string> made = made_by(info.algorithm());
+  for (const std::string& own : made_by(model.graph())) made.erase(own);  // clashes are told below
+  check_apart(model.graph(), made);
   TrainingStep step;
   step.updates = bindings_of(info.update_binding());
   step.initial = bindings_of(info.initialization_binding());
@@ -113,14 +178,17 @@ TrainingStep step_of(pb::ModelProto model, const fs::path& path, LoadOptions opt
   pb::GraphProto& graph = *model.mutable_graph();
   append(info.algorithm(), graph);
   check_outputs(step.updates, graph);
-  for (const auto& [name, output] : step.initial) initializer_of(graph, name);
-  for (const auto& [name, output] : step.updates) {
-    make_input(graph, name);
-    options.overridable.insert(name);
+  for (const Bindings* bindings : {&step.initial, &step.updates}) {
+    for (const auto& [name, output] : *bindings) {
+      make_input(graph, name);
+      options.overridable.insert(name);
+    }
   }
   constexpr int64_t kInitializersAlone = 4;  // since which they need not be inputs
   model.set_ir_version(std::max<int64_t>(model.ir_version(), kInitializersAlone));
   step.graph = load_proto(model, path, options);
+  check_types(step.graph, step.initial, step.start);
+  check_types(step.graph, step.updates, step.graph);
   return step;
 }
 
@@ -151,7 +219,8 @@ TrainingStep load_training_step(const fs::path& path, const LoadOptions& options
 }
 
 void save_trained(const fs::path& from, const fs::path& to,
-                  const std::map<std::string, Tensor>& values) {
+                  const std::map<std::string, Tensor>& values,
+                  const std::map<std::string, std::string>* metadata) {
   pb::ModelProto model = of_file(from, [&] { return read_proto(from); });
   pb::GraphProto& graph = *model.mutable_graph();
   pb::GraphProto* algorithm =
@@ -164,6 +233,12 @@ void save_trained(const fs::path& from, const fs::path& to,
                     fs::absolute(from).parent_path() == fs::absolute(to).parent_path(),
                 kUnsupported, "the model has external data: '", to.string(),
                 "' must lie in the folder of '", from.string(), "'");
+  if (metadata != nullptr) {
+    Graph told;
+    told.metadata = *metadata;
+    model.clear_metadata_props();
+    onnx::write_metadata(told, model);
+  }
   const std::string bytes = model.SerializeAsString();
   FileWriter file(to);
   file.write(std::as_bytes(std::span(bytes)));

@@ -9,6 +9,20 @@
 
 namespace treadle {
 
+// Of a scalar of floats; allocates nothing.
+inline double number_of(const Value& value) {
+  const Tensor& t = value.tensor();
+  double number = 0;
+  dispatch(t.dtype(), FloatTypes{}, [&]<class T>() {
+    if constexpr (is_reduced_float<T>) {
+      number = static_cast<double>(static_cast<float>(t.data<T>()[0]));
+    } else {
+      number = static_cast<double>(t.data<T>()[0]);
+    }
+  });
+  return number;
+}
+
 struct Runner {
   Runner(Graph graph, const ModelOptions& options, int threads)
       : session(Model::create(std::move(graph), options), {threads}),

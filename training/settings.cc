@@ -208,8 +208,8 @@ T& target(T& at) {
 
 }  // namespace
 
-std::vector<TrainSetting> train_settings() {
-  TrainerOptions standard;
+std::vector<TrainSetting> train_settings(const TrainerOptions& of) {
+  TrainerOptions standard = of;
   std::vector<TrainSetting> settings;
   for (Row& row : rows(standard)) {
     settings.push_back({row.key, *row.help != '\0' ? row.help : shown(row.bounds.known()),

@@ -11,9 +11,9 @@ namespace treadle {
 struct TrainSetting {
   const char* key;
   std::string help;
-  std::string standard;  // its value unless set; "": nothing, or as its help says
+  std::string standard;  // its value in these options; "": nothing, or as its help says
 };
-std::vector<TrainSetting> train_settings();
+std::vector<TrainSetting> train_settings(const TrainerOptions& of = {});
 // kInvalidArgument: an unknown key (with the close match), or a value that is none of its kind.
 // Lists are comma-separated. What `include/treadle/train.h` says of the keys holds.
 void set_train_setting(TrainerOptions& options, const std::string& key, const std::string& value);

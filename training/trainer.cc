@@ -11,25 +11,12 @@
 #include "training/diagnose.h"
 #include "training/gradient_nodes.h"
 #include "training/runner.h"
+#include "training/training_step.h"
 
 namespace treadle {
 namespace {
 
 using Role = Variable::Role;
-
-// Of a scalar of floats; allocates nothing.
-double number_of(const Value& value) {
-  const Tensor& t = value.tensor();
-  double number = 0;
-  dispatch(t.dtype(), FloatTypes{}, [&]<class T>() {
-    if constexpr (is_reduced_float<T>) {
-      number = static_cast<double>(static_cast<float>(t.data<T>()[0]));
-    } else {
-      number = static_cast<double>(t.data<T>()[0]);
-    }
-  });
-  return number;
-}
 
 // One call at a time.
 class Calling {
@@ -54,7 +41,7 @@ void put(Value& scalar, T number) {
 
 class Trainer::Impl {
  public:
-  Impl(Graph given_model, const TrainerOptions& trainer_options);
+  Impl(Graph given_model, TrainingStep* given_step, const TrainerOptions& trainer_options);
 
   std::unique_ptr<Runner> make_runner(const Graph& graph);
   // The graph of a step but the last one that makes an update.
@@ -73,6 +60,7 @@ class Trainer::Impl {
   Tensor& live(size_t i) { return std::get<Tensor>(values[i]); }
 
   TrainerOptions options;
+  const bool own_step;     // the model's file says what it is
   const bool on_request;   // updates are made so
   bool was_finite = true;  // the last batch's loss and gradients
   mutable std::atomic<bool> calling = false;
@@ -88,8 +76,10 @@ class Trainer::Impl {
   std::vector<Dims> shapes;  // of the last batch
 };
 
-Trainer::Impl::Impl(Graph given_model, const TrainerOptions& trainer_options)
+Trainer::Impl::Impl(Graph given_model, TrainingStep* given_step,
+                    const TrainerOptions& trainer_options)
     : options(trainer_options),
+      own_step(given_step != nullptr),
       on_request(options.joint.accumulate == 0),
       model(std::move(given_model)) {
   check_schedule(options.schedule);
@@ -101,7 +91,8 @@ Trainer::Impl::Impl(Graph given_model, const TrainerOptions& trainer_options)
   options.joint.guard = options.joint.guard || options.joint.scaled;
   if (options.joint.scaled) progress.scale = scaling.initial;
   expand_gradient_nodes(model, options.joint.operators);
-  joint = build_joint(model, options.joint);
+  joint = own_step ? build_joint(model, std::move(*given_step), options)
+                   : build_joint(model, options.joint);
   for (Variable& v : joint.variables) {
     Tensor own = v.initial.clone();
     if (v.role == Role::kParameter || v.role == Role::kStatistic) {
@@ -273,7 +264,9 @@ size_t Trainer::Impl::find(const std::string& name) const {
 // ---- The door
 
 Trainer::Trainer(Graph model, const TrainerOptions& options)
-    : impl_(std::make_unique<Impl>(std::move(model), options)) {}
+    : impl_(std::make_unique<Impl>(std::move(model), nullptr, options)) {}
+Trainer::Trainer(Graph model, TrainingStep step, const TrainerOptions& options)
+    : impl_(std::make_unique<Impl>(std::move(model), &step, options)) {}
 Trainer::~Trainer() = default;
 
 const TrainerOptions& Trainer::options() const { return impl_->options; }
@@ -281,6 +274,7 @@ const Graph& Trainer::model() const { return impl_->model; }
 std::map<std::string, std::string>& Trainer::metadata() { return impl_->model.metadata; }
 const std::vector<std::string>& Trainer::warnings() const { return impl_->joint.warnings; }
 const std::vector<Trainer::Input>& Trainer::inputs() const { return impl_->inputs; }
+bool Trainer::own_step() const { return impl_->own_step; }
 const std::string& Trainer::target() const { return impl_->joint.target; }
 
 std::vector<std::string> Trainer::output_names() const {
@@ -362,6 +356,8 @@ Trainer::EvalResult Trainer::eval(std::span<const NamedValue> batch, bool averag
 double Trainer::rate() const { return impl_->current_rate(); }
 
 void Trainer::set_rate(std::optional<double> rate) {
+  TREADLE_CHECK(!impl_->own_step, kInvalidArgument,
+                "the learning rate is the model's own: its file says what a step is");
   TREADLE_CHECK(!rate || (std::isfinite(*rate) && *rate >= 0), kInvalidArgument,
                 "the learning rate is ", *rate, ", expected a number of at least 0");
   impl_->progress.rate = rate;

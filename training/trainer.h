@@ -17,6 +17,8 @@
 
 namespace treadle {
 
+struct TrainingStep;  // importer/training_info.h
+
 // Loss scaling for 16-bit floats. A run whose gradients are not finite changes nothing and halves
 // the scale; `interval` good ones in a row double it.
 struct ScalingOptions {
@@ -63,6 +65,9 @@ class Trainer {
   // The model as the importer gives it. Its constants that train are copied; the others are shared.
   // Errors as build_joint and Model::create.
   explicit Trainer(Graph model, const TrainerOptions& options = {});
+  // A step is what the model's file says (importer/training_info.h) instead of loss and update.
+  // Errors as build_joint in training_step.h and Model::create.
+  Trainer(Graph model, TrainingStep step, const TrainerOptions& options = {});
   ~Trainer();
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
@@ -80,6 +85,8 @@ class Trainer {
     Type type;
   };
   const std::vector<Input>& inputs() const;
+  // Whether a step is what the model's file says: it then has no learning rate of the trainer's.
+  bool own_step() const;
   // The target's name; "" where the loss takes none.
   const std::string& target() const;
   // Names of the model's outputs, in the order of EvalResult::outputs.

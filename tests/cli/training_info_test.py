@@ -73,6 +73,73 @@ def weights(path):
     return own | {t.name: numpy_helper.to_array(t) for t in model.training_info[0].algorithm.initializer}
 
 
+def hostile():
+    """Models that are refused, each with its exit code and what must be named."""
+    cases = []
+
+    def bad(code, text, edit):
+        model = line()
+        edit(model, model.training_info[0], model.training_info[0].algorithm)
+        cases.append((model, code, text))
+
+    def rebound(kind, shape, *node, **attributes):
+        def edit(model, info, algorithm):
+            algorithm.node.append(helper.make_node(*node, ["other"], **attributes))
+            algorithm.output.append(helper.make_tensor_value_info("other", kind, shape))
+            info.update_binding[0].value = "other"
+        return edit
+
+    def begins(value, name="w", takes=()):
+        def edit(model, info, algorithm):
+            info.initialization.initializer[0].CopyFrom(tensor("first", value))
+            info.initialization.output[0].ClearField("type")
+            info.initialization.output[0].type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(value.dtype)
+            info.initialization.input.extend(takes)
+            info.initialization_binding[0].key = name
+        return edit
+
+    def strings(model, info, algorithm):
+        algorithm.initializer.append(helper.make_tensor("words", TensorProto.STRING, [1], [b"a"]))
+        algorithm.node.append(helper.make_node("Identity", ["words"], ["words_next"]))
+        algorithm.output.append(helper.make_tensor_value_info("words_next", TensorProto.STRING, [1]))
+        info.update_binding.add(key="words", value="words_next")
+
+    def reads_loss(model, info, algorithm):
+        model.graph.node.append(helper.make_node("Add", ["y", "loss"], ["z"]))
+        model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", 1]))
+
+    def tells_loss(model, info, algorithm):
+        model.graph.output.append(helper.make_tensor_value_info("loss", TensorProto.FLOAT, []))
+
+    def empty(model, info, algorithm):
+        info.ClearField("algorithm")
+        info.ClearField("update_binding")
+
+    bad(3, "no algorithm", empty)
+    bad(3, "updates no initializer", lambda m, i, a: i.ClearField("update_binding"))
+    bad(3, "'z', which is no initializer", lambda m, i, a: i.update_binding.add(key="z", value="w_next"))
+    bad(3, "'x', which is no initializer", lambda m, i, a: i.update_binding.add(key="x", value="w_next"))
+    bad(3, "'z', which is no initializer", begins(W, "z"))
+    bad(3, "'' to ''", lambda m, i, a: i.update_binding.add())
+    bad(3, "'w', float[3, 1], to 'other', double[3, 1]",
+        rebound(TensorProto.DOUBLE, [3, 1], "Cast", ["w_next"], to=TensorProto.DOUBLE))
+    bad(3, "'w', float[3, 1], to 'other', float[1, 3]", rebound(TensorProto.FLOAT, [1, 3], "Transpose", ["w_next"]))
+    bad(3, "'w', float[3, 1], to 'begin', double[3, 1]", begins(W.astype(np.float64)))
+    bad(3, "'w', float[3, 1], to 'begin', float[2, 1]", begins(W[:2]))
+    bad(3, "takes 'seed'", begins(W, takes=[helper.make_tensor_value_info("seed", TensorProto.FLOAT, [])]))
+    bad(3, "'words'", strings)
+    bad(3, "reads 'loss'", reads_loss)
+    bad(3, "reads 'loss'", tells_loss)
+    bad(3, "'y' is defined twice", lambda m, i, a: a.node.append(helper.make_node("Neg", ["target"], ["y"])))
+    bad(3, "'w' is defined twice", lambda m, i, a: a.initializer.append(tensor("w", W)))
+    bad(3, "'x' is defined twice", lambda m, i, a: a.input.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3])))
+    bad(3, "cycle", lambda m, i, a: a.node[0].input.__setitem__(1, "square"))
+    bad(3, "'nothing' is missing", lambda m, i, a: a.node[0].input.__setitem__(1, "nothing"))
+    bad(3, "'begin', which is no output", lambda m, i, a: i.ClearField("initialization"))
+    bad(3, "'w' is bound twice", lambda m, i, a: i.initialization_binding.add(key="w", value="begin"))
+    return cases
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -106,6 +173,10 @@ def main():
                                   (two, 3, "2 TrainingInfoProto")):
             onnx.save(model, str(folder / "bad.onnx"))
             call(f"run bad.onnx {batch} --training-steps 1", folder, code, ["bad.onnx", text])
+        for model, code, text in hostile():
+            onnx.save(model, str(folder / "bad.onnx"))
+            call(f"run bad.onnx {batch} --training-steps 2 --save-model never.onnx", folder, code, ["bad.onnx", text])
+        expect(not (folder / "never.onnx").exists(), "nothing is written of what is refused")
     return result()
 
 

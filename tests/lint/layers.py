@@ -13,7 +13,7 @@ import sys
 DOORS = ["importer/importer.h", "importer/training_info.h", "optimizer/optimizer.h",
          "backends/backend.h", "backends/registry.h", "runtime/runtime.h", "runtime/plugins/plugins.h",
          "training/autodiff.h", "training/differences.h", "training/gradient_nodes.h",
-         "training/trainer.h", "training/checkpoint.h", "training/settings.h"]
+         "training/trainer.h", "training/training_step.h", "training/checkpoint.h", "training/settings.h"]
 # The gradient of a graph; and what builds graphs from it, without importer or runtime.
 AUTODIFF = "autodiff route gradient expr body capture_constants"
 BUILDERS = ("gradient_nodes forms layers losses loss_output straight_through updates schedules initializers parameters joint new_models "

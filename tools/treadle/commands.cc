@@ -177,6 +177,10 @@ const Flags kFitting = {
     {"--resume", "", "go on from the newest checkpoint in --out"},
 };
 const Flags kTrain = {
+    {"--training-info", "",
+     "a step is what the file itself says (TrainingInfoProto): its loss, gradients and update"},
+    {"--training-loss", "NAME", "of such a training: the output that is the loss"},
+    {"--no-initialization", "", "of such a training: begin with the weights as they are"},
     {"--find-lr", "", "tell the losses at rising learning rates, and train nothing"},
     {"--fields", "", "list the fields of a job as Markdown"},
 };

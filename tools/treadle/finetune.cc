@@ -51,6 +51,8 @@ int run_finetune(const Args& args) {
   job.model = args.positional[0];
   for (size_t i = 1; i < args.positional.size(); ++i) set_job_field(job, args.positional[i]);
   apply_flags(args, job);
+  if (job.training_info)
+    throw UsageError("training_info goes with train: finetune changes the model, not its training");
   Graph model = load(job.model, load_options(job));
   free_batch(model);
   DataSet data = job_data(job, &model);

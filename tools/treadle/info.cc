@@ -11,6 +11,7 @@
 #include "tools/treadle/environment.h"
 #include "tools/treadle/json.h"
 #include "tools/treadle/load.h"
+#include "tools/treadle/training_steps.h"
 #include "training/autodiff.h"
 
 namespace treadle::tool {
@@ -220,7 +221,8 @@ int run_ops(const Args& args) {
 int run_check(const Args& args) {
   const std::vector<Error> problems = check(args.positional[0], load_options(args));
   if (!problems.empty()) return report_problems(problems, args);
-  const Graph graph = load_graph(args.positional[0], args);
+  Graph graph = load_graph(args.positional[0], args);
+  own_training(args.positional[0], args, graph);
   std::vector<std::string> notes;
   for (const std::string& what : graph.ignored) notes.push_back("ignored: " + what);
   for (NodeId id : graph.topological_order()) {

@@ -11,6 +11,7 @@
 #include "tools/treadle/inputs.h"
 #include "tools/treadle/json.h"
 #include "tools/treadle/shapes.h"
+#include "tools/treadle/training_steps.h"
 #include "tools/treadle/values.h"
 
 namespace treadle::tool {
@@ -56,15 +57,18 @@ struct Subject {
   FileVersions versions;
   Graph original;
   std::shared_ptr<const Model> model;
-  std::vector<Type> types;  // a batch of 1 where it is open
-  std::string missing;      // flags that would size what is still open; "" when all is sized
+  std::optional<TrainingStep> training;  // the file's own
+  std::vector<Type> types;               // a batch of 1 where it is open
+  std::string missing;  // flags that would size what is still open; "" when all is sized
 };
 
 Subject subject_of(const Args& args) {
   Graph original = load_graph(args.positional[0], args);
   FileVersions versions = versions_of(args.positional[0]);
+  auto training = own_training(args.positional[0], args, original);
   const auto model = Model::create(original.clone(), model_options(args));
-  Subject s{std::move(versions), std::move(original), model, input_types(*model, args), ""};
+  Subject s{std::move(versions), std::move(original),       model,
+            std::move(training), input_types(*model, args), ""};
   for (size_t i = 0; i < s.types.size(); ++i) {
     const Tensor& fallback = model->input(i).default_value;
     s.types[i] = fallback.defined() ? Type::tensor(fallback.dtype(), symbolic(fallback.dims()))
@@ -171,9 +175,20 @@ void show_versions(const FileVersions& versions) {
   }
 }
 
+void show_training(const TrainingStep& training) {
+  const auto names = [](const std::map<std::string, std::string>& bindings) {
+    std::string text;
+    for (const auto& [name, output] : bindings) text += cat(text.empty() ? "" : ", ", name);
+    return printable(text);
+  };
+  std::printf("training           updates %s%s%s\n", names(training.updates).c_str(),
+              training.initial.empty() ? "" : "; initializes ", names(training.initial).c_str());
+}
+
 void show_summary(const Subject& s) {
   show_versions(s.versions);
   print_metadata(s.original);
+  if (s.training) show_training(*s.training);
   for (const std::string& what : s.original.ignored)
     std::printf("ignored            %s\n", what.c_str());
   const Model& model = *s.model;
@@ -214,6 +229,8 @@ Json summary_json(const Subject& s) {
   for (size_t i = 0; i < s.model->output_count(); ++i) {
     json["outputs"].push_back(type_json(s.model->output_name(i), s.model->output_type(i)));
   }
+  if (s.training)
+    json["training"] = {{"updates", s.training->updates}, {"initial", s.training->initial}};
   json.update(work_json(s));
   return json;
 }

@@ -18,6 +18,9 @@ namespace treadle::tool {
 
 struct Job {
   std::string model;  // a file; else `fresh`
+  // The file's own training (TrainingInfoProto), with its initialization or without; its loss.
+  bool training_info = false, initialization = true;
+  std::string training_loss;
   NewModelOptions fresh;
   std::string data;
   DataSetup setup;

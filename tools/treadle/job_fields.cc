@@ -7,6 +7,11 @@ std::vector<JobField> job_fields(Job& j) {
   LoaderOptions& l = j.fit.loader;
   std::vector<JobField> fields = {
       {"model", "the ONNX file to start from; without it [new] tells a network", &j.model},
+      {"training_info", "a step is what the file says (TrainingInfoProto): loss, gradients, update",
+       &j.training_info},
+      {"training_loss", "of such a training: the output that is the loss (its first float scalar)",
+       &j.training_loss},
+      {"initialization", "of such a training: the file's own is run first", &j.initialization},
       {"out", "the folder of the run", &j.fit.out},
       {"epochs", "how often all samples are seen; or", &j.fit.epochs},
       {"steps", "how many updates are made", &j.fit.steps},

@@ -28,6 +28,8 @@ int run_train(const Args& args) {
     }
   }
   apply_flags(args, job);
+  if (job.training_info && args.has("find-lr"))
+    throw UsageError("--find-lr: the learning rate of the model's own training is its own");
   Training training = prepare(job);
   if (args.has("find-lr")) return print_rates(training, job, args);
   return run_training(training, job, args);

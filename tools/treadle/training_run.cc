@@ -14,6 +14,7 @@
 #include "training/run/predict.h"
 #include "training/run/prepare.h"
 #include "training/settings.h"
+#include "training/training_step.h"
 
 namespace treadle::tool {
 namespace {
@@ -29,6 +30,7 @@ constexpr FlagField kFlagFields[] = {
     {"channels", "data.channels"},
     {"target", "data.target"},
     {"loss", "train.loss"},
+    {"training-loss", "training_loss"},
     {"optimizer", "train.optimizer"},
     {"lr", "train.rate"},
     {"schedule", "train.schedule"},
@@ -101,6 +103,36 @@ void tell_memory(Training& training, const Job& job) {
   }
 }
 
+// By the file's own training where the job asks for it.
+std::unique_ptr<Trainer> make_trainer(const Job& job, const std::string& file, Graph model,
+                                      bool initialization) {
+  if (!job.training_info) return std::make_unique<Trainer>(std::move(model), job.trainer);
+  for (const auto& [key, value] : job.settings) {
+    TREADLE_CHECK(applies_to_own_step(key), kInvalidArgument, "the option '", key,
+                  "' does not go with the model's own training, which says what a step is");
+  }
+  TrainingStep step = load_training_step(file, load_options(job));
+  step.loss = job.training_loss;
+  if (initialization) initialize(step);
+  return std::make_unique<Trainer>(std::move(model), std::move(step), job.trainer);
+}
+
+// The file as it is before the first step, its training included.
+void save_start(const std::string& file, Trainer& trainer, const std::filesystem::path& path) {
+  std::map<std::string, Tensor> values;
+  for (const Variable& v : trainer.variables()) values[v.name] = v.initial;
+  save_trained(file, path, values, &trainer.metadata());
+}
+
+// What only Treadle's own loss and update take.
+void set_defaults(Job& job, const Source& train) {
+  const bool classes = is_integer(train.target.dtype);
+  set_default(job, "loss", classes ? "cross_entropy" : "mse");
+  set_default(job, "optimizer", "adam");
+  set_default(job, "rate", exact_text(usual_rate(job.trainer.joint.update.rule)));
+  set_default(job, "steps", std::to_string(planned_steps(job, train)));
+}
+
 CancelToken& interrupted() {
   static CancelToken token;
   return token;
@@ -121,6 +153,8 @@ void apply_flags(const Args& args, Job& job) {
   }
   if (args.has("no-shuffle")) job.fit.loader.shuffle = false;
   if (args.has("resume")) job.fit.resume = true;
+  if (args.has("training-info")) job.training_info = true;
+  if (args.has("no-initialization")) job.initialization = false;
   if (args.has("mean")) job.setup.mean = args.numbers("mean", {});
   if (args.has("std")) job.setup.deviation = args.numbers("std", {});
 }
@@ -141,6 +175,8 @@ DataSet job_data(Job& job, const Graph* model) {
 Training prepare(Job& job) {
   if (job.model.empty() && job.fresh.kind.empty())
     throw UsageError("there is no model: give a file, or kind in [new]");
+  if (job.model.empty() && job.training_info)
+    throw UsageError("a new network has no training of its own: training_info wants a model");
   if (!job.model.empty()) {
     Graph model = load(job.model, load_options(job));
     DataSet data = job_data(job, &model);
@@ -154,17 +190,18 @@ Training prepare(Job& job) {
 Training prepare(Job& job, DataSet data, Graph model) {
   if (job.fit.epochs == 0 && job.fit.steps == 0) job.fit.epochs = 10;
   check_classes(job.trainer.joint, model, data.train);
-  const bool classes = is_integer(data.train.target.dtype);
-  set_default(job, "loss", classes ? "cross_entropy" : "mse");
-  set_default(job, "optimizer", "adam");
-  set_default(job, "rate", exact_text(usual_rate(job.trainer.joint.update.rule)));
-  set_default(job, "steps", std::to_string(planned_steps(job, data.train)));
+  if (!job.training_info) set_defaults(job, data.train);
   job.fit.loader.seed = job.trainer.joint.seed;
   job.fit.loader.preprocess =
       preprocess_of(job.setup, model, data.train, job.fit.loader.skip_broken);
   write_metadata(job.fit.loader.preprocess, data.train, model.metadata);
   Training training;
-  training.trainer = std::make_unique<Trainer>(std::move(model), job.trainer);
+  training.trainer = make_trainer(job, job.model, std::move(model), job.initialization);
+  if (job.training_info) {
+    job.fit.save_start = [file = job.model, trainer = training.trainer.get()](const auto& path) {
+      save_start(file, *trainer, path);
+    };
+  }
   check_mixup(job.fit.loader, *training.trainer);
   training.data.train = fitted(data.train, *training.trainer);
   if (data.val.size > 0) training.data.val = fitted(data.val, *training.trainer);
@@ -176,8 +213,8 @@ std::unique_ptr<Trainer> trainer_of_run(const std::string& folder, Job& job, con
   const bool best = args.has("best");
   read_job((path / "job.toml").string(), job);
   job.trainer.joint.operators = load_options(args).operators;
-  auto trainer =
-      std::make_unique<Trainer>(load(path / "start.onnx", load_options(job)), job.trainer);
+  const std::string start = (path / "start.onnx").string();
+  auto trainer = make_trainer(job, start, load(start, load_options(job)), false);
   const CheckpointFolder checkpoints(path / "checkpoints");
   const auto checkpoint = best ? checkpoints.best() : checkpoints.newest();
   TREADLE_CHECK(checkpoint.has_value(), kIo, "'", folder, "' holds no ", best ? "best " : "",

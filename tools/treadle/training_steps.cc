@@ -4,35 +4,14 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "graph/ops/op.h"
-#include "importer/training_info.h"
 #include "tools/treadle/files.h"
 #include "tools/treadle/inputs.h"
 #include "tools/treadle/values.h"
 #include "training/gradient_nodes.h"
+#include "training/training_step.h"
 
 namespace treadle::tool {
 namespace {
-
-// What the file says that weights begin with; those that no step changes are returned.
-std::map<std::string, Tensor> initialize(TrainingStep& step) {
-  std::map<std::string, Tensor> fixed;
-  if (step.initial.empty()) return fixed;
-  const std::vector<Value> outputs = evaluate(step.start, {});
-  for (const auto& [name, output] : step.initial) {
-    const auto& all = step.start.outputs();
-    const auto at = std::ranges::find(all, output, &GraphOutput::name) - all.begin();
-    const Tensor value = outputs.at(static_cast<size_t>(at)).tensor();
-    const ValueId id = step.graph.find_value(name);
-    if (step.updates.contains(name)) {
-      step.graph.value(id).default_value = value;
-    } else {
-      fixed[name] = value;
-      if (id.valid()) step.graph.set_constant(id, value);
-    }
-  }
-  return fixed;
-}
 
 size_t position(const std::vector<std::string>& names, const std::string& name) {
   return static_cast<size_t>(std::ranges::find(names, name) - names.begin());
@@ -40,14 +19,32 @@ size_t position(const std::vector<std::string>& names, const std::string& name) 
 
 }  // namespace
 
+std::optional<TrainingStep> own_training(const std::string& path, const Args& args,
+                                         Graph& original) {
+  const auto told = std::ranges::find_if(original.ignored, [](const std::string& what) {
+    return what.starts_with("training information");
+  });
+  if (told == original.ignored.end()) return std::nullopt;
+  try {
+    TrainingStep step = load_training_step(path, load_options(args));
+    original.ignored.erase(told);
+    return step;
+  } catch (const Error& e) {
+    *told += cat(": ", e.text());
+    return std::nullopt;
+  }
+}
+
 int run_training_steps(const Args& args) {
   const std::string& path = args.positional[0];
   const int64_t count = args.integer("training-steps", 1, 1);
   const LoadOptions load = load_options(args);
   TrainingStep step = load_training_step(path, load);
   expand_gradient_nodes(step.graph, load.operators);
+  if (!args.has("no-initialization")) initialize(step);
   std::map<std::string, Tensor> trained;
-  if (!args.has("no-initialization")) trained = initialize(step);
+  for (const auto& [name, output] : step.initial)
+    trained[name] = step.graph.value(step.graph.find_value(name)).default_value;
   const auto model = Model::create(std::move(step.graph), model_options(args));
   std::vector<Value> inputs = gather_inputs(*model, args, Missing::kRefuse);
   Session session(model, session_options(args));
@@ -58,8 +55,12 @@ int run_training_steps(const Args& args) {
   for (int64_t i = 0; i < count; ++i) {
     outputs.assign(names.size(), {});
     run_model(session, args, inputs, outputs);
-    for (const auto& [name, output] : step.updates)
-      inputs.at(position(takes, name)) = outputs.at(position(names, output));
+    for (const auto& [name, output] : step.updates) {
+      Value& variable = inputs.at(position(takes, name));
+      const Value& next = outputs.at(position(names, output));
+      check_becomes(name, variable.tensor(), output, next);
+      variable = next;
+    }
   }
   for (const auto& [name, output] : step.updates)
     trained[name] = inputs.at(position(takes, name)).tensor();

@@ -139,7 +139,9 @@ void Loop::open() {
   if (!options_.config.empty()) folder_->config(options_.config);
   if (steps > 0) return;
   folder_->graph(trainer_.model());
-  ::treadle::save(trainer_.model(), options_.out / "start.onnx");
+  const auto start = options_.out / "start.onnx";
+  if (options_.save_start) return options_.save_start(start);
+  ::treadle::save(trainer_.model(), start);
 }
 
 bool Loop::done() const {
@@ -171,8 +173,8 @@ void Loop::step() {
   pending_loss_ += r.loss;
   ++pending_;
   if (!r.updated) return;
-  NamedNumbers numbers = {{"loss", pending_loss_ / static_cast<double>(pending_)},
-                          {"rate", r.rate}};
+  NamedNumbers numbers = {{"loss", pending_loss_ / static_cast<double>(pending_)}};
+  if (!trainer_.own_step()) numbers.emplace_back("rate", r.rate);
   if (trainer_.options().joint.gradient_norm) numbers.emplace_back("gradient_norm", r.norm);
   pending_loss_ = 0;
   pending_ = 0;

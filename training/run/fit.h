@@ -39,6 +39,8 @@ struct FitOptions {
   // The run's folder: files as RunFolder tells, start.onnx (the model before the first step),
   // checkpoints/ and at the end model.onnx (inference form). "": nothing is kept.
   std::filesystem::path out;
+  // Writes start.onnx; none: the trainer's model.
+  std::function<void(const std::filesystem::path&)> save_start;
   bool resume = false;           // from the newest checkpoint of `out`, where there is one
   std::string config;            // written to `out` as it is
   int64_t checkpoint_steps = 0;  // also within an epoch
