@@ -25,8 +25,7 @@ std::vector<std::pair<int64_t, int64_t>> batch_of(const Product& p) {
   return all;
 }
 
-// One of two neighbours from `end` of a list that is divided in `parts` about equal multiples of
-// `grain`.
+// Where part i begins of a size that is divided in about equal multiples of `grain`.
 int64_t part(int64_t size, int64_t grain, int64_t parts, int64_t i) {
   return std::min(size, ceil_div(size, grain) * i / parts * grain);
 }
@@ -54,8 +53,9 @@ BlockedProduct::BlockedProduct(const Product& p, int threads)
 // A thread takes whole products of the batch, or else rows, or else columns.
 void BlockedProduct::split(int threads) {
   const auto batch = static_cast<int64_t>(batch_.size());
-  const int64_t work = std::max<int64_t>(1, m_ * n_ * k_ / (16 * kParallelGrain) * batch);
-  const int64_t wanted = std::min<int64_t>(threads, work);
+  const double grains = product_work(batch, m_, n_, k_) / (16.0 * kParallelGrain);
+  const int64_t wanted =
+      grains < threads ? std::max<int64_t>(1, static_cast<int64_t>(grains)) : threads;
   if (batch % wanted != 0 && batch < 4 * wanted) {
     row_parts_ = m_ >= n_ ? std::min(wanted, ceil_div(m_, kTile)) : 1;
     if (row_parts_ == 1) column_parts_ = std::min(wanted, ceil_div(n_, panel_));

@@ -109,7 +109,7 @@ bool is_small(const Product& p) {
   const int64_t products = element_count(p.y) / (p.m() * p.n());
   return products <= (avx2 ? kMostProducts : 1) &&
          p.n() * p.k() <= (avx2 ? kMostElementsAvx2 : kMostElements) &&
-         products * p.m() * p.n() * p.k() <= (avx2 ? kMostWorkAvx2 : kMostWork);
+         product_work(products, p.m(), p.n(), p.k()) <= (avx2 ? kMostWorkAvx2 : kMostWork);
 }
 
 Support supports_product(const NodeSpec& spec) {

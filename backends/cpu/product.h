@@ -28,4 +28,10 @@ struct Product {
 // each other.
 Product product_of(const Attributes& attributes, const Dims& a, const Dims& b);
 
+// Multiplications of so many products of [m, k] by [k, n], which an integer may not hold.
+inline double product_work(int64_t count, int64_t m, int64_t n, int64_t k) {
+  return static_cast<double>(count) * static_cast<double>(m) * static_cast<double>(n) *
+         static_cast<double>(k);
+}
+
 }  // namespace treadle::cpu

@@ -167,7 +167,7 @@ CASES = [
     ("inspect window.onnx --show layers", 2, ["as in --shape H=8,W=8"]),
     ("inspect window.onnx --dot window.dot", 0, []),
     ("inspect branch.onnx", 0, ["parameters     12 ", "0.000 M"]),
-    ("bench linear.onnx --train --duration 0.05 --batch-size 4", 0, ["start_ms", "steps_per_s", "loaded_rss_mb"]),
+    ("bench linear.onnx --train --duration 0.05 --batch-size 4", 0, ["start_ms", "steps_per_s", "loaded_rss_mb", "variables_mb"]),
     ("bench linear.onnx --train --duration 0.05 --loss cross_entropi", 2, ["did you mean 'cross_entropy'"]),
     ("bench linear.onnx --train --duration 0.05 --set momentom=1", 2, ["--set", "did you mean 'momentum'"]),
     ("bench linear.onnx --train --duration 0.05 --set momentum", 2, ["KEY=VALUE"]),

@@ -80,6 +80,15 @@ TEST(State, IsScatteredIntoInPlace) {
                        {{"w", "next"}}, 0);
 }
 
+TEST(State, IsScatteredIntoBesideItselfWhereItIsReadToo) {
+  expect_fed_back_both(R"(g (float[4] w) => (float[4] next)
+    <int64[4] places = {1, 2, 3, 0}>
+  {
+    next = ScatterElements (w, places, w)
+  })",
+                       {{"w", "next"}});
+}
+
 // Softmax's kernel and the one of CumSum are steps of their own, whatever the optimizer fuses.
 TEST(State, IsReadBeforeItIsOverwritten) {
   expect_fed_back_both(R"(g (float[4] w) => (float[4] next, float[4] y)

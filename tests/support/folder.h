@@ -24,6 +24,13 @@ class Folder {
   Folder& operator=(const Folder&) = delete;
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
   const std::filesystem::path& path() const { return path_; }
+  // Of this name, its folders made.
+  std::filesystem::path write(const std::string& name, const std::string& bytes) const {
+    const std::filesystem::path file = path_ / name;
+    std::filesystem::create_directories(file.parent_path());
+    write_file(file, bytes);
+    return file;
+  }
 
  private:
   std::filesystem::path path_;

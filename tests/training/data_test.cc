@@ -34,12 +34,12 @@ void expect_error(const std::string& got, std::initializer_list<const char*> par
 
 TEST(Data, ReadsAFolderAClass) {
   const Folder folder;
-  folder.write_picture("train/cat/a.png", 4, 2, 51);
-  folder.write_picture("train/cat/b.png", 8, 8, 255);
-  folder.write_picture("train/dog/c.png", 4, 2, 0);
+  write_picture(folder, "train/cat/a.png", 4, 2, 51);
+  write_picture(folder, "train/cat/b.png", 8, 8, 255);
+  write_picture(folder, "train/dog/c.png", 4, 2, 0);
   folder.write("train/dog/notes.txt", "not a picture");
-  folder.write_picture("val/cat/a.png", 4, 2, 51);
-  folder.write_picture("val/dog/c.png", 6, 6, 102);
+  write_picture(folder, "val/cat/a.png", 4, 2, 51);
+  write_picture(folder, "val/dog/c.png", 6, 6, 102);
   const DataSet set = open_data(folder.path());
   EXPECT_EQ(set.train.size, 3);
   EXPECT_EQ(set.val.size, 2);
@@ -56,7 +56,7 @@ TEST(Data, ReadsAFolderAClass) {
 
 TEST(Data, NamesABrokenPicture) {
   const Folder folder;
-  folder.write_picture("a/good.png", 2, 2, 9);
+  write_picture(folder, "a/good.png", 2, 2, 9);
   folder.write("a/thin.png", "\x89PNG\r\n\x1a\nrubbish");
   const DataSet set = open_data(folder.path(), whole());
   expect_error(error_of([&] { set.train.sample(1); }), {"thin.png", "broken PNG"});
@@ -64,17 +64,17 @@ TEST(Data, NamesABrokenPicture) {
 
 TEST(Data, RefusesOtherClassesInVal) {
   const Folder folder;
-  folder.write_picture("train/a/1.png", 2, 2, 9);
-  folder.write_picture("val/b/1.png", 2, 2, 9);
+  write_picture(folder, "train/a/1.png", 2, 2, 9);
+  write_picture(folder, "val/b/1.png", 2, 2, 9);
   expect_error(error_of([&] { open_data(folder.path()); }), {"different classes"});
 }
 
 TEST(Data, ReadsMasks) {
   const Folder folder;
-  folder.write_picture("image/1.png", 4, 4, 51);
-  folder.write_picture("image/2.png", 4, 4, 102);
-  folder.write_picture("label/1.png", 4, 4, 0);
-  folder.write_picture("label/2.png", 4, 4, 255);
+  write_picture(folder, "image/1.png", 4, 4, 51);
+  write_picture(folder, "image/2.png", 4, 4, 102);
+  write_picture(folder, "label/1.png", 4, 4, 0);
+  write_picture(folder, "label/2.png", 4, 4, 255);
   const DataSet set = open_data(folder.path(), whole());
   EXPECT_TRUE(set.train.target_is_mask);
   EXPECT_EQ(set.train.classes.size(), 2u);

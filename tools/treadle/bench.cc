@@ -15,6 +15,7 @@
 #include "tools/treadle/inputs.h"
 #include "tools/treadle/measure.h"
 #include "tools/treadle/training.h"
+#include "training/run/predict.h"
 
 namespace treadle::tool {
 namespace {
@@ -94,6 +95,7 @@ Json bench_training(const Args& args) {
                {"base_rss_mb", base},
                {"loaded_rss_mb", loaded},
                {"peak_rss_mb", peak_rss_mb()},
+               {"variables_mb", megabytes(variable_bytes(trainer))},
                {"arena_mb", megabytes(trainer.memory().arena_bytes)}});
   return json;
 }
