@@ -4,6 +4,7 @@
 
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/layout.h"
+#include "backends/cpu/onednn/reorder.h"
 #include "backends/cpu/table.h"
 
 namespace treadle {

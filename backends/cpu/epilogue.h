@@ -1,7 +1,7 @@
-// What a fused operator does to its result before storing it, as oneDNN post-operations.
+// What a fused operator does to its result before storing it.
 #pragma once
 
-#include "backends/cpu/onednn.h"
+#include "backends/backend.h"
 
 namespace treadle::cpu {
 
@@ -13,12 +13,5 @@ struct Epilogue {
   float beta = 0;
 };
 Epilogue epilogue_of(const Node& node);
-// Says which activation oneDNN lacks.
-Support supports_epilogue(const Node& node);
-void append_activation(dnnl::post_ops& ops, const Epilogue& epilogue);
-
-// Parts of `supports` that families share.
-// f32 inputs and outputs, none of them empty.
-Support supports_f32(const NodeSpec& spec);
 
 }  // namespace treadle::cpu

@@ -21,6 +21,9 @@ struct Candidate {
   const Family* family;
 };
 
+// A part of `supports` that families share: f32 inputs and outputs, none of them empty.
+Support supports_f32(const NodeSpec& spec);
+
 // Layouts of the CPU backend. kBlocked16: channels (dimension 1) in blocks of 16 innermost,
 // N(C/16)…16c, the last block padded with zeros; ranks 3 to 5. kChannelsLast: N…C.
 inline constexpr Layout kBlocked16 = 1;

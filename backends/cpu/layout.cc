@@ -1,7 +1,5 @@
 #include "backends/cpu/layout.h"
 
-#include "backends/cpu/onednn.h"
-
 namespace treadle::cpu {
 namespace {
 
@@ -29,24 +27,16 @@ std::vector<size_t> adjacent_parts(const TensorSpec& whole, const std::vector<Te
   return offsets;
 }
 
-Compiled compile_reorder(const TensorSpec& from, const TensorSpec& to,
-                         const CompileContext& context) {
-  TREADLE_CHECK(from.dtype == to.dtype && from.dims == to.dims &&
-                    dnnl_type(from.dtype) != dnnl::memory::data_type::undef,
-                kInternal, "no reorder of ", dtype_name(from.dtype), ' ', shape_text(from.dims));
-  const ThreadScope threads(context.threads);
-  KernelBuilder builder;
-  Compiled compiled = dnnl_guard("reorder", [&] {
-    const dnnl::reorder::primitive_desc pd(engine(), describe(from), engine(), describe(to),
-                                           user_scratch_attributes());
-    builder.add(dnnl::reorder(pd), pd,
-                {{DNNL_ARG_FROM, describe(from), Operand::input(0)},
-                 {DNNL_ARG_TO, describe(to), Operand::output(0)}});
-    return builder.finish(cat("reorder ", pd.impl_info_str()));
-  });
-  compiled.input_layouts = {from.layout};
-  compiled.output_layouts = {to.layout};
-  return compiled;
+Layout canonical(const Dims& dims, Layout layout) {
+  if (layout == kPlain) return kPlain;
+  int64_t plane = 1;
+  for (size_t i = 2; i < dims.size(); ++i) plane *= dims[i];
+  if (layout == kBlocked16) return plane == 1 && dims[1] % 16 == 0 ? kPlain : layout;
+  return plane == 1 || dims[1] == 1 ? kPlain : layout;
+}
+
+Layout accept(const TensorSpec& spec, Layout wanted) {
+  return canonical(spec.dims, spec.layout) == canonical(spec.dims, wanted) ? spec.layout : wanted;
 }
 
 }  // namespace treadle::cpu

@@ -1,17 +1,20 @@
-// The CPU backend's layouts: sizes, adjacency and the reorder between them.
+// The CPU backend's layouts: sizes, adjacency and what they are equal to.
 #pragma once
 
 #include "backends/cpu/family.h"
 
 namespace treadle::cpu {
 
+// kPlain where `layout` orders the elements of these dims as plain does, without padding; else
+// `layout`.
+Layout canonical(const Dims& dims, Layout layout);
+// What to ask for an input that should come in `wanted`: the layout it has when the bytes are the
+// same anyway.
+Layout accept(const TensorSpec& spec, Layout wanted);
+
 size_t layout_bytes(const TensorSpec& spec);
 // See Backend::adjacent_parts. Blocked: along the channels when they are multiples of 16 and the
 // batch is 1.
 std::vector<size_t> adjacent_parts(const TensorSpec& whole, const std::vector<TensorSpec>& parts,
                                    int64_t axis);
-// "onednn reorder".
-Compiled compile_reorder(const TensorSpec& from, const TensorSpec& to,
-                         const CompileContext& context);
-
 }  // namespace treadle::cpu

@@ -1,5 +1,5 @@
 // Attention against the reference.
-#include "backends/cpu/native_attention.h"
+#include "backends/cpu/native/attention.h"
 #include "tests/backends/kernel_check.h"
 
 namespace treadle::test {

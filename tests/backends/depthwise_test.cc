@@ -1,7 +1,7 @@
 // The native depthwise convolution against the reference.
-#include "backends/cpu/depthwise.h"
+#include "backends/cpu/native/depthwise.h"
 
-#include "backends/cpu/simd_depthwise.h"
+#include "backends/cpu/simd/depthwise.h"
 #include "tests/backends/kernel_check.h"
 
 namespace treadle::test {

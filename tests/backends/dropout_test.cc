@@ -1,8 +1,8 @@
 // The native mask of dropout: the reference's, bit for bit.
 #include <cstring>
 
-#include "backends/cpu/native_dropout.h"
-#include "backends/cpu/simd.h"
+#include "backends/cpu/native/dropout.h"
+#include "backends/cpu/simd/simd.h"
 #include "tests/backends/kernel_check.h"
 
 namespace treadle::test {

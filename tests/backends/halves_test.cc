@@ -5,8 +5,8 @@
 #include <cmath>
 #include <vector>
 
-#include "backends/cpu/simd.h"
-#include "backends/cpu/simd_halves.h"
+#include "backends/cpu/simd/halves.h"
+#include "backends/cpu/simd/simd.h"
 
 namespace treadle::test {
 namespace {

@@ -1,7 +1,7 @@
-#include "backends/cpu/native_gemm.h"
+#include "backends/cpu/native/gemm.h"
 
-#include "backends/cpu/native_panels.h"
-#include "backends/cpu/simd.h"
+#include "backends/cpu/native/panels.h"
+#include "backends/cpu/simd/simd.h"
 #include "graph/ops/cast.h"
 #include "graph/ops/op.h"
 #include "tests/backends/kernel_check.h"

@@ -1,4 +1,4 @@
-#include "backends/cpu/native_move.h"
+#include "backends/cpu/native/move.h"
 
 #include "tests/backends/kernel_check.h"
 

@@ -1,6 +1,6 @@
-#include "backends/cpu/native_product.h"
+#include "backends/cpu/native/product.h"
 
-#include "backends/cpu/simd.h"
+#include "backends/cpu/simd/simd.h"
 #include "tests/backends/kernel_check.h"
 
 namespace treadle::test {

@@ -1,8 +1,8 @@
-#include "backends/cpu/native_rows.h"
+#include "backends/cpu/native/rows.h"
 
 #include <limits>
 
-#include "backends/cpu/simd.h"
+#include "backends/cpu/simd/simd.h"
 #include "graph/ops/op.h"
 #include "tests/backends/kernel_check.h"
 

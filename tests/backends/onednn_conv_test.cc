@@ -3,8 +3,8 @@
 
 #include <thread>
 
-#include "backends/cpu/conv.h"
-#include "backends/cpu/conv_backward.h"
+#include "backends/cpu/onednn/conv.h"
+#include "backends/cpu/onednn/conv_backward.h"
 #include "tests/backends/kernel_check.h"
 
 namespace treadle::test {

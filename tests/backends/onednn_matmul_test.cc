@@ -1,5 +1,5 @@
 // Matrix products through oneDNN against the reference.
-#include "backends/cpu/matmul.h"
+#include "backends/cpu/onednn/matmul.h"
 #include "tests/backends/kernel_check.h"
 
 namespace treadle::test {

@@ -1,6 +1,6 @@
 // Recurrent layers through oneDNN against the reference.
-#include "backends/cpu/lstm.h"
-#include "backends/cpu/rnn.h"
+#include "backends/cpu/onednn/lstm.h"
+#include "backends/cpu/onednn/rnn.h"
 #include "tests/backends/kernel_check.h"
 
 namespace treadle::test {

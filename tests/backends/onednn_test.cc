@@ -1,9 +1,10 @@
 // The oneDNN frame: instruction set, descriptors, layouts, kernels.
-#include "backends/cpu/onednn.h"
+#include "backends/cpu/onednn/onednn.h"
 
 #include <gtest/gtest.h>
 
 #include "backends/cpu/layout.h"
+#include "backends/cpu/onednn/reorder.h"
 #include "tests/support/tensors.h"
 
 namespace treadle::test {

@@ -1,7 +1,7 @@
 // Pooling, normalization and softmax against the reference.
-#include "backends/cpu/pool.h"
-#include "backends/cpu/native_pool.h"
-#include "backends/cpu/native_rows.h"
+#include "backends/cpu/onednn/pool.h"
+#include "backends/cpu/native/pool.h"
+#include "backends/cpu/native/rows.h"
 #include "tests/backends/kernel_check.h"
 
 namespace treadle::test {

@@ -1,9 +1,9 @@
 // Products of bytes: every shape of scales, with and without zero points, and tails.
-#include "backends/cpu/quantized.h"
+#include "backends/cpu/onednn/quantized.h"
 
 #include <gtest/gtest.h>
 
-#include "backends/cpu/native_quantize.h"
+#include "backends/cpu/native/quantize.h"
 #include "tests/backends/kernel_check.h"
 
 namespace treadle::test {

@@ -1,5 +1,5 @@
 // Winograd's convolution against the reference, which sums in double.
-#include "backends/cpu/winograd.h"
+#include "backends/cpu/native/winograd.h"
 
 #include <algorithm>
 #include <cmath>

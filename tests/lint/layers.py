@@ -29,7 +29,10 @@ MAY = {
     "backends/reference": (["graph/", "files/", "backends/backend.h", "backends/reference/"],
                            ["re2/"]),
     "backends/cpu": (["graph/", "backends/backend.h", "backends/cpu/"],
-                     ["oneapi/", "dnnl", "hwy/", "omp.h"]),
+                     ["oneapi/", "dnnl", "omp.h"]),
+    "backends/cpu/native": (["graph/", "backends/backend.h", "backends/cpu/native/", "backends/cpu/simd/"] +
+                            [f"backends/cpu/{door}.h" for door in "cpu epilogue family layout parallel pool_window product".split()], []),
+    "backends/cpu/simd": (["graph/base/", "backends/cpu/simd/"], ["hwy/"]),
     "backends/cuda": (["graph/", "backends/backend.h", "backends/cuda/"],
                       ["cuda", "cudnn", "cublas", "nvrtc"]),
     "runtime": (["graph/", "optimizer/optimizer.h", "backends/backend.h", "backends/registry.h",

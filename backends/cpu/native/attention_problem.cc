@@ -1,0 +1,116 @@
+#include "backends/cpu/native/attention_problem.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace treadle::cpu {
+namespace {
+
+Heads heads_of(const Dims& dims, int64_t heads) {
+  if (dims.size() == 4) return {dims[0], dims[1], dims[2], dims[3], dims[3], dims[2] * dims[3]};
+  const int64_t size = dims[2] / heads;
+  return {dims[0], heads, dims[1], size, dims[2], size};
+}
+
+Rows rows_of(const NodeSpec& spec, size_t input) {
+  Rows r;
+  r.input = input;
+  r.now = heads_of(spec.inputs[input].dims, spec.node->attributes.i("kv_num_heads", 1));
+  if (spec.has(input + kPast)) r.past = heads_of(spec.inputs[input + kPast].dims, 1);
+  r.kept = input < spec.outputs.size() && spec.outputs[input].present();
+  return r;
+}
+
+bool same_heads(const Heads& a, const Heads& b) { return a.batch == b.batch && a.heads == b.heads; }
+
+bool fits(const Rows& r) {
+  return r.past.batch == 0 || (same_heads(r.past, r.now) && r.past.size == r.now.size);
+}
+
+bool fits(const AttentionProblem& p) {
+  return p.k.now.batch == p.q.batch && same_heads(p.k.now, p.v.now) && fits(p.k) && fits(p.v) &&
+         p.k.count() == p.v.count() && p.k.past.rows == p.v.past.rows && p.k.size() == p.q.size &&
+         p.q.heads % p.k.now.heads == 0;
+}
+
+Support supports_shapes(const NodeSpec& spec) {
+  for (size_t i : {kQ, kK, kV}) {
+    const Dims& dims = spec.inputs[i].dims;
+    if (element_count(dims) == 0) return Support::no("no elements");
+    if (dims.size() == 4) continue;
+    const int64_t heads = spec.node->attributes.i(i == kQ ? "q_num_heads" : "kv_num_heads", 0);
+    if (dims.size() != 3 || heads <= 0 || dims[2] % heads != 0) return Support::no("heads");
+  }
+  for (size_t i : {kK + kPast, kV + kPast}) {
+    if (spec.has(i) != spec.has(kK + kPast)) return Support::no("half a past");
+    if (spec.has(i) && spec.inputs[i].dims.size() != 4) return Support::no("a past's rank");
+  }
+  const AttentionProblem p = attention_problem(spec);
+  if (!fits(p)) return Support::no("shapes that do not fit");
+  if (p.padded && spec.inputs[kValid].dims != Dims{p.q.batch})
+    return Support::no("nonpad_kv_seqlen that does not fit");
+  if (!spec.has(kMask)) return {};
+  Dims rows = spec.inputs[kMask].dims;
+  if (rows.empty() || rows.back() > p.k.count()) return Support::no("mask that is too long");
+  rows.back() = 1;
+  const Dims all = {p.q.batch, p.q.heads, p.q.rows, 1};
+  return rows.size() <= 4 && broadcast(rows, all) == all ? Support{}
+                                                         : Support::no("mask that does not fit");
+}
+
+}  // namespace
+
+AttentionProblem attention_problem(const NodeSpec& spec) {
+  const Attributes& a = spec.node->attributes;
+  AttentionProblem p;
+  p.q = heads_of(spec.inputs[kQ].dims, a.i("q_num_heads", 1));
+  p.y = heads_of(spec.outputs[0].dims, a.i("q_num_heads", 1));
+  p.k = rows_of(spec, kK);
+  p.v = rows_of(spec, kV);
+  if (spec.has(kMask)) {
+    Dims rows = spec.inputs[kMask].dims;
+    p.mask_columns = rows.back();
+    rows.back() = 1;
+    p.mask = broadcast_strides(rows, {p.q.batch, p.q.heads, p.q.rows, 1});
+    p.mask_is_bool = spec.inputs[kMask].dtype == DType::kBool;
+  }
+  p.causal = a.i("is_causal", 0) != 0;
+  p.padded = spec.has(kValid);
+  p.left = std::min(a.i("left_window_size", -1), kFar);
+  p.right = std::min(a.i("right_window_size", -1), kFar);
+  p.scale = a.has("scale") ? a.f("scale", 1) : 1 / std::sqrt(static_cast<float>(p.q.size));
+  p.softcap = a.f("softcap", 0);
+  return p;
+}
+
+Range visible(const AttentionProblem& p, int64_t valid, int64_t i) {
+  const int64_t past = p.k.past.rows;
+  const int64_t position = i + (past > 0 || !p.padded ? past : valid - p.q.rows);
+  int64_t end = p.k.count();
+  if (p.padded) end = std::min(end, valid);
+  if (!p.mask.empty()) end = std::min(end, p.mask_columns);
+  if (p.causal) end = std::min(end, position + 1);
+  if (p.right >= 0) end = std::min(end, position + p.right + 1);
+  end = std::max<int64_t>(end, 0);
+  const int64_t begin = p.left >= 0 ? std::max<int64_t>(position - p.left, 0) : 0;
+  return {std::min(begin, end), end};
+}
+
+Support supports_attention(const NodeSpec& spec) {
+  const Attributes& a = spec.node->attributes;
+  const DType dtype = spec.inputs[kQ].dtype;
+  if (dtype == DType::kDouble) return Support::no("double");
+  if (spec.inputs[kV].dtype != dtype) return Support::no("values of another type");
+  if (spec.has(kMask) && spec.inputs[kMask].dtype != dtype &&
+      spec.inputs[kMask].dtype != DType::kBool)
+    return Support::no("mask that is neither of Q's type nor bool");
+  if (spec.outputs.size() > 3 && spec.outputs[3].present()) return Support::no("qk_matmul_output");
+  if (a.i("left_window_size", -1) < -1 || a.i("right_window_size", -1) < -1)
+    return Support::no("window below -1");
+  const auto precision = static_cast<DType>(a.i("softmax_precision", 0));
+  if (precision != DType::kUndefined && precision != DType::kFloat)
+    return Support::no("softmax_precision");
+  return supports_shapes(spec);
+}
+
+}  // namespace treadle::cpu

@@ -1,0 +1,156 @@
+#include "backends/cpu/native/depthwise.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <optional>
+
+#include "backends/cpu/epilogue.h"
+#include "backends/cpu/layout.h"
+#include "backends/cpu/parallel.h"
+#include "backends/cpu/simd/depthwise.h"
+#include "graph/base/lasting.h"
+#include "graph/ops/conv_params.h"
+
+namespace treadle::cpu {
+namespace {
+
+constexpr size_t kX = 0, kW = 1, kB = 2, kZ = 3;
+constexpr int64_t kMaxKernel = 5;
+
+std::optional<DepthwiseEpilogue> native_epilogue(const Node& node) {
+  using Kind = DepthwiseEpilogue::Kind;
+  const Epilogue e = epilogue_of(node);
+  if (e.activation.empty()) return DepthwiseEpilogue{};
+  if (e.activation == "Relu")
+    return DepthwiseEpilogue{Kind::kClamp, 0, std::numeric_limits<float>::infinity()};
+  if (e.activation == "Clip" && !std::isnan(e.alpha) && !std::isnan(e.beta)) {
+    return DepthwiseEpilogue{Kind::kClamp, e.alpha, e.beta};
+  }
+  if (e.activation == "HardSwish") return DepthwiseEpilogue{Kind::kHardSwish};
+  if (e.activation == "Swish" && e.alpha == 1) return DepthwiseEpilogue{Kind::kSwish};
+  return std::nullopt;
+}
+
+Support supports_depthwise(const NodeSpec& spec) {
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
+  const Dims& w = spec.inputs[kW].dims;
+  const ConvParams p = conv_params(spec.node->attributes, spec.inputs[kX].dims, w);
+  if (p.group != p.in_channels || p.out_channels != p.in_channels)
+    return Support::no("not depthwise");
+  if (p.kernel[0] != p.kernel[1] || p.strides[0] != p.strides[1] ||
+      depthwise_function(p.kernel[0], p.strides[0]) == nullptr) {
+    return Support::no("kernel size or stride");
+  }
+  if (p.dilations[0] != 1 || p.dilations[1] != 1) return Support::no("dilations");
+  if (p.in_channels < static_cast<int64_t>(depthwise_lanes())) return Support::no("few channels");
+  if (spec.constant(kW) == nullptr) return Support::no("weights of the run");
+  if (spec.has(kZ)) return Support::no("residual");
+  if (!native_epilogue(*spec.node)) return Support::no("activation");
+  return {};
+}
+
+class DepthwiseKernel : public Kernel {
+ public:
+  struct Packed {
+    std::shared_ptr<Buffer> weights;  // [kernel, kernel, channels]
+    std::shared_ptr<Buffer> zeros;    // [channels]
+  };
+  DepthwiseKernel(ConvParams p, DepthwiseEpilogue epilogue, Packed packed, int threads)
+      : p_(std::move(p)),
+        packed_(std::move(packed)),
+        threads_(threads),
+        function_(depthwise_function(p_.kernel[0], p_.strides[0])) {
+    const float* zeros = reinterpret_cast<const float*>(packed_.zeros->data());
+    row_ = {.rows = nullptr,
+            .weights = reinterpret_cast<const float*>(packed_.weights->data()),
+            .bias = zeros,
+            .zeros = zeros,
+            .out = nullptr,
+            .channels = static_cast<size_t>(p_.in_channels),
+            .width = p_.input[1],
+            .out_width = p_.output[1],
+            .pad = p_.pads_begin[1],
+            .epilogue = epilogue};
+  }
+
+  void run(const KernelArgs& args) const override {
+    const auto* x = static_cast<const float*>(args.inputs[kX]);
+    auto* y = static_cast<float*>(args.outputs[0]);
+    DepthwiseRow common = row_;
+    if (has_bias_) common.bias = static_cast<const float*>(args.inputs[kB]);
+    const int64_t work = p_.output[1] * p_.in_channels * p_.kernel[0] * p_.kernel[1];
+    const int64_t grain = std::max<int64_t>(1, kParallelGrain / work);
+    parallel_for(threads_, p_.batch * p_.output[0], grain, [&](int64_t begin, int64_t end) {
+      DepthwiseRow row = common;
+      for (int64_t i = begin; i < end; ++i) run_row(row, i, x, y);
+    });
+  }
+  void read_bias() { has_bias_ = true; }
+
+ private:
+  void run_row(DepthwiseRow& row, int64_t index, const float* x, float* y) const {
+    const int64_t n = index / p_.output[0], o = index % p_.output[0];
+    const float* rows[kMaxKernel];
+    for (int64_t k = 0; k < p_.kernel[0]; ++k) {
+      const int64_t i = o * p_.strides[0] - p_.pads_begin[0] + k;
+      const bool inside = i >= 0 && i < p_.input[0];
+      rows[k] = inside ? x + (n * p_.input[0] + i) * p_.input[1] * p_.in_channels : nullptr;
+    }
+    row.rows = rows;
+    row.out = y + index * p_.output[1] * p_.in_channels;
+    function_(row);
+  }
+
+  ConvParams p_;
+  Packed packed_;
+  int threads_;
+  DepthwiseFn function_;
+  DepthwiseRow row_;
+  bool has_bias_ = false;
+};
+
+// [channels, 1, kernel, kernel] with the channels last.
+std::shared_ptr<Buffer> pack_weights(const Tensor& w, int64_t channels, int64_t taps) {
+  std::shared_ptr<Buffer> out = allocate_lasting(w.bytes());
+  auto* to = reinterpret_cast<float*>(out->data());
+  const std::byte* from = w.raw();  // at any address
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t t = 0; t < taps; ++t) {
+      std::memcpy(to + t * channels + c, from, sizeof(float));
+      from += sizeof(float);
+    }
+  }
+  return out;
+}
+
+Compiled compile_depthwise(const NodeSpec& spec, const CompileContext& context) {
+  ConvParams p = conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
+  const Tensor& w = *spec.constant(kW);
+  const auto pack = [&](const Tensor& plain) {
+    return pack_weights(plain, p.in_channels, p.kernel[0] * p.kernel[1]);
+  };
+  DepthwiseKernel::Packed parts{
+      packed(context, w, "depthwise", pack),
+      Buffer::allocate(static_cast<size_t>(p.in_channels) * sizeof(float))};
+  std::memset(parts.zeros->data(), 0, parts.zeros->size());
+  auto kernel = std::make_unique<DepthwiseKernel>(std::move(p), *native_epilogue(*spec.node),
+                                                  std::move(parts), context.threads);
+  if (spec.has(kB)) kernel->read_bias();
+  Compiled compiled;
+  compiled.kernel = std::move(kernel);
+  compiled.name = "native depthwise";
+  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
+  compiled.input_layouts[kX] = accept(spec.inputs[kX], kChannelsLast);
+  compiled.output_layouts = {canonical(spec.outputs[0].dims, kChannelsLast)};
+  compiled.reads.assign(spec.inputs.size(), true);
+  compiled.reads[kW] = false;
+  return compiled;
+}
+
+}  // namespace
+
+const Family kDepthwise = {"native depthwise", supports_depthwise, compile_depthwise};
+
+}  // namespace treadle::cpu

@@ -1,0 +1,251 @@
+#include "backends/cpu/native/gemm.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "backends/cpu/epilogue.h"
+#include "backends/cpu/layout.h"
+#include "backends/cpu/native/lower.h"
+#include "backends/cpu/native/panels.h"
+#include "backends/cpu/parallel.h"
+#include "backends/cpu/simd/gemm.h"
+#include "backends/cpu/simd/simd.h"
+#include "graph/ops/conv_params.h"
+
+namespace treadle::cpu {
+namespace {
+
+constexpr size_t kA = 0, kB = 1, kBias = 2, kZ = 3;
+
+// y[m, n] = scale · a[m, k] · b + bias_scale · bias; b's element (k, n) lies at k · row + n ·
+// column.
+struct Product {
+  int64_t m = 1;
+  int64_t n = 1;
+  int64_t k = 1;
+  int64_t row = 1;
+  int64_t column = 1;
+  float scale = 1;
+  float bias_scale = 1;
+};
+
+bool is_conv(const Node& node) { return node.op->kind == "Conv" || node.op->kind == "FusedConv"; }
+bool is_gemm(const Node& node) { return node.op->kind == "Gemm" || node.op->kind == "FusedGemm"; }
+
+bool all_are(const std::vector<int64_t>& values, int64_t x) {
+  return std::all_of(values.begin(), values.end(), [x](int64_t v) { return v == x; });
+}
+
+// A convolution of windows of one pixel: its rows are the pixels.
+std::optional<Product> pixel_product(const NodeSpec& spec) {
+  const Dims& x = spec.inputs[kA].dims;
+  const Dims& w = spec.inputs[kB].dims;
+  const Attributes& attributes = spec.node->attributes;
+  if (x.size() < 3 || x.size() > 5 || x.size() != w.size() || attributes.i("group", 1) != 1)
+    return std::nullopt;
+  if (!all_are(Dims(w.begin() + 2, w.end()), 1)) return std::nullopt;
+  const ConvParams p = conv_params(attributes, x, w);
+  if (!all_are(p.pads_begin, 0) || p.input != p.output) return std::nullopt;
+  if (!all_are(p.strides, 1) && !all_are(p.input, 1)) return std::nullopt;
+  const int64_t pixels = element_count(spec.outputs[0].dims) / std::max<int64_t>(w[0], 1);
+  return Product{.m = pixels, .n = w[0], .k = x[1], .row = 1, .column = x[1]};
+}
+
+std::optional<Product> product_of(const NodeSpec& spec) {
+  if (is_conv(*spec.node)) return pixel_product(spec);
+  const Attributes& attributes = spec.node->attributes;
+  const Dims& a = spec.inputs[kA].dims;
+  const Dims& b = spec.inputs[kB].dims;
+  if (attributes.i("transA", 0) != 0 || a.empty() || b.size() != 2) return std::nullopt;
+  Product p;
+  p.k = a.back();
+  const bool transposed = attributes.i("transB", 0) != 0;
+  p.n = b[transposed ? 0 : 1];
+  p.m = p.n == 0 ? 0 : element_count(spec.outputs[0].dims) / p.n;
+  p.row = transposed ? 1 : p.n;
+  p.column = transposed ? p.k : 1;
+  p.scale = attributes.f("alpha", 1);
+  p.bias_scale = is_gemm(*spec.node) ? attributes.f("beta", 1) : 1;
+  return p;
+}
+
+class GemmKernel : public Kernel {
+ public:
+  struct Parts {
+    Product product;
+    Panels panels;
+    std::vector<float> bias;  // empty: input 2, or none
+    bool bias_input = false;
+    Tape epilogue;  // of y, then input 3; no code: none
+    int threads = 1;
+  };
+  explicit GemmKernel(Parts parts)
+      : parts_(std::move(parts)), functions_(gemm_functions()), tape_(tape_function()) {
+    const Product& p = parts_.product;
+    const auto panel = static_cast<int64_t>(functions_.panel);
+    const auto most = static_cast<int64_t>(functions_.rows);
+    // A piece is some rows by a stretch of columns; the epilogue runs over it while it is in L1.
+    // Stretches are about equal, and so are pieces of rows, of which each thread has as many.
+    // The panels of a stretch stay in L2.
+    const int64_t widest = std::clamp(kPanelFloats / p.k, 2 * panel, static_cast<int64_t>(kTile));
+    const int64_t across = ceil_div(p.n, widest);
+    columns_ = ceil_div(ceil_div(p.n, across), panel) * panel;
+    down_ = ceil_div(p.m, most);
+    if (down_ > 1) down_ = std::min(p.m, ceil_div(down_, parts_.threads) * parts_.threads);
+    if (parts_.threads > 1 && down_ == 1) columns_ = std::min(columns_, 4 * panel);
+    grain_ = std::max<int64_t>(
+        1, 16 * kParallelGrain / std::max<int64_t>(1, ceil_div(p.m, down_) * columns_ * p.k));
+  }
+
+  void run(const KernelArgs& args) const override {
+    const Product& p = parts_.product;
+    const int64_t across = ceil_div(p.n, columns_);
+    // Column by column, so that a thread reads few panels.
+    parallel_for(parts_.threads, across * down_, grain_, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t first = p.m * (i % down_) / down_, last = p.m * (i % down_ + 1) / down_;
+        run_piece(args, first, last, i / down_ * columns_);
+      }
+    });
+  }
+
+ private:
+  void run_piece(const KernelArgs& args, int64_t row, int64_t end, int64_t column) const {
+    const Product& p = parts_.product;
+    const float* bias = parts_.bias.empty() ? nullptr : parts_.bias.data();
+    if (parts_.bias_input) bias = static_cast<const float*>(args.inputs[kBias]);
+    auto* y = static_cast<float*>(args.outputs[0]) + row * p.n + column;
+    GemmBlock block{.a = static_cast<const float*>(args.inputs[kA]) + row * p.k,
+                    .a_stride = static_cast<size_t>(p.k),
+                    .panels = parts_.panels.at(column * p.k),
+                    .k = static_cast<size_t>(p.k),
+                    .bias = bias == nullptr ? nullptr : bias + column,
+                    .y = y,
+                    .y_stride = static_cast<size_t>(p.n),
+                    .rows = static_cast<size_t>(end - row),
+                    .columns = static_cast<size_t>(std::min(columns_, p.n - column)),
+                    .form = parts_.panels.form};
+    functions_.multiply(block);
+    if (parts_.epilogue.code.empty()) return;
+    if (static_cast<int64_t>(block.columns) == p.n) {
+      finish(args, row * p.n, block.rows * block.columns);
+      return;
+    }
+    for (size_t r = 0; r < block.rows; ++r) {
+      finish(args, (row + static_cast<int64_t>(r)) * p.n + column, block.columns);
+    }
+  }
+
+  // Elements [at, at + n) of y.
+  void finish(const KernelArgs& args, int64_t at, size_t n) const {
+    const Tape& tape = parts_.epilogue;
+    alignas(64) float storage[kMaxRegisters][kTile];
+    std::array<float*, kMaxRegisters> registers;
+    for (size_t i = 0; i < tape.registers; ++i) registers[i] = storage[i];
+    for (size_t i = 0; i < tape.splats.size(); ++i) {
+      std::fill_n(storage[tape.sources.size() + i], std::min(n, kTile), tape.splats[i]);
+    }
+    auto* y = static_cast<float*>(args.outputs[0]) + at;
+    const bool residual = tape.sources.size() > 1;
+    for (size_t done = 0; done < n; done += kTile) {
+      registers[0] = registers[tape.result(0)] = y + done;
+      if (residual) {
+        registers[1] = const_cast<float*>(static_cast<const float*>(args.inputs[kZ])) + at + done;
+      }
+      tape_(tape.code.data(), tape.code.size(), registers.data(), std::min(kTile, n - done));
+    }
+  }
+
+  Parts parts_;
+  const GemmFunctions& functions_;
+  TapeFn tape_;
+  static constexpr int64_t kPanelFloats = 1 << 16;
+  int64_t down_ = 1;  // pieces of rows
+  int64_t columns_ = 0;
+  int64_t grain_ = 1;
+};
+
+bool one_per_column(const NodeSpec& spec, int64_t n) {
+  const Dims& dims = spec.inputs[kBias].dims;
+  return element_count(dims) == n && !dims.empty() && (is_conv(*spec.node) || dims.back() == n);
+}
+
+// Beyond so many rows, or multiplications of a small product, oneDNN's kernels win; of matrices
+// that a cache holds they are level, but making one takes 2 ms.
+constexpr int64_t kFewRows = 8;
+constexpr int64_t kSmallWork = 1 << 16, kCachedWork = 1 << 23;
+constexpr int64_t kCachedPanels = 1 << 17;  // floats
+
+bool is_small(const NodeSpec& spec, const Product& p) {
+  if (!is_conv(*spec.node) && simd_target() == "avx2") return true;  // no kernel of oneDNN's wins
+  const bool cached = !is_conv(*spec.node) && p.k * p.n <= kCachedPanels;
+  return p.m <= kFewRows || p.m * p.k * p.n <= (cached ? kCachedWork : kSmallWork);
+}
+
+// Takes oneDNN longer than the tape. Its products are a few percent faster, so others stay there.
+bool is_dear(const Node& node) { return epilogue_of(node).activation == "Swish"; }
+
+// Whether reading the panels takes longer than widening their numbers: of one row and two always,
+// of few more where no cache holds them.
+bool reads_dominate(const Product& p) {
+  constexpr int64_t kUncached = 1 << 20;  // numbers
+  return p.m <= 2 || (p.m <= static_cast<int64_t>(kNarrowRows) && p.k * p.n >= kUncached);
+}
+
+Support supports_gemm(const NodeSpec& spec) {
+  for (const TensorSpec& in : spec.inputs) {
+    if (in.present() && in.dtype != DType::kFloat) return Support::no("not float");
+  }
+  if (spec.constant(kB) == nullptr) return Support::no("a right side that is not constant");
+  const std::optional<Product> p = product_of(spec);
+  if (!p || p->m == 0 || p->n == 0 || p->k == 0) return Support::no("shape");
+  if (!(is_conv(*spec.node) && is_dear(*spec.node)) && !is_small(spec, *p))
+    return Support::no("many rows");
+  if (spec.has(kBias) && !one_per_column(spec, p->n))
+    return Support::no("bias that is not one a column");
+  if (spec.has(kBias) && p->bias_scale != 1 && spec.constant(kBias) == nullptr) {
+    return Support::no("beta with a bias that is not constant");
+  }
+  if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
+    return Support::no("broadcast residual");
+  return lower_epilogue(*spec.node, spec.has(kZ)) ? Support{} : Support::no("activation");
+}
+
+Compiled compile_gemm(const NodeSpec& spec, const CompileContext& context) {
+  GemmKernel::Parts parts;
+  parts.product = *product_of(spec);
+  const Product& p = parts.product;
+  const Tensor& b = *spec.constant(kB);
+  const PanelSource matrix{.n = p.n, .k = p.k, .row = p.row, .column = p.column, .scale = p.scale};
+  parts.panels = reads_dominate(p) ? narrow_panels(b, matrix, context)
+                                   : Panels{packed_panels(b, matrix, context)};
+  if (spec.has(kBias) && p.bias_scale == 0) {
+    parts.bias.assign(static_cast<size_t>(p.n), 0);
+  } else if (const Tensor* bias = spec.constant(kBias)) {
+    const Tensor plain = bias->resident();
+    for (float x : plain.data<float>()) parts.bias.push_back(p.bias_scale * x);
+  } else {
+    parts.bias_input = spec.has(kBias);
+  }
+  parts.epilogue = *lower_epilogue(*spec.node, spec.has(kZ));
+  parts.threads = context.threads;
+  Compiled compiled;
+  compiled.name = "native gemm";
+  compiled.reads.assign(spec.inputs.size(), true);
+  compiled.reads[kB] = false;
+  if (spec.has(kBias)) compiled.reads[kBias] = parts.bias_input;
+  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
+  const Layout rows = is_conv(*spec.node) ? kChannelsLast : kPlain;
+  compiled.input_layouts[kA] = accept(spec.inputs[kA], rows);
+  if (spec.has(kZ)) compiled.input_layouts[kZ] = accept(spec.inputs[kZ], rows);
+  compiled.output_layouts = {canonical(spec.outputs[0].dims, rows)};
+  compiled.kernel = std::make_unique<GemmKernel>(std::move(parts));
+  return compiled;
+}
+
+}  // namespace
+
+const Family kNativeGemm{"native gemm", supports_gemm, compile_gemm};
+
+}  // namespace treadle::cpu

@@ -1,0 +1,35 @@
+// Packs the right side of a product for simd/gemm.h.
+#pragma once
+
+#include "backends/cpu/family.h"
+#include "backends/cpu/simd/gemm.h"
+
+namespace treadle::cpu {
+
+// Element (k, n) of the matrix is scale * source[at + k * row + n * column].
+struct PanelSource {
+  int64_t n = 1;
+  int64_t k = 1;
+  int64_t row = 1;
+  int64_t column = 1;
+  int64_t at = 0;
+  float scale = 1;
+};
+
+std::shared_ptr<Buffer> packed_panels(const Tensor& source, const PanelSource& matrix,
+                                      const CompileContext& context);
+
+struct Panels {
+  std::shared_ptr<Buffer> numbers;
+  PanelForm form = PanelForm::kFloat;
+  const std::byte* at(int64_t number) const {
+    const size_t bytes = form == PanelForm::kFloat ? sizeof(float) : sizeof(uint16_t);
+    return numbers->data() + static_cast<size_t>(number) * bytes;
+  }
+};
+// The same for few rows, which take as long as reading the panels: in 16 bits where every number
+// has them, as those of a model that was float16 or bfloat16.
+Panels narrow_panels(const Tensor& source, const PanelSource& matrix,
+                     const CompileContext& context);
+
+}  // namespace treadle::cpu

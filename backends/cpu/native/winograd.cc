@@ -1,0 +1,313 @@
+#include "backends/cpu/native/winograd.h"
+
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <optional>
+
+#include "backends/cpu/epilogue.h"
+#include "backends/cpu/layout.h"
+#include "backends/cpu/native/lower.h"
+#include "backends/cpu/native/winograd_pack.h"
+#include "backends/cpu/native/winograd_tiling.h"
+#include "backends/cpu/parallel.h"
+#include "backends/cpu/simd/gemm.h"
+#include "backends/cpu/simd/winograd.h"
+
+namespace treadle::cpu {
+namespace {
+
+constexpr size_t kX = 0, kW = 1, kB = 2, kZ = 3;
+constexpr int64_t kMaxElements = 36;
+
+// Elements of a block of tiles stay in a processor's own cache.
+constexpr int64_t kBlockBytes = 256 * 1024;
+
+struct Bounds {
+  float low = -std::numeric_limits<float>::infinity();
+  float high = std::numeric_limits<float>::infinity();
+};
+// Activations that are bounds; the others run as a tape.
+std::optional<Bounds> bounds_of(const Epilogue& e) {
+  if (e.activation.empty()) return Bounds{};
+  if (e.activation == "Relu") return Bounds{.low = 0};
+  if (e.activation == "Clip" && !std::isnan(e.alpha) && !std::isnan(e.beta))
+    return Bounds{e.alpha, e.beta};
+  return std::nullopt;
+}
+
+class WinogradKernel : public Kernel {
+ public:
+  struct Parts {
+    ConvParams conv;
+    Tiling tiling;
+    std::shared_ptr<Buffer> panels;  // of each element; null: packed in the run
+    bool turned = false;             // the weights are of the Conv whose gradient this is
+    std::shared_ptr<Buffer> zeros;   // as many as channels go in or out
+    Bounds bounds;
+    Tape activation;  // of y; no code: none
+    bool has_bias = false;
+    bool has_residual = false;
+    int threads = 1;
+  };
+  explicit WinogradKernel(Parts parts)
+      : p_(std::move(parts)),
+        gemm_(gemm_functions()),
+        transforms_(winograd_functions(static_cast<int>(p_.tiling.out))),
+        tape_(tape_function()) {
+    const int64_t channels = p_.conv.in_channels + p_.conv.out_channels;
+    const auto rows = static_cast<int64_t>(gemm_.rows);
+    slots_ = std::clamp<int64_t>(p_.tiling.count / rows, 1, p_.threads);
+    const int64_t most = ceil_div(p_.tiling.count, slots_);
+    const auto tile_bytes = p_.tiling.elements() * channels * static_cast<int64_t>(sizeof(float));
+    block_ = std::max(rows, kBlockBytes / tile_bytes / rows * rows);
+    // Reading all weights again for each block would cost more than writing the elements out.
+    const int64_t panel_bytes = panel_floats() * static_cast<int64_t>(sizeof(float));
+    if (panel_bytes > most * tile_bytes) block_ = most;
+    block_ = std::min(block_, most);
+  }
+
+  size_t scratch_bytes() const {
+    const int64_t channels = p_.conv.in_channels + p_.conv.out_channels;
+    const int64_t tiles = checked_mul(slots_ * block_ * p_.tiling.elements(), channels);
+    return static_cast<size_t>(
+        byte_size(DType::kFloat, tiles + (p_.panels == nullptr ? panel_floats() : 0)));
+  }
+
+  void run(const KernelArgs& args) const override {
+    if (p_.panels == nullptr) {
+      const int64_t panels = p_.conv.out_channels / static_cast<int64_t>(gemm_.panel);
+      parallel_for(p_.threads, panels, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          pack_window_panel(p_.conv, p_.tiling.out, p_.turned, args.inputs[kW], i, packed(args));
+        }
+      });
+    }
+    parallel_for(p_.threads, slots_, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t slot = begin; slot < end; ++slot) run_slot(args, slot);
+    });
+  }
+
+ private:
+  struct Work {
+    int64_t first;  // tile
+    int64_t count;
+    float* in;   // [element, tile, channel]
+    float* out;  // the same
+  };
+
+  int64_t panel_floats() const { return packed_window_floats(p_.conv, p_.tiling.out); }
+  // Before the tiles.
+  float* packed(const KernelArgs& args) const { return static_cast<float*>(args.scratch); }
+
+  void run_slot(const KernelArgs& args, int64_t slot) const {
+    const int64_t ins = p_.tiling.elements() * block_ * p_.conv.in_channels;
+    const int64_t outs = p_.tiling.elements() * block_ * p_.conv.out_channels;
+    const int64_t before = p_.panels == nullptr ? panel_floats() : 0;
+    const float* panels =
+        p_.panels == nullptr ? packed(args) : reinterpret_cast<const float*>(p_.panels->data());
+    float* in = static_cast<float*>(args.scratch) + before + slot * (ins + outs);
+    const int64_t last = (slot + 1) * p_.tiling.count / slots_;
+    for (int64_t t = slot * p_.tiling.count / slots_; t < last; t += block_) {
+      const Work work{t, std::min(block_, last - t), in, in + ins};
+      for (int64_t i = 0; i < work.count; ++i) transform_input(args, work, i);
+      multiply(work, panels);
+      for (int64_t i = 0; i < work.count; ++i) transform_output(args, work, i);
+    }
+  }
+
+  void transform_input(const KernelArgs& args, const Work& work, int64_t i) const {
+    const ConvParams& c = p_.conv;
+    const Tiling::Place at = p_.tiling.place(work.first + i);
+    const int64_t side = p_.tiling.side();
+    const auto* x = static_cast<const float*>(args.inputs[kX]) +
+                    at.image * c.input[0] * c.input[1] * c.in_channels;
+    const float* pixels[kMaxElements];
+    for (int64_t row = 0; row < side; ++row) {
+      const int64_t y = at.row - c.pads_begin[0] + row;
+      for (int64_t column = 0; column < side; ++column) {
+        const int64_t z = at.column - c.pads_begin[1] + column;
+        const bool inside = y >= 0 && y < c.input[0] && z >= 0 && z < c.input[1];
+        pixels[row * side + column] = inside ? x + (y * c.input[1] + z) * c.in_channels : zeros();
+      }
+    }
+    transforms_.input({.pixels = pixels,
+                       .channels = static_cast<size_t>(c.in_channels),
+                       .out = work.in + i * c.in_channels,
+                       .stride = static_cast<size_t>(work.count * c.in_channels)});
+  }
+
+  void multiply(const Work& work, const float* panels) const {
+    const ConvParams& c = p_.conv;
+    const auto panel = static_cast<int64_t>(gemm_.panel);
+    for (int64_t e = 0; e < p_.tiling.elements(); ++e) {
+      for (int64_t column = 0; column < c.out_channels; column += panel) {
+        gemm_.multiply({.a = work.in + e * work.count * c.in_channels,
+                        .a_stride = static_cast<size_t>(c.in_channels),
+                        .panels = panels + (e * c.out_channels + column) * c.in_channels,
+                        .k = static_cast<size_t>(c.in_channels),
+                        .bias = nullptr,
+                        .y = work.out + e * work.count * c.out_channels + column,
+                        .y_stride = static_cast<size_t>(c.out_channels),
+                        .rows = static_cast<size_t>(work.count),
+                        .columns = static_cast<size_t>(panel)});
+      }
+    }
+  }
+
+  void transform_output(const KernelArgs& args, const Work& work, int64_t i) const {
+    const ConvParams& c = p_.conv;
+    const Tiling::Place at = p_.tiling.place(work.first + i);
+    const int64_t first =
+        ((at.image * c.output[0] + at.row) * c.output[1] + at.column) * c.out_channels;
+    const float* residual =
+        p_.has_residual ? static_cast<const float*>(args.inputs[kZ]) + first : nullptr;
+    const WinogradOutput tile{
+        .in = work.out + i * c.out_channels,
+        .stride = static_cast<size_t>(work.count * c.out_channels),
+        .bias = p_.has_bias ? static_cast<const float*>(args.inputs[kB]) : zeros(),
+        .residual = residual,
+        .out = static_cast<float*>(args.outputs[0]) + first,
+        .row_stride = static_cast<size_t>(c.output[1] * c.out_channels),
+        .channels = static_cast<size_t>(c.out_channels),
+        .rows = static_cast<size_t>(std::min(p_.tiling.out, c.output[0] - at.row)),
+        .columns = static_cast<size_t>(std::min(p_.tiling.out, c.output[1] - at.column)),
+        .low = p_.bounds.low,
+        .high = p_.bounds.high};
+    transforms_.output(tile);
+    if (p_.activation.code.empty()) return;
+    for (size_t row = 0; row < tile.rows; ++row) {
+      activate(tile.out + row * tile.row_stride, tile.columns * tile.channels);
+    }
+  }
+
+  void activate(float* y, size_t count) const {
+    const Tape& tape = p_.activation;
+    alignas(64) float storage[kMaxRegisters][kTile];
+    std::array<float*, kMaxRegisters> registers;
+    for (size_t i = 0; i < tape.registers; ++i) registers[i] = storage[i];
+    for (size_t i = 0; i < tape.splats.size(); ++i) {
+      std::fill_n(storage[tape.sources.size() + i], std::min(count, kTile), tape.splats[i]);
+    }
+    for (size_t done = 0; done < count; done += kTile) {
+      registers[0] = registers[tape.result(0)] = y + done;
+      tape_(tape.code.data(), tape.code.size(), registers.data(), std::min(kTile, count - done));
+    }
+  }
+
+  const float* zeros() const { return reinterpret_cast<const float*>(p_.zeros->data()); }
+
+  Parts p_;
+  const GemmFunctions& gemm_;
+  const WinogradFunctions& transforms_;
+  TapeFn tape_;
+  int64_t slots_ = 1;  // threads that work
+  int64_t block_ = 1;  // tiles at a time
+};
+
+Support supports_winograd(const NodeSpec& spec) {
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
+  const ConvParams p =
+      conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
+  if (Support s = supports_tiling(p, spec.constant(kW) == nullptr); !s.ok) return s;
+  if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
+    return Support::no("residual that is broadcast");
+  return lower_epilogue(*spec.node, false) ? Support{} : Support::no("activation");
+}
+
+// Of a convolution of x, with everything but its weights and epilogue settled.
+WinogradKernel::Parts parts_of(const ConvParams& p, const CompileContext& context, bool packs) {
+  TREADLE_CHECK(context.winograd, kUnsupported, "switched off");
+  WinogradKernel::Parts parts;
+  parts.conv = p;
+  parts.tiling = choose_tiling(p, packs);
+  const int64_t channels = std::max(p.in_channels, p.out_channels);
+  parts.zeros = Buffer::allocate(static_cast<size_t>(channels) * sizeof(float));
+  std::memset(parts.zeros->data(), 0, parts.zeros->size());
+  parts.threads = context.threads;
+  return parts;
+}
+
+Compiled finish(const NodeSpec& spec, WinogradKernel::Parts parts) {
+  const int64_t out = parts.tiling.out;
+  const bool packs = parts.panels == nullptr;
+  auto kernel = std::make_unique<WinogradKernel>(std::move(parts));
+  Compiled compiled;
+  compiled.name = cat("native winograd ", out, "x", out);
+  compiled.scratch_bytes = kernel->scratch_bytes();
+  compiled.kernel = std::move(kernel);
+  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
+  compiled.input_layouts[kX] = accept(spec.inputs[kX], kChannelsLast);
+  compiled.output_layouts = {canonical(spec.outputs[0].dims, kChannelsLast)};
+  compiled.reads.assign(spec.inputs.size(), true);
+  compiled.reads[kW] = packs;
+  return compiled;
+}
+
+Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
+  const Tensor* w = spec.constant(kW);
+  const ConvParams p =
+      conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
+  WinogradKernel::Parts parts = parts_of(p, context, w == nullptr);
+  const int64_t out = parts.tiling.out;
+  if (w != nullptr) {
+    const std::string key = cat("winograd ", out, " in panels of ", gemm_functions().panel);
+    parts.panels = packed(context, *w, key, [&](const Tensor& plain) {
+      return pack_windows(plain, p, out, context.threads);
+    });
+  }
+  const std::optional<Bounds> bounds = bounds_of(epilogue_of(*spec.node));
+  if (bounds) {
+    parts.bounds = *bounds;
+  } else {
+    parts.activation = *lower_epilogue(*spec.node, false);
+  }
+  parts.has_bias = spec.has(kB);
+  parts.has_residual = spec.has(kZ);
+  Compiled compiled = finish(spec, std::move(parts));
+  if (spec.has(kZ)) {
+    compiled.input_layouts[kZ] = accept(spec.inputs[kZ], compiled.output_layouts[0]);
+    compiled.in_place = {{kZ}};
+  }
+  return compiled;
+}
+
+// ---- ConvGradInput: a convolution of DY by the windows turned, from out to in
+
+ConvParams turned(const NodeSpec& spec) {
+  ConvParams p = conv_params(spec.node->attributes, spec.outputs[0].dims, spec.inputs[kW].dims);
+  std::swap(p.input, p.output);
+  std::swap(p.in_channels, p.out_channels);
+  for (size_t i = 0; i < p.rank(); ++i) p.pads_begin[i] = p.extent(i) - 1 - p.pads_begin[i];
+  return p;
+}
+
+Support supports_grad_input(const NodeSpec& spec) {
+  for (const TensorSpec* t : {&spec.inputs[kX], &spec.inputs[kW], &spec.outputs[0]}) {
+    if (t->dtype != DType::kFloat) return Support::no("not float");
+    if (element_count(t->dims) == 0) return Support::no("nothing to compute");
+  }
+  if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
+  const ConvParams p = turned(spec);
+  if (std::ranges::any_of(p.pads_begin, [](int64_t pad) { return pad < 0; }))
+    return Support::no("pads of whole windows");
+  return supports_tiling(p, true);
+}
+
+Compiled compile_grad_input(const NodeSpec& spec, const CompileContext& context) {
+  WinogradKernel::Parts parts = parts_of(turned(spec), context, true);
+  parts.turned = true;
+  Compiled compiled = finish(spec, std::move(parts));
+  compiled.reads[2] = false;  // the shape
+  return compiled;
+}
+
+}  // namespace
+
+const Family kWinograd = {"native winograd", supports_winograd, compile_winograd};
+const Family kWinogradGradInput = {"native winograd grad input", supports_grad_input,
+                                   compile_grad_input};
+
+}  // namespace treadle::cpu

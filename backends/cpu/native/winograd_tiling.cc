@@ -1,0 +1,55 @@
+#include "backends/cpu/native/winograd_tiling.h"
+
+#include <algorithm>
+
+#include "backends/cpu/simd/gemm.h"
+
+namespace treadle::cpu {
+namespace {
+
+// Below so many channels the transforms cost more than the products save.
+constexpr int64_t kFewChannels = 16;
+
+Tiling tiling_of(const ConvParams& p, int64_t out) {
+  Tiling t{.out = out, .across = ceil_div(p.output[1], out), .down = ceil_div(p.output[0], out)};
+  t.count = p.batch * t.across * t.down;
+  return t;
+}
+
+// Products and the reading of packed weights, in multiply-adds; packing takes as long as reading.
+double cost(const ConvParams& p, const Tiling& t, bool packs) {
+  constexpr double kReadWeight = 12;
+  const double matrix = static_cast<double>(p.in_channels) * static_cast<double>(p.out_channels);
+  return static_cast<double>(t.elements()) * matrix *
+         (static_cast<double>(t.count) + (packs ? 2 : 1) * kReadWeight);
+}
+
+double direct_cost(const ConvParams& p) {
+  return 9.0 * static_cast<double>(p.in_channels) * static_cast<double>(p.out_channels) *
+         static_cast<double>(p.batch * p.output[0] * p.output[1]);
+}
+
+bool all_are(const Dims& values, int64_t x) {
+  return std::ranges::all_of(values, [x](int64_t v) { return v == x; });
+}
+
+}  // namespace
+
+Tiling choose_tiling(const ConvParams& p, bool packs) {
+  const Tiling two = tiling_of(p, 2), four = tiling_of(p, 4);
+  return cost(p, four, packs) < 0.8 * cost(p, two, packs) ? four : two;
+}
+
+Support supports_tiling(const ConvParams& p, bool packs) {
+  if (!all_are(p.kernel, 3) || !all_are(p.strides, 1) || !all_are(p.dilations, 1))
+    return Support::no("not 3x3 with stride 1");
+  if (p.group != 1) return Support::no("groups");
+  const auto panel = static_cast<int64_t>(gemm_functions().panel);
+  if (p.out_channels % panel != 0) return Support::no(cat("channels not a multiple of ", panel));
+  if (std::min(p.in_channels, p.out_channels) < kFewChannels) return Support::no("few channels");
+  if (cost(p, choose_tiling(p, packs), packs) > 0.7 * direct_cost(p))
+    return Support::no("few pixels");
+  return {};
+}
+
+}  // namespace treadle::cpu

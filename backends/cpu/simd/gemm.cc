@@ -1,0 +1,167 @@
+#include "backends/cpu/simd/gemm.h"
+
+#include <array>
+#include <utility>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/cpu/simd/gemm.cc"
+#include <hwy/foreach_target.h>
+
+#include "backends/cpu/simd/math.h"
+#include "backends/cpu/simd/simd.h"
+#include "graph/base/dtype.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace treadle::cpu::HWY_NAMESPACE {
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+constexpr D d;
+constexpr size_t kPanelVectors = 2;
+
+HWY_INLINE V load(const float* from) { return hn::Load(d, from); }
+#if HWY_TARGET == HWY_SCALAR
+template <class T>
+HWY_INLINE V load(const T* from) {
+  return hn::Set(d, static_cast<float>(*from));
+}
+#else
+HWY_INLINE V load(const Float16* from) {
+  constexpr hn::Rebind<hwy::float16_t, D> half;
+  return hn::PromoteTo(d, hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(from)));
+}
+HWY_INLINE V load(const Bfloat16* from) {
+  constexpr hn::RebindToUnsigned<D> u;
+  constexpr hn::Rebind<uint16_t, D> half;
+  const auto bits = hn::LoadU(half, reinterpret_cast<const uint16_t*>(from));
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(u, bits)));
+}
+#endif
+
+// What one call of the inner loop computes: kRows rows of kVectors vectors.
+template <class T>
+struct Piece {
+  const float* a;
+  const T* panels;
+  const float* bias;
+  float* y;
+  size_t columns;
+};
+
+template <size_t kRows, size_t kVectors, class T>
+HWY_INLINE void piece(const GemmBlock& g, const Piece<T>& at) {
+  const size_t lanes = hn::Lanes(d);
+  const size_t panel = kPanelVectors * lanes;
+  V sum[kRows][kVectors];
+#pragma GCC unroll 12
+  for (size_t v = 0; v < kVectors; ++v) {
+    V start = hn::Zero(d);
+    if (at.bias != nullptr && v * lanes < at.columns) {
+      const size_t left = at.columns - v * lanes;
+      start = left >= lanes ? hn::LoadU(d, at.bias + v * lanes)
+                            : load_part(d, at.bias + v * lanes, left);
+    }
+#pragma GCC unroll 12
+    for (size_t r = 0; r < kRows; ++r) sum[r][v] = start;
+  }
+  for (size_t k = 0; k < g.k; ++k) {
+    V b[kVectors];
+#pragma GCC unroll 12
+    for (size_t v = 0; v < kVectors; ++v) {
+      b[v] = load(at.panels + (v / kPanelVectors) * g.k * panel + k * panel +
+                  (v % kPanelVectors) * lanes);
+    }
+#pragma GCC unroll 12
+    for (size_t r = 0; r < kRows; ++r) {
+      const V a = hn::Set(d, at.a[r * g.a_stride + k]);
+#pragma GCC unroll 12
+      for (size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(a, b[v], sum[r][v]);
+    }
+  }
+#pragma GCC unroll 12
+  for (size_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 12
+    for (size_t v = 0; v < kVectors; ++v) {
+      if (v * lanes >= at.columns) break;
+      const size_t left = at.columns - v * lanes;
+      float* to = at.y + r * g.y_stride + v * lanes;
+      if (left >= lanes) {
+        hn::StoreU(sum[r][v], d, to);
+      } else {
+        store_part(d, sum[r][v], to, left);
+      }
+    }
+  }
+}
+
+// All columns of kRows rows, kVectors vectors at a time, then panel by panel, or half of one.
+template <class T, size_t kRows, size_t kVectors>
+void row_block(const GemmBlock& g, size_t row) {
+  const size_t lanes = hn::Lanes(d), panel = kPanelVectors * lanes;
+  const size_t wide = kVectors / kPanelVectors * panel;
+  size_t c = 0;
+  const auto at = [&](size_t columns) HWY_ATTR {
+    return Piece<T>{g.a + row * g.a_stride, static_cast<const T*>(g.panels) + c * g.k,
+                    g.bias == nullptr ? nullptr : g.bias + c, g.y + row * g.y_stride + c, columns};
+  };
+  for (; c + wide <= g.columns; c += wide) piece<kRows, kVectors>(g, at(wide));
+  for (; c + lanes < g.columns; c += panel) {
+    piece<kRows, kPanelVectors>(g, at(g.columns - c < panel ? g.columns - c : panel));
+  }
+  if (c < g.columns) piece<kRows, 1>(g, at(g.columns - c));
+}
+
+// Rows whose sums of kPanelVectors vectors leave registers for the operands: 12 where there are 32
+// registers, 6 of 16. Fewer rows take more vectors.
+constexpr size_t kMostRows = HWY_MAX_BYTES >= 64 ? 12 : 6;
+template <size_t kRows>
+constexpr size_t kVectorsOf = kMostRows / kRows >= 6   ? 8
+                              : kMostRows / kRows >= 2 ? 4
+                                                       : 2;
+
+using RowBlock = void (*)(const GemmBlock& g, size_t row);
+template <class T, size_t... kRows>
+constexpr std::array<RowBlock, sizeof...(kRows)> row_blocks(std::index_sequence<kRows...>) {
+  return {row_block<T, kRows + 1, kVectorsOf<kRows + 1>>...};
+}
+constexpr auto kRowBlocks = row_blocks<float>(std::make_index_sequence<kMostRows>());
+constexpr auto kFloat16Blocks = row_blocks<Float16>(std::make_index_sequence<kNarrowRows>());
+constexpr auto kBfloat16Blocks = row_blocks<Bfloat16>(std::make_index_sequence<kNarrowRows>());
+
+// In as few blocks of rows as there can be, of about equal size.
+template <size_t kMost>
+void multiply_rows(const GemmBlock& g, const std::array<RowBlock, kMost>& blocks_of) {
+  for (size_t row = 0, blocks = (g.rows + kMost - 1) / kMost; blocks > 0; --blocks) {
+    const size_t rows = (g.rows - row + blocks - 1) / blocks;
+    blocks_of[rows - 1](g, row);
+    row += rows;
+  }
+}
+void multiply_block(const GemmBlock& g) {
+  switch (g.form) {
+    case PanelForm::kFloat: return multiply_rows(g, kRowBlocks);
+    case PanelForm::kFloat16: return multiply_rows(g, kFloat16Blocks);
+    case PanelForm::kBfloat16: return multiply_rows(g, kBfloat16Blocks);
+  }
+}
+
+const GemmFunctions* gemm_table() {
+  static const GemmFunctions table{kPanelVectors * hn::Lanes(d), kMostRows, multiply_block};
+  return &table;
+}
+
+}  // namespace treadle::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace treadle::cpu {
+
+HWY_EXPORT(gemm_table);
+
+const GemmFunctions& gemm_functions() {
+  prepare_simd();
+  return *HWY_DYNAMIC_DISPATCH(gemm_table)();
+}
+
+}  // namespace treadle::cpu
+#endif

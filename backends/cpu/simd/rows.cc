@@ -1,0 +1,306 @@
+#include "backends/cpu/simd/rows.h"
+
+#include <cmath>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/cpu/simd/rows.cc"
+#include <hwy/foreach_target.h>
+
+#include "backends/cpu/simd/math.h"
+#include "backends/cpu/simd/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace treadle::cpu::HWY_NAMESPACE {
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+constexpr D d;
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+// The fold of f over the row in four chains; `f(accumulator, x)` and `join(a, b)` have the neutral
+// element `zero`.
+template <class F, class J>
+HWY_INLINE V fold(const float* x, size_t n, float zero, F f, J join) {
+  const size_t lanes = hn::Lanes(d);
+  V a0 = hn::Set(d, zero);
+  V a1 = a0;
+  V a2 = a0;
+  V a3 = a0;
+  size_t i = 0;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    a0 = f(a0, hn::LoadU(d, x + i));
+    a1 = f(a1, hn::LoadU(d, x + i + lanes));
+    a2 = f(a2, hn::LoadU(d, x + i + 2 * lanes));
+    a3 = f(a3, hn::LoadU(d, x + i + 3 * lanes));
+  }
+  for (; i + lanes <= n; i += lanes) a0 = f(a0, hn::LoadU(d, x + i));
+  a0 = join(join(a0, a1), join(a2, a3));
+  if (i < n) {
+    HWY_ALIGN float lane[hn::MaxLanes(d)];
+    HWY_ALIGN float rest[hn::MaxLanes(d)];
+    hn::Store(f(hn::Set(d, zero), load_part(d, x + i, n - i)), d, lane);
+    for (size_t k = 0; k < lanes; ++k) rest[k] = k < n - i ? lane[k] : zero;
+    a0 = join(a0, hn::Load(d, rest));
+  }
+  return a0;
+}
+
+HWY_INLINE float sum_across(V v) { return hn::GetLane(hn::SumOfLanes(d, v)); }
+
+HWY_INLINE bool has_nan(V v) { return !hn::AllFalse(d, hn::IsNaN(v)); }
+
+template <class F>
+HWY_INLINE float sum_with(const float* x, size_t n, F f) {
+  return sum_across(fold(x, n, 0, f, [](V a, V b) HWY_ATTR { return hn::Add(a, b); }));
+}
+HWY_INLINE float max_in(const float* x, size_t n) {
+  const auto join = [](V a, V b) HWY_ATTR { return max_of(a, b); };
+  const V most = fold(x, n, -kInf, join, join);
+  return has_nan(most) ? kNan : hn::GetLane(hn::MaxOfLanes(d, most));
+}
+HWY_INLINE float min_in(const float* x, size_t n) {
+  const auto join = [](V a, V b) HWY_ATTR { return min_of(a, b); };
+  const V least = fold(x, n, kInf, join, join);
+  return has_nan(least) ? kNan : hn::GetLane(hn::MinOfLanes(d, least));
+}
+
+float reduce_row(RowOp op, const float* x, size_t n) {
+  switch (op) {
+    case RowOp::kMax: return max_in(x, n);
+    case RowOp::kMin: return min_in(x, n);
+    case RowOp::kSumSquare:
+      return sum_with(x, n, [](V a, V b) HWY_ATTR { return hn::MulAdd(b, b, a); });
+    case RowOp::kSumAbs:
+      return sum_with(x, n, [](V a, V b) HWY_ATTR { return hn::Add(a, hn::Abs(b)); });
+    default: return sum_with(x, n, [](V a, V b) HWY_ATTR { return hn::Add(a, b); });
+  }
+}
+
+template <class F>
+HWY_INLINE void map_row(const float* x, float* y, size_t n, F f) {
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(f(hn::LoadU(d, x + i), i), d, y + i);
+  if (i < n) store_part(d, f(load_part(d, x + i, n - i), i), y + i, n - i);
+}
+
+// One or two vectors of columns at a time, in four chains of rows.
+template <size_t kVectors, class L, class F, class J>
+HWY_INLINE void fold_columns(const Columns& c, size_t at, V zero, const L& load, const F& f,
+                             const J& join, V (&result)[kVectors]) {
+  constexpr size_t kChains = 4;
+  const size_t lanes = hn::Lanes(d);
+  V sum[kChains][kVectors];
+  for (auto& chain : sum) {
+    for (V& v : chain) v = zero;
+  }
+  const float* x = c.x + at;
+  size_t row = 0;
+  for (; row + kChains <= c.rows; row += kChains) {
+#pragma GCC unroll 4
+    for (size_t k = 0; k < kChains; ++k) {
+#pragma GCC unroll 2
+      for (size_t v = 0; v < kVectors; ++v)
+        sum[k][v] = f(sum[k][v], load(x + k * c.stride + v * lanes));
+    }
+    x += kChains * c.stride;
+  }
+  for (; row < c.rows; ++row, x += c.stride) {
+    for (size_t v = 0; v < kVectors; ++v) sum[0][v] = f(sum[0][v], load(x + v * lanes));
+  }
+  for (size_t v = 0; v < kVectors; ++v) {
+    result[v] = join(join(sum[0][v], sum[1][v]), join(sum[2][v], sum[3][v]));
+  }
+}
+
+template <class F, class J>
+HWY_INLINE void columns_with(const Columns& c, float* to, float zero, const F& f, const J& join) {
+  const size_t lanes = hn::Lanes(d);
+  const V start = hn::Set(d, zero);
+  const auto whole = [](const float* x) HWY_ATTR { return hn::LoadU(d, x); };
+  size_t at = 0;
+  for (; at + 2 * lanes <= c.count; at += 2 * lanes) {
+    V pair[2];
+    fold_columns(c, at, start, whole, f, join, pair);
+    hn::StoreU(pair[0], d, to + at);
+    hn::StoreU(pair[1], d, to + at + lanes);
+  }
+  for (; at < c.count; at += lanes) {
+    V one[1];
+    const size_t left = c.count - at;
+    if (left >= lanes) {
+      fold_columns(c, at, start, whole, f, join, one);
+      hn::StoreU(one[0], d, to + at);
+    } else {
+      const auto part = [left](const float* x) HWY_ATTR { return load_part(d, x, left); };
+      fold_columns(c, at, start, part, f, join, one);
+      store_part(d, one[0], to + at, left);
+    }
+  }
+}
+
+void reduce_columns(RowOp op, const Columns& c, float* to) {
+  const auto add = [](V a, V b) HWY_ATTR { return hn::Add(a, b); };
+  const auto high = [](V a, V b) HWY_ATTR { return max_of(a, b); };
+  const auto low = [](V a, V b) HWY_ATTR { return min_of(a, b); };
+  switch (op) {
+    case RowOp::kMax: return columns_with(c, to, -kInf, high, high);
+    case RowOp::kMin: return columns_with(c, to, kInf, low, low);
+    case RowOp::kSumSquare:
+      return columns_with(
+          c, to, 0, [](V a, V b) HWY_ATTR { return hn::MulAdd(b, b, a); }, add);
+    case RowOp::kSumAbs:
+      return columns_with(
+          c, to, 0, [](V a, V b) HWY_ATTR { return hn::Add(a, hn::Abs(b)); }, add);
+    default: return columns_with(c, to, 0, add, add);
+  }
+}
+
+// One or two vectors of each row.
+template <size_t kVectors, class L>
+HWY_INLINE void maximum_at(const float* const* rows, size_t count, const L& load,
+                           V (&best)[kVectors]) {
+  for (size_t v = 0; v < kVectors; ++v) best[v] = load(rows[0], v);
+  for (size_t r = 1; r < count; ++r) {
+#pragma GCC unroll 2
+    for (size_t v = 0; v < kVectors; ++v) best[v] = max_of(best[v], load(rows[r], v));
+  }
+}
+
+void maximum(const float* const* rows, size_t count, size_t n, float* to) {
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  V best[2];
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    maximum_at(
+        rows, count,
+        [=](const float* x, size_t v) HWY_ATTR { return hn::LoadU(d, x + i + v * lanes); }, best);
+    hn::StoreU(best[0], d, to + i);
+    hn::StoreU(best[1], d, to + i + lanes);
+  }
+  V one[1];
+  for (; i + lanes <= n; i += lanes) {
+    maximum_at(
+        rows, count, [=](const float* x, size_t) HWY_ATTR { return hn::LoadU(d, x + i); }, one);
+    hn::StoreU(one[0], d, to + i);
+  }
+  if (i == n) return;
+  maximum_at(
+      rows, count, [=](const float* x, size_t) HWY_ATTR { return load_part(d, x + i, n - i); },
+      one);
+  store_part(d, one[0], to + i, n - i);
+}
+
+// e^x for x that are not above 0, without denormals: they are 0. NaN stays. Adding `whole` rounds
+// to an integer, which the lowest bits of the sum then hold.
+HWY_INLINE V exp_below(V x) {
+  const hn::RebindToSigned<D> di;
+  const V low = hn::Set(d, -87.0f);
+  const V whole = hn::Set(d, 12582912.0f);  // 3 * 2^22
+  const V bounded = clamp(x, low, hn::Zero(d));
+  const V shifted = hn::MulAdd(bounded, hn::Set(d, 1.44269504088896341f), whole);
+  const V kf = hn::Sub(shifted, whole);
+  V r = hn::MulAdd(kf, hn::Set(d, -0.693359375f), bounded);
+  r = hn::MulAdd(kf, hn::Set(d, 2.12194440e-4f), r);
+  static constexpr float kP[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
+                                 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
+  const V y = hn::Add(hn::MulAdd(polynomial(d, r, kP), hn::Mul(r, r), r), hn::Set(d, 1.0f));
+  return hn::IfThenElse(hn::Lt(x, low), hn::Zero(d),
+                        hn::Mul(y, power_of_two(d, hn::BitCast(di, shifted))));
+}
+
+float exponentiate_row(const float* x, float* y, size_t n) {
+  const size_t lanes = hn::Lanes(d);
+  const V top = hn::Set(d, max_in(x, n));
+  V sums[2] = {hn::Zero(d), hn::Zero(d)};
+  size_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+#pragma GCC unroll 2
+    for (size_t v = 0; v < 2; ++v) {
+      const V e = exp_below(hn::Sub(hn::LoadU(d, x + i + v * lanes), top));
+      hn::StoreU(e, d, y + i + v * lanes);
+      sums[v] = hn::Add(sums[v], e);
+    }
+  }
+  for (; i + lanes <= n; i += lanes) {
+    const V e = exp_below(hn::Sub(hn::LoadU(d, x + i), top));
+    hn::StoreU(e, d, y + i);
+    sums[0] = hn::Add(sums[0], e);
+  }
+  float sum = sum_across(hn::Add(sums[0], sums[1]));
+  if (i < n) store_part(d, exp_below(hn::Sub(load_part(d, x + i, n - i), top)), y + i, n - i);
+  for (; i < n; ++i) sum += y[i];
+  return sum;
+}
+
+void softmax_row(const float* x, float* y, size_t n) {
+  const V factor = hn::Set(d, 1.0f / exponentiate_row(x, y, n));
+  map_row(y, y, n, [=](V v, size_t) HWY_ATTR { return hn::Mul(v, factor); });
+}
+
+void log_softmax_row(const float* x, float* y, size_t n) {
+  const float top = max_in(x, n);
+  const V shift = hn::Set(d, top);
+  const float sum =
+      sum_with(x, n, [=](V a, V b) HWY_ATTR { return hn::Add(a, exp_of(d, hn::Sub(b, shift))); });
+  const V all = hn::Set(d, std::log(sum));
+  map_row(x, y, n, [=](V v, size_t) HWY_ATTR { return hn::Sub(hn::Sub(v, shift), all); });
+}
+
+NormResult moments_of_row(const float* x, size_t n, float epsilon, bool centred) {
+  const auto count = static_cast<float>(n);
+  const float mean = centred ? reduce_row(RowOp::kSum, x, n) / count : 0;
+  const V centre = hn::Set(d, mean);
+  const float squares = sum_with(x, n, [=](V a, V b) HWY_ATTR {
+    const V away = hn::Sub(b, centre);
+    return hn::MulAdd(away, away, a);
+  });
+  return {mean, 1.0f / std::sqrt(squares / count + epsilon)};
+}
+
+void spread_row(const float* x, const SpreadRow& row, float* y, size_t n) {
+  const V centre = hn::Set(d, row.centre);
+  const V factor = hn::Set(d, row.factor);
+  const V term = hn::Set(d, row.term);
+  map_row(x, y, n,
+          [=](V v, size_t) HWY_ATTR { return hn::MulAdd(hn::Sub(v, centre), factor, term); });
+}
+
+NormResult normalize_row(const NormRow& r) {
+  const NormResult result = moments_of_row(r.x, r.n, r.epsilon, r.centre);
+  const V centre = hn::Set(d, result.mean);
+  const V factor = hn::Set(d, result.inverse_deviation);
+  const size_t whole = r.n - r.n % hn::Lanes(d);
+  map_row(r.x, r.y, r.n, [=](V v, size_t i) HWY_ATTR {
+    const V unit = hn::Mul(hn::Sub(v, centre), factor);
+    const size_t left = r.n - i;
+    const V scale = i < whole ? hn::LoadU(d, r.scale + i) : load_part(d, r.scale + i, left);
+    if (r.shift == nullptr) return hn::Mul(unit, scale);
+    return hn::MulAdd(unit, scale,
+                      i < whole ? hn::LoadU(d, r.shift + i) : load_part(d, r.shift + i, left));
+  });
+  return result;
+}
+
+const RowFunctions* row_table() {
+  static const RowFunctions table{exponentiate_row, softmax_row,    log_softmax_row,
+                                  normalize_row,    moments_of_row, spread_row,
+                                  reduce_row,       reduce_columns, maximum};
+  return &table;
+}
+
+}  // namespace treadle::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace treadle::cpu {
+
+HWY_EXPORT(row_table);
+
+const RowFunctions& row_functions() {
+  prepare_simd();
+  return *HWY_DYNAMIC_DISPATCH(row_table)();
+}
+
+}  // namespace treadle::cpu
+#endif

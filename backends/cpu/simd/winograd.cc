@@ -1,0 +1,284 @@
+#include "backends/cpu/simd/winograd.h"
+
+#include <cstring>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/cpu/simd/winograd.cc"
+#include <hwy/foreach_target.h>
+
+#include "backends/cpu/simd/math.h"
+#include "backends/cpu/simd/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace treadle::cpu::HWY_NAMESPACE {
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+constexpr D d;
+
+HWY_INLINE V times(float factor, V x) { return hn::Mul(hn::Set(d, factor), x); }
+HWY_INLINE V add_times(V sum, float factor, V x) { return hn::MulAdd(hn::Set(d, factor), x, sum); }
+
+// One dimension of each transform. F2 and F4 interpolate at 0, ±1, ∞ and 0, ±1, ±2, ∞.
+struct F2 {
+  static constexpr size_t kOut = 2, kIn = 4;
+  static HWY_INLINE void input(const V* x, V* y) {
+    y[0] = hn::Sub(x[0], x[2]);
+    y[1] = hn::Add(x[1], x[2]);
+    y[2] = hn::Sub(x[2], x[1]);
+    y[3] = hn::Sub(x[1], x[3]);
+  }
+  static HWY_INLINE void output(const V* x, V* y) {
+    y[0] = hn::Add(hn::Add(x[0], x[1]), x[2]);
+    y[1] = hn::Sub(hn::Sub(x[1], x[2]), x[3]);
+  }
+  static HWY_INLINE void window(const V* x, V* y) {
+    const V ends = times(0.5F, hn::Add(x[0], x[2]));
+    y[0] = x[0];
+    y[1] = add_times(ends, 0.5F, x[1]);
+    y[2] = add_times(ends, -0.5F, x[1]);
+    y[3] = x[2];
+  }
+  static HWY_INLINE void spread(const V* x, V* y) {
+    y[0] = x[0];
+    y[1] = hn::Add(x[0], x[1]);
+    y[2] = hn::Sub(x[0], x[1]);
+    y[3] = hn::Neg(x[1]);
+  }
+  static HWY_INLINE void sums(const V* x, V* y) {
+    const V half = times(0.5F, hn::Add(x[1], x[2]));
+    y[0] = hn::Add(x[0], half);
+    y[1] = times(0.5F, hn::Sub(x[1], x[2]));
+    y[2] = hn::Add(half, x[3]);
+  }
+};
+
+struct F4 {
+  static constexpr size_t kOut = 4, kIn = 6;
+  static HWY_INLINE void input(const V* x, V* y) {
+    const V even = add_times(x[4], -4, x[2]);
+    const V odd = add_times(x[3], -4, x[1]);
+    const V even2 = hn::Sub(x[4], x[2]);
+    const V odd2 = times(2, hn::Sub(x[3], x[1]));
+    y[0] = add_times(add_times(x[4], -5, x[2]), 4, x[0]);
+    y[1] = hn::Add(even, odd);
+    y[2] = hn::Sub(even, odd);
+    y[3] = hn::Add(even2, odd2);
+    y[4] = hn::Sub(even2, odd2);
+    y[5] = add_times(add_times(x[5], -5, x[3]), 4, x[1]);
+  }
+  static HWY_INLINE void output(const V* x, V* y) {
+    const V sum = hn::Add(x[1], x[2]);
+    const V difference = hn::Sub(x[1], x[2]);
+    const V sum2 = hn::Add(x[3], x[4]);
+    const V difference2 = hn::Sub(x[3], x[4]);
+    y[0] = hn::Add(hn::Add(x[0], sum), sum2);
+    y[1] = add_times(difference, 2, difference2);
+    y[2] = add_times(sum, 4, sum2);
+    y[3] = hn::Add(add_times(difference, 8, difference2), x[5]);
+  }
+  static HWY_INLINE void window(const V* x, V* y) {
+    const V ends = times(-1.0F / 6, hn::Add(x[0], x[2]));
+    const V far = add_times(times(1.0F / 24, x[0]), 1.0F / 6, x[2]);
+    y[0] = times(0.25F, x[0]);
+    y[1] = add_times(ends, -1.0F / 6, x[1]);
+    y[2] = add_times(ends, 1.0F / 6, x[1]);
+    y[3] = add_times(far, 1.0F / 12, x[1]);
+    y[4] = add_times(far, -1.0F / 12, x[1]);
+    y[5] = x[2];
+  }
+  static HWY_INLINE void spread(const V* x, V* y) {
+    const V even = hn::Add(x[0], x[2]), odd = hn::Add(x[1], x[3]);
+    const V even2 = add_times(x[0], 4, x[2]), odd2 = times(2, add_times(x[1], 4, x[3]));
+    y[0] = x[0];
+    y[1] = hn::Add(even, odd);
+    y[2] = hn::Sub(even, odd);
+    y[3] = hn::Add(even2, odd2);
+    y[4] = hn::Sub(even2, odd2);
+    y[5] = x[3];
+  }
+  static HWY_INLINE void sums(const V* x, V* y) {
+    const V near = times(-1.0F / 6, hn::Add(x[1], x[2]));
+    const V far = hn::Add(x[3], x[4]);
+    y[0] = add_times(add_times(near, 0.25F, x[0]), 1.0F / 24, far);
+    y[1] = add_times(times(-1.0F / 6, hn::Sub(x[1], x[2])), 1.0F / 12, hn::Sub(x[3], x[4]));
+    y[2] = hn::Add(add_times(near, 1.0F / 6, far), x[5]);
+  }
+};
+
+template <class F>
+HWY_INLINE void input_vector(const WinogradInput& t, size_t c) {
+  constexpr size_t n = F::kIn;
+  V columns[n][n];  // [column][row]
+#pragma GCC unroll 6
+  for (size_t j = 0; j < n; ++j) {
+    V x[n];
+#pragma GCC unroll 6
+    for (size_t i = 0; i < n; ++i) x[i] = hn::LoadU(d, t.pixels[i * n + j] + c);
+    F::input(x, columns[j]);
+  }
+#pragma GCC unroll 6
+  for (size_t i = 0; i < n; ++i) {
+    V x[n], y[n];
+#pragma GCC unroll 6
+    for (size_t j = 0; j < n; ++j) x[j] = columns[j][i];
+    F::input(x, y);
+#pragma GCC unroll 6
+    for (size_t j = 0; j < n; ++j) hn::StoreU(y[j], d, t.out + (i * n + j) * t.stride + c);
+  }
+}
+
+// The last vector overlaps the one before it.
+template <class F>
+void input_tile(const WinogradInput& t) {
+  const size_t lanes = hn::Lanes(d);
+  size_t c = 0;
+  for (; c + lanes <= t.channels; c += lanes) input_vector<F>(t, c);
+  if (c < t.channels) input_vector<F>(t, t.channels - lanes);
+}
+
+template <class F>
+HWY_INLINE void output_vector(const WinogradOutput& t, size_t c) {
+  constexpr size_t n = F::kIn, m = F::kOut;
+  V columns[n][m];
+#pragma GCC unroll 6
+  for (size_t j = 0; j < n; ++j) {
+    V x[n];
+#pragma GCC unroll 6
+    for (size_t i = 0; i < n; ++i) x[i] = hn::LoadU(d, t.in + (i * n + j) * t.stride + c);
+    F::output(x, columns[j]);
+  }
+  const V bias = hn::LoadU(d, t.bias + c);
+  const V low = hn::Set(d, t.low), high = hn::Set(d, t.high);
+#pragma GCC unroll 4
+  for (size_t i = 0; i < m; ++i) {
+    if (i >= t.rows) break;
+    V x[n], y[m];
+#pragma GCC unroll 6
+    for (size_t j = 0; j < n; ++j) x[j] = columns[j][i];
+    F::output(x, y);
+    const size_t at = i * t.row_stride + c;
+#pragma GCC unroll 4
+    for (size_t j = 0; j < m; ++j) {
+      if (j >= t.columns) break;
+      V sum = hn::Add(y[j], bias);
+      if (t.residual != nullptr) sum = hn::Add(sum, hn::LoadU(d, t.residual + at + j * t.channels));
+      hn::StoreU(clamp(sum, low, high), d, t.out + at + j * t.channels);
+    }
+  }
+}
+
+template <class F>
+void output_tile(const WinogradOutput& t) {
+  for (size_t c = 0; c < t.channels; c += hn::Lanes(d)) output_vector<F>(t, c);
+}
+
+template <class F>
+void window_vector(const WinogradWindows& t) {
+  constexpr size_t n = F::kIn;
+  HWY_ALIGN float cells[9][hn::MaxLanes(d)];
+  for (size_t i = 0; i < hn::Lanes(d); ++i) {
+    float window[9];
+    std::memcpy(window, t.w + i * t.step, sizeof window);
+    for (size_t k = 0; k < 9; ++k) cells[k][i] = window[t.turned ? 8 - k : k];
+  }
+  V columns[3][n];
+  for (size_t j = 0; j < 3; ++j) {
+    V x[3];
+    for (size_t i = 0; i < 3; ++i) x[i] = hn::Load(d, cells[i * 3 + j]);
+    F::window(x, columns[j]);
+  }
+#pragma GCC unroll 6
+  for (size_t i = 0; i < n; ++i) {
+    V x[3], y[n];
+    for (size_t j = 0; j < 3; ++j) x[j] = columns[j][i];
+    F::window(x, y);
+#pragma GCC unroll 6
+    for (size_t j = 0; j < n; ++j) hn::StoreU(y[j], d, t.out + (i * n + j) * t.stride);
+  }
+}
+
+template <class F>
+HWY_INLINE void spread_vector(const WinogradSpread& t, size_t c) {
+  constexpr size_t n = F::kIn, m = F::kOut;
+  V columns[m][n];  // [column][row]
+#pragma GCC unroll 4
+  for (size_t j = 0; j < m; ++j) {
+    V x[m];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < m; ++i) x[i] = hn::LoadU(d, t.pixels[i * m + j] + c);
+    F::spread(x, columns[j]);
+  }
+  float* out = t.out + c / t.panel * t.panel_stride + c % t.panel;
+#pragma GCC unroll 6
+  for (size_t i = 0; i < n; ++i) {
+    V x[m], y[n];
+#pragma GCC unroll 4
+    for (size_t j = 0; j < m; ++j) x[j] = columns[j][i];
+    F::spread(x, y);
+#pragma GCC unroll 6
+    for (size_t j = 0; j < n; ++j) hn::StoreU(y[j], d, out + (i * n + j) * t.stride);
+  }
+}
+
+template <class F>
+void spread_tile(const WinogradSpread& t) {
+  for (size_t c = 0; c < t.channels; c += hn::Lanes(d)) spread_vector<F>(t, c);
+}
+
+template <class F>
+void sum_vector(const WinogradSums& t) {
+  constexpr size_t n = F::kIn;
+  V columns[n][3];  // [column][row]
+#pragma GCC unroll 6
+  for (size_t j = 0; j < n; ++j) {
+    V x[n];
+#pragma GCC unroll 6
+    for (size_t i = 0; i < n; ++i) x[i] = hn::LoadU(d, t.in + (i * n + j) * t.stride);
+    F::sums(x, columns[j]);
+  }
+  HWY_ALIGN float cells[9][hn::MaxLanes(d)];
+  for (size_t i = 0; i < 3; ++i) {
+    V x[n], y[3];
+#pragma GCC unroll 6
+    for (size_t j = 0; j < n; ++j) x[j] = columns[j][i];
+    F::sums(x, y);
+    for (size_t j = 0; j < 3; ++j) hn::Store(y[j], d, cells[i * 3 + j]);
+  }
+  for (size_t lane = 0; lane < hn::Lanes(d); ++lane) {
+    float window[9];
+    for (size_t k = 0; k < 9; ++k) window[k] = cells[k][lane];
+    std::memcpy(t.w + lane * t.step, window, sizeof window);
+  }
+}
+
+template <class F>
+WinogradFunctions functions_of() {
+  return {.input = input_tile<F>,
+          .output = output_tile<F>,
+          .windows = window_vector<F>,
+          .spread = spread_tile<F>,
+          .sums = sum_vector<F>,
+          .lanes = hn::Lanes(d)};
+}
+
+const WinogradFunctions* winograd_table(int m) {
+  static const WinogradFunctions two = functions_of<F2>(), four = functions_of<F4>();
+  return m == 2 ? &two : &four;
+}
+
+}  // namespace treadle::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace treadle::cpu {
+
+HWY_EXPORT(winograd_table);
+
+const WinogradFunctions& winograd_functions(int m) {
+  prepare_simd();
+  return *HWY_DYNAMIC_DISPATCH(winograd_table)(m);
+}
+
+}  // namespace treadle::cpu
+#endif
