@@ -27,8 +27,8 @@ Dims matrix(int64_t rows, int64_t columns, int64_t transposed) {
 TEST(NativeProduct, RowsColumnsAndDepthsOfAllSizes) {
   for (const int64_t ta : {0, 1}) {
     for (const int64_t tb : {0, 1}) {
-      for (const int64_t m : {1, 5, 6, 13}) {
-        for (const int64_t n : {1, 8, 16, 33}) {
+      for (const int64_t m : {1, 5, 6, 13, 25}) {
+        for (const int64_t n : {1, 8, 16, 33, 52}) {
           for (const int64_t k : {1, 3, 16, 17, 259, 515}) {
             check_on_all_targets(
                 cpu::kNativeProduct,
@@ -62,18 +62,15 @@ TEST(NativeProduct, BiasScaleAndActivation) {
                                              .constants = {}});
 }
 
-// Batches, a broadcast side, blocks of rows and columns and their remainders. Only AVX2's instances
-// take more than one matrix.
+// Batches, a broadcast side, blocks of rows and columns and their remainders.
 TEST(NativeProduct, ManyMatrices) {
-  cpu::set_simd_target("");
-  if (cpu::simd_target() != "avx2") GTEST_SKIP() << "oneDNN's are faster";
   const auto check = [](Dims a, Dims b, int64_t ta, int64_t tb) {
-    check_kernel(cpu::kNativeProduct, {.name = cat(shape_text(a), shape_text(b)),
-                                       .op = "FusedMatMul",
-                                       .attributes = {{"transA", ta}, {"transB", tb}},
-                                       .inputs = {numbers(a, 1), numbers(b, 2)},
-                                       .constants = {},
-                                       .domain = "treadle"});
+    check_on_all_targets(cpu::kNativeProduct, {.name = cat(shape_text(a), shape_text(b)),
+                                               .op = "FusedMatMul",
+                                               .attributes = {{"transA", ta}, {"transB", tb}},
+                                               .inputs = {numbers(a, 1), numbers(b, 2)},
+                                               .constants = {},
+                                               .domain = "treadle"});
   };
   check({3, 2, 7, 20}, {3, 2, 20, 17}, 0, 0);
   check({3, 1, 20, 7}, {2, 17, 20}, 1, 1);

@@ -7,7 +7,6 @@ namespace treadle::cpu {
 namespace {
 
 constexpr int64_t kShallow = 16;  // up to so many rows of b are read where they lie
-constexpr auto kTile = static_cast<int64_t>(kProductRows);
 
 // Where the matrices of each product begin, in elements.
 std::vector<std::pair<int64_t, int64_t>> batch_of(const Product& p) {
@@ -35,6 +34,7 @@ int64_t part(int64_t size, int64_t grain, int64_t parts, int64_t i) {
 BlockedProduct::BlockedProduct(const Product& p, int threads)
     : functions_(product_functions()),
       panel_(static_cast<int64_t>(functions_.panel)),
+      tile_(static_cast<int64_t>(functions_.rows)),
       m_(p.m()),
       n_(p.n()),
       k_(p.k()),
@@ -47,7 +47,7 @@ BlockedProduct::BlockedProduct(const Product& p, int threads)
   const int64_t depth = std::min(kDepth, k_);
   const int64_t columns = ceil_div(n_, column_parts_) + panel_;
   panels_floats_ = ceil_div(std::min(kColumns, columns), panel_) * panel_ * depth;
-  slot_floats_ = panels_floats_ + ceil_div(std::min(kRows, m_), kTile) * kTile * depth;
+  slot_floats_ = panels_floats_ + ceil_div(std::min(kRows, m_), tile_) * tile_ * depth;
 }
 
 // A thread takes whole products of the batch, or else rows, or else columns.
@@ -57,7 +57,7 @@ void BlockedProduct::split(int threads) {
   const int64_t wanted =
       grains < threads ? std::max<int64_t>(1, static_cast<int64_t>(grains)) : threads;
   if (batch % wanted != 0 && batch < 4 * wanted) {
-    row_parts_ = m_ >= n_ ? std::min(wanted, ceil_div(m_, kTile)) : 1;
+    row_parts_ = m_ >= n_ ? std::min(wanted, ceil_div(m_, tile_)) : 1;
     if (row_parts_ == 1) column_parts_ = std::min(wanted, ceil_div(n_, panel_));
   }
   pieces_ = batch * row_parts_ * column_parts_;
@@ -67,7 +67,7 @@ void BlockedProduct::split(int threads) {
 BlockedProduct::Piece BlockedProduct::piece_at(int64_t i) const {
   const int64_t parts = row_parts_ * column_parts_;
   const int64_t row = i % row_parts_, column = i % parts / row_parts_;
-  return {i / parts, part(m_, kTile, row_parts_, row), part(m_, kTile, row_parts_, row + 1),
+  return {i / parts, part(m_, tile_, row_parts_, row), part(m_, tile_, row_parts_, row + 1),
           part(n_, panel_, column_parts_, column), part(n_, panel_, column_parts_, column + 1)};
 }
 
@@ -104,10 +104,10 @@ void BlockedProduct::pack_right(const Operands& o, int64_t batch, const Depth& d
 // the cache for each.
 void BlockedProduct::pack_left(const float* a, const Depth& depth, int64_t rows, float* to) const {
   for (int64_t k = 0; k < depth.count; ++k, a += a_step_) {
-    float* tile = to + k * kTile;
+    float* tile = to + k * tile_;
     int64_t r = 0;
-    for (; r + kTile <= rows; r += kTile, tile += depth.count * kTile)
-      std::memcpy(tile, a + r, kTile * sizeof(float));
+    for (; r + tile_ <= rows; r += tile_, tile += depth.count * tile_)
+      std::memcpy(tile, a + r, static_cast<size_t>(tile_) * sizeof(float));
     std::copy_n(a + r, rows - r, tile);
   }
 }
@@ -116,10 +116,10 @@ void BlockedProduct::multiply(const Operands& o, int64_t batch, int64_t row, con
                               const Block& block, float* scratch) const {
   const float* a =
       o.a + batch_[static_cast<size_t>(batch)].first + row * a_row_ + depth.first * a_step_;
-  const bool packs = a_row_ == 1 && a_step_ != 1 && block.rows > kTile;
+  const bool packs = a_row_ == 1 && a_step_ != 1 && block.rows > tile_;
   float* tiles = scratch + panels_floats_;
   if (packs) pack_left(a, depth, block.rows, tiles);
-  const int64_t step = packs ? kTile : block.rows;
+  const int64_t step = packs ? tile_ : block.rows;
   for (int64_t c = 0; c < block.columns; c += panel_) {
     const int64_t columns = std::min(panel_, block.columns - c);
     const bool in_place = lies_well(columns);
@@ -127,7 +127,7 @@ void BlockedProduct::multiply(const Operands& o, int64_t batch, int64_t row, con
       functions_.multiply(
           {.a = packs ? tiles + r * depth.count : a,
            .a_row = static_cast<size_t>(a_row_),
-           .a_step = static_cast<size_t>(packs ? kTile : a_step_),
+           .a_step = static_cast<size_t>(packs ? tile_ : a_step_),
            .b = in_place ? right(o, batch, depth, block.column + c) : scratch + c * depth.count,
            .b_step = static_cast<size_t>(in_place ? b_row_ : panel_),
            .k = static_cast<size_t>(depth.count),

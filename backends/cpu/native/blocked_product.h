@@ -92,7 +92,7 @@ class BlockedProduct {
   void split(int threads);
 
   const ProductFunctions& functions_;
-  int64_t panel_;
+  int64_t panel_, tile_;
   int64_t m_, n_, k_;
   int64_t a_row_, a_step_;
   int64_t b_row_, b_column_;

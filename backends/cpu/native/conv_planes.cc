@@ -1,6 +1,5 @@
 #include "backends/cpu/native/conv_planes.h"
 
-
 namespace treadle::cpu {
 
 Planes planes_of(const ConvParams& p) {

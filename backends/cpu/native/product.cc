@@ -6,7 +6,6 @@
 
 #include "backends/cpu/native/blocked_product.h"
 #include "backends/cpu/native/lower.h"
-#include "backends/cpu/simd/simd.h"
 
 namespace treadle::cpu {
 namespace {
@@ -98,18 +97,16 @@ class ProductKernel : public Kernel {
   TapeFn tape_;
 };
 
-// Above this many multiplications, or elements of b, oneDNN's blocking for the caches wins. For
-// AVX2 its kernels win by little while the operands fit the caches, and the first takes 10 MB.
-constexpr int64_t kMostWork = 1 << 20, kMostWorkAvx2 = 1 << 25;
-constexpr int64_t kMostElements = 1 << 18, kMostElementsAvx2 = 1 << 20;
+// Above this many multiplications, or elements of b, oneDNN's blocking for the caches wins. Below,
+// they are level, but its first kernel takes 10 MB and 10 ms.
+constexpr int64_t kMostWork = 1 << 25;
+constexpr int64_t kMostElements = 1 << 20;
 constexpr int64_t kMostProducts = 1 << 12;
 
 bool is_small(const Product& p) {
-  const bool avx2 = simd_target() == "avx2";
   const int64_t products = element_count(p.y) / (p.m() * p.n());
-  return products <= (avx2 ? kMostProducts : 1) &&
-         p.n() * p.k() <= (avx2 ? kMostElementsAvx2 : kMostElements) &&
-         product_work(products, p.m(), p.n(), p.k()) <= (avx2 ? kMostWorkAvx2 : kMostWork);
+  return products <= kMostProducts && p.n() * p.k() <= kMostElements &&
+         product_work(products, p.m(), p.n(), p.k()) <= kMostWork;
 }
 
 Support supports_product(const NodeSpec& spec) {

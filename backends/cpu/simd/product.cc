@@ -1,6 +1,8 @@
 #include "backends/cpu/simd/product.h"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/simd/product.cc"
@@ -15,9 +17,9 @@ namespace treadle::cpu::HWY_NAMESPACE {
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 constexpr D d;
-constexpr size_t kVectors = 2;  // of a panel
+constexpr size_t kPanelVectors = 2;
 
-HWY_INLINE size_t panel_width() { return kVectors * hn::Lanes(d); }
+HWY_INLINE size_t panel_width() { return kPanelVectors * hn::Lanes(d); }
 
 HWY_INLINE void put(V sum, const ProductBlock& p, float* to, size_t left) {
   const size_t lanes = hn::Lanes(d);
@@ -30,13 +32,14 @@ HWY_INLINE void put(V sum, const ProductBlock& p, float* to, size_t left) {
   }
 }
 
-template <size_t kRows>
-HWY_INLINE void piece(const ProductBlock& p, size_t row) {
+// kVectors of a panel: one where the columns need no more.
+template <size_t kRows, size_t kVectors>
+void piece(const ProductBlock& p, size_t row) {
   const size_t lanes = hn::Lanes(d);
   V sum[kRows][kVectors];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(d);
   }
   const float* a = p.a + row * p.a_row;
@@ -44,18 +47,18 @@ HWY_INLINE void piece(const ProductBlock& p, size_t row) {
 #pragma GCC unroll 4
   for (size_t k = 0; k < p.k; ++k, a += p.a_step, b += p.b_step) {
     V right[kVectors];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (size_t v = 0; v < kVectors; ++v) right[v] = hn::LoadU(d, b + v * lanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (size_t r = 0; r < kRows; ++r) {
       const V left = hn::Set(d, a[r * p.a_row]);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(left, right[v], sum[r][v]);
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (size_t v = 0; v < kVectors; ++v) {
       if (v * lanes >= p.columns) break;
       put(sum[r][v], p, p.y + (row + r) * p.y_row + v * lanes, p.columns - v * lanes);
@@ -63,56 +66,71 @@ HWY_INLINE void piece(const ProductBlock& p, size_t row) {
   }
 }
 
+// Rows whose sums leave registers for the operands: 12 where there are 32 registers, 6 of 16.
+constexpr size_t kMostRows = HWY_MAX_BYTES >= 64 ? 12 : 6;
+
+using Rows = void (*)(const ProductBlock& p, size_t row);
+template <size_t kVectors, size_t... kRows>
+constexpr std::array<Rows, sizeof...(kRows)> rows_of(std::index_sequence<kRows...>) {
+  return {piece<kRows + 1, kVectors>...};
+}
+constexpr auto kWhole = rows_of<kPanelVectors>(std::make_index_sequence<kMostRows>());
+constexpr auto kHalf = rows_of<1>(std::make_index_sequence<kMostRows>());
+
+// In as few pieces as there can be, of about equal size.
 void multiply_panel(const ProductBlock& p) {
-  size_t row = 0;
-  for (; row + kProductRows <= p.rows; row += kProductRows) piece<kProductRows>(p, row);
-  switch (p.rows - row) {
-    case 5: return piece<5>(p, row);
-    case 4: return piece<4>(p, row);
-    case 3: return piece<3>(p, row);
-    case 2: return piece<2>(p, row);
-    case 1: return piece<1>(p, row);
-    default: return;
+  const auto& rows_of = p.columns > hn::Lanes(d) ? kWhole : kHalf;
+  for (size_t row = 0, pieces = (p.rows + kMostRows - 1) / kMostRows; pieces > 0; --pieces) {
+    const size_t rows = (p.rows - row + pieces - 1) / pieces;
+    rows_of[rows - 1](p, row);
+    row += rows;
   }
 }
 
 #if HWY_TARGET != HWY_SCALAR
-// Four columns' next four elements become four rows' parts.
+constexpr size_t kLanes = hn::MaxLanes(d);
+
+// Elements k to k + 3 of columns i, i + 4, i + 8 …
+HWY_INLINE V every_fourth(const float* const* columns, size_t i, size_t k) {
+  V all = hn::LoadDup128(d, columns[i] + k);
+#pragma GCC unroll 4
+  for (size_t at = 4; at < kLanes; at += 4)
+    all = hn::IfThenElse(hn::FirstN(d, at), all, hn::LoadDup128(d, columns[i + at] + k));
+  return all;
+}
+
+// A vector's worth of columns: their next four elements become parts of four rows.
 HWY_INLINE void transpose_four(const float* const* columns, size_t k, float* to, size_t row) {
-  const hn::FixedTag<float, 4> d4;
-  const hn::FixedTag<double, 2> pairs;
-  const auto a = hn::LoadU(d4, columns[0] + k), b = hn::LoadU(d4, columns[1] + k);
-  const auto c = hn::LoadU(d4, columns[2] + k), e = hn::LoadU(d4, columns[3] + k);
-  const auto ab_low = hn::BitCast(pairs, hn::InterleaveLower(d4, a, b));
-  const auto ab_high = hn::BitCast(pairs, hn::InterleaveUpper(d4, a, b));
-  const auto ce_low = hn::BitCast(pairs, hn::InterleaveLower(d4, c, e));
-  const auto ce_high = hn::BitCast(pairs, hn::InterleaveUpper(d4, c, e));
-  hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(pairs, ab_low, ce_low)), d4, to);
-  hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(pairs, ab_low, ce_low)), d4, to + row);
-  hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(pairs, ab_high, ce_high)), d4, to + 2 * row);
-  hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(pairs, ab_high, ce_high)), d4, to + 3 * row);
+  const hn::Repartition<double, D> pairs;
+  const V a = every_fourth(columns, 0, k), b = every_fourth(columns, 1, k);
+  const V c = every_fourth(columns, 2, k), e = every_fourth(columns, 3, k);
+  const auto ab_low = hn::BitCast(pairs, hn::InterleaveLower(d, a, b));
+  const auto ab_high = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
+  const auto ce_low = hn::BitCast(pairs, hn::InterleaveLower(d, c, e));
+  const auto ce_high = hn::BitCast(pairs, hn::InterleaveUpper(d, c, e));
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab_low, ce_low)), d, to);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_low, ce_low)), d, to + row);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab_high, ce_high)), d, to + 2 * row);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_high, ce_high)), d, to + 3 * row);
+}
+#else
+constexpr size_t kLanes = 1;
+HWY_INLINE void transpose_four(const float* const* columns, size_t k, float* to, size_t row) {
+  for (size_t i = 0; i < 4; ++i) to[i * row] = columns[0][k + i];
 }
 #endif
 
 // Of a source whose columns are contiguous.
 void pack_columns(const PanelPart& part, float* to) {
   const size_t panel = panel_width();
-  size_t column = 0;
-#if HWY_TARGET != HWY_SCALAR
-  for (; column + 4 <= part.columns; column += 4) {
-    const float* four[4];
-    for (size_t c = 0; c < 4; ++c) four[c] = part.from + (column + c) * part.column;
+  for (size_t first = 0; first < panel; first += kLanes) {
+    const float* columns[kLanes];
+    for (size_t c = 0; c < kLanes; ++c)
+      columns[c] = part.from + std::min(first + c, part.columns - 1) * part.column;
     size_t k = 0;
-    for (; k + 4 <= part.k; k += 4) transpose_four(four, k, to + k * panel + column, panel);
+    for (; k + 4 <= part.k; k += 4) transpose_four(columns, k, to + k * panel + first, panel);
     for (; k < part.k; ++k) {
-      for (size_t c = 0; c < 4; ++c) to[k * panel + column + c] = four[c][k];
-    }
-  }
-#endif
-  for (; column < panel; ++column) {
-    const bool there = column < part.columns;
-    for (size_t k = 0; k < part.k; ++k) {
-      to[k * panel + column] = there ? part.from[column * part.column + k] : 0;
+      for (size_t c = 0; c < kLanes; ++c) to[k * panel + first + c] = columns[c][k];
     }
   }
 }
@@ -123,11 +141,11 @@ void pack_rows(const PanelPart& part, float* to) {
   const float* from = part.from;
   for (size_t k = 0; k < part.k; ++k, from += part.row, to += panel) {
     if (part.columns == panel) {
-#pragma GCC unroll 8
-      for (size_t v = 0; v < kVectors; ++v)
+#pragma GCC unroll 12
+      for (size_t v = 0; v < kPanelVectors; ++v)
         hn::StoreU(hn::LoadU(d, from + v * lanes), d, to + v * lanes);
     } else {
-      for (size_t c = 0; c < panel; ++c) to[c] = c < part.columns ? from[c] : 0;
+      for (size_t c = 0; c < panel; ++c) to[c] = from[std::min(c, part.columns - 1)];
     }
   }
 }
@@ -138,12 +156,12 @@ void pack_panel(const PanelPart& part, float* to) {
   const size_t panel = panel_width();
   for (size_t k = 0; k < part.k; ++k, to += panel) {
     const float* from = part.from + k * part.row;
-    for (size_t c = 0; c < panel; ++c) to[c] = c < part.columns ? from[c * part.column] : 0;
+    for (size_t c = 0; c < panel; ++c) to[c] = from[std::min(c, part.columns - 1) * part.column];
   }
 }
 
 const ProductFunctions* product_table() {
-  static const ProductFunctions table{panel_width(), multiply_panel, pack_panel};
+  static const ProductFunctions table{panel_width(), kMostRows, multiply_panel, pack_panel};
   return &table;
 }
 

@@ -30,14 +30,12 @@ struct PanelPart {
   size_t row;
   size_t column;
   size_t k;
-  size_t columns;  // at most a panel; the others become 0
+  size_t columns;  // 1 to a panel; the others repeat the last
 };
-
-// Rows that the inner loop takes at once.
-inline constexpr size_t kProductRows = 6;
 
 struct ProductFunctions {
   size_t panel;
+  size_t rows;  // that the inner loop takes at once
   void (*multiply)(const ProductBlock& block);
   void (*pack)(const PanelPart& part, float* to);  // k rows of a panel, one after another
 };
