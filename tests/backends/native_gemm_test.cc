@@ -16,8 +16,9 @@ Tensor numbers(Dims dims, uint64_t seed) {
   return random_tensor(DType::kFloat, std::move(dims), seed);
 }
 
-void check_on_all_targets(const KernelCase& c) {
+void check_on_all_targets(const KernelCase& c, bool large = false) {
   for (const std::string& target : cpu::simd_targets()) {
+    if (large && target == "scalar") continue;  // oneDNN's
     SCOPED_TRACE(target);
     cpu::set_simd_target(target);
     check_kernel(cpu::kNativeGemm, c);
@@ -140,22 +141,24 @@ TEST(NativeGemm, LeavesConvolutionsWithStridesAlone) {
   EXPECT_EQ(reason(cpu::kNativeGemm, c), "shape");
 }
 
-// oneDNN's matrix product for AVX-512 is faster; it has none for AVX2 that is.
-TEST(NativeGemm, TakesLargeProductsWhereOnednnHasNoKernelOfItsOwn) {
-  const KernelCase c{.name = "large",
-                     .op = "MatMul",
-                     .inputs = {numbers({64, 512}, 1), numbers({512, 512}, 2)},
-                     .constants = {1}};
-  for (const std::string& target : cpu::simd_targets()) {
-    SCOPED_TRACE(target);
-    cpu::set_simd_target(target);
-    if (target == "avx2") {
-      check_kernel(cpu::kNativeGemm, c);
-    } else {
-      EXPECT_EQ(reason(cpu::kNativeGemm, c), "many rows");
-    }
-  }
-  cpu::set_simd_target("");
+// Deeper than is taken at once, and more rows than a block.
+TEST(NativeGemm, LargeProductsInParts) {
+  const auto check = [](Dims a, Dims b, const char* activation) {
+    const int64_t n = b.back();
+    const KernelCase c{.name = cat(shape_text(a), shape_text(b), activation),
+                       .op = "FusedMatMul",
+                       .attributes = {{"activation", std::string(activation)}},
+                       .inputs = {numbers(a, 1), numbers(b, 2), numbers({n}, 3)},
+                       .constants = {1, 2},
+                       .domain = "treadle",
+                       .rtol = 1e-3,
+                       .atol = 1e-3};
+    check_on_all_targets(c, true);
+  };
+  check({64, 512}, {512, 512}, "");
+  check({29, 1600}, {1600, 200}, "Relu");
+  check({1, 3500}, {3500, 70}, "");
+  check({1400, 1600}, {1600, 33}, "Relu");
 }
 
 // y of rows of ones and halves by panels of n columns.

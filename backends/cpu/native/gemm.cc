@@ -86,54 +86,92 @@ class GemmKernel : public Kernel {
     const auto panel = static_cast<int64_t>(functions_.panel);
     const auto most = static_cast<int64_t>(functions_.rows);
     // A piece is some rows by a stretch of columns; the epilogue runs over it while it is in L1.
-    // Stretches are about equal, and so are pieces of rows, of which each thread has as many.
-    // The panels of a stretch stay in L2.
-    const int64_t widest = std::clamp(kPanelFloats / p.k, 2 * panel, static_cast<int64_t>(kTile));
-    const int64_t across = ceil_div(p.n, widest);
-    columns_ = ceil_div(ceil_div(p.n, across), panel) * panel;
-    down_ = ceil_div(p.m, most);
-    if (down_ > 1) down_ = std::min(p.m, ceil_div(down_, parts_.threads) * parts_.threads);
+    // Stretches are about equal, and so are pieces of rows, of which each thread has as many. The
+    // panels of a stretch stay in L2, a part of their depth at a time where they are deep, and rows
+    // in L3, which all stretches read.
+    depth_ = ceil_div(p.k, ceil_div(p.k, kMostDepth));
+    const int64_t widest =
+        std::clamp(kPanelFloats / depth_, 2 * panel, static_cast<int64_t>(kTile));
+    across_ = ceil_div(p.n, widest);
+    columns_ = ceil_div(ceil_div(p.n, across_), panel) * panel;
+    blocks_ = ceil_div(p.m, std::max(kRowFloats / p.k, most));
+    const int64_t rows = ceil_div(p.m, blocks_);
+    down_ = ceil_div(rows, most);
+    if (down_ > 1) down_ = std::min(rows, ceil_div(down_, parts_.threads) * parts_.threads);
     if (parts_.threads > 1 && down_ == 1) columns_ = std::min(columns_, 4 * panel);
+    across_ = ceil_div(p.n, columns_);
     grain_ = std::max<int64_t>(
-        1, 16 * kParallelGrain / std::max<int64_t>(1, ceil_div(p.m, down_) * columns_ * p.k));
+        1, 16 * kParallelGrain / std::max<int64_t>(1, ceil_div(rows, down_) * columns_ * p.k));
   }
 
   void run(const KernelArgs& args) const override {
-    const Product& p = parts_.product;
-    const int64_t across = ceil_div(p.n, columns_);
     // Column by column, so that a thread reads few panels.
-    parallel_for(parts_.threads, across * down_, grain_, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t first = p.m * (i % down_) / down_, last = p.m * (i % down_ + 1) / down_;
-        run_piece(args, first, last, i / down_ * columns_);
-      }
-    });
+    parallel_for(parts_.threads, blocks_ * across_ * down_, grain_,
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end;) {
+                     const int64_t first = i % down_, last = std::min(down_, first + end - i);
+                     run_stretch(args, i / down_, first, last);
+                     i += last - first;
+                   }
+                 });
   }
 
  private:
-  void run_piece(const KernelArgs& args, int64_t row, int64_t end, int64_t column) const {
+  // Pieces of rows from `first` to `last`, of a stretch of a block.
+  void run_stretch(const KernelArgs& args, int64_t stretch, int64_t first, int64_t last) const {
+    const int64_t column = stretch % across_ * columns_, block = stretch / across_ * down_;
+    for (int64_t k = 0; k < parts_.product.k; k += depth_) {
+      for (int64_t i = first; i < last; ++i) run_piece(args, column, k, block + i);
+    }
+  }
+
+  void run_piece(const KernelArgs& args, int64_t column, int64_t k, int64_t i) const {
     const Product& p = parts_.product;
+    const auto panel = static_cast<int64_t>(functions_.panel);
     const float* bias = parts_.bias.empty() ? nullptr : parts_.bias.data();
     if (parts_.bias_input) bias = static_cast<const float*>(args.inputs[kBias]);
-    auto* y = static_cast<float*>(args.outputs[0]) + row * p.n + column;
-    GemmBlock block{.a = static_cast<const float*>(args.inputs[kA]) + row * p.k,
+    const int64_t pieces = blocks_ * down_;
+    const int64_t row = p.m * i / pieces, end = p.m * (i + 1) / pieces;
+    GemmBlock block{.a = static_cast<const float*>(args.inputs[kA]) + row * p.k + k,
                     .a_stride = static_cast<size_t>(p.k),
-                    .panels = parts_.panels.at(column * p.k),
-                    .k = static_cast<size_t>(p.k),
-                    .bias = bias == nullptr ? nullptr : bias + column,
-                    .y = y,
+                    .panels = parts_.panels.at(column * p.k + k * panel),
+                    .k = static_cast<size_t>(std::min(depth_, p.k - k)),
+                    .depth = static_cast<size_t>(p.k),
+                    .bias = bias == nullptr || k > 0 ? nullptr : bias + column,
+                    .add = k > 0,
+                    .y = static_cast<float*>(args.outputs[0]) + row * p.n + column,
                     .y_stride = static_cast<size_t>(p.n),
                     .rows = static_cast<size_t>(end - row),
                     .columns = static_cast<size_t>(std::min(columns_, p.n - column)),
                     .form = parts_.panels.form};
+    fetch_next(block, column, k, i);
     functions_.multiply(block);
-    if (parts_.epilogue.code.empty()) return;
-    if (static_cast<int64_t>(block.columns) == p.n) {
-      finish(args, row * p.n, block.rows * block.columns);
-      return;
-    }
+    if (!parts_.epilogue.code.empty() && k + depth_ >= p.k) finish(args, block, row * p.n + column);
+  }
+
+  // Each piece of rows fetches its share of the panels that come after these.
+  void fetch_next(GemmBlock& block, int64_t column, int64_t k, int64_t i) const {
+    const Product& p = parts_.product;
+    const bool deeper = k + depth_ < p.k;
+    if (!deeper && column + columns_ >= p.n) return;
+    const auto panel = static_cast<int64_t>(functions_.panel);
+    const int64_t part = depth_ * panel, numbers = columns_ / panel * part;
+    const int64_t from = numbers * (i % down_) / down_;
+    const int64_t start = deeper ? column * p.k + (k + depth_) * panel : (column + columns_) * p.k;
+    const int64_t at = start + from / part * panel * p.k + from % part;
+    const int64_t count = std::min(numbers / down_, part - from % part);
+    if (at + count > parts_.panels.count()) return;
+    block.next = parts_.panels.at(at);
+    block.next_lines = static_cast<size_t>(parts_.panels.at(at + count) - block.next) / kLine;
+  }
+
+  // The block's part of y, which begins at element `at`.
+  void finish(const KernelArgs& args, const GemmBlock& block, int64_t at) const {
+    const int64_t n = parts_.product.n;
+    if (static_cast<int64_t>(block.columns) == n)
+      return finish(args, at, block.rows * block.columns);
     for (size_t r = 0; r < block.rows; ++r) {
-      finish(args, (row + static_cast<int64_t>(r)) * p.n + column, block.columns);
+      finish(args, at + static_cast<int64_t>(r) * n, block.columns);
     }
   }
 
@@ -160,9 +198,13 @@ class GemmKernel : public Kernel {
   Parts parts_;
   const GemmFunctions& functions_;
   TapeFn tape_;
-  static constexpr int64_t kPanelFloats = 1 << 16;
-  int64_t down_ = 1;  // pieces of rows
-  int64_t columns_ = 0;
+  static constexpr int64_t kPanelFloats = 1 << 16, kMostDepth = 1536;
+  static constexpr int64_t kRowFloats = 1 << 21;
+  static constexpr size_t kLine = 64;  // bytes
+  int64_t depth_ = 1;
+  int64_t blocks_ = 1;                // of rows
+  int64_t down_ = 1;                  // pieces of rows of a block
+  int64_t across_ = 1, columns_ = 0;  // stretches, and how wide
   int64_t grain_ = 1;
 };
 
@@ -171,16 +213,13 @@ bool one_per_column(const NodeSpec& spec, int64_t n) {
   return element_count(dims) == n && !dims.empty() && (is_conv(*spec.node) || dims.back() == n);
 }
 
-// Beyond so many rows, or multiplications of a small product, oneDNN's kernels win; of matrices
-// that a cache holds they are level, but making one takes 2 ms.
-constexpr int64_t kFewRows = 8;
-constexpr int64_t kSmallWork = 1 << 16, kCachedWork = 1 << 23;
-constexpr int64_t kCachedPanels = 1 << 17;  // floats
+// Beyond so many rows, or multiplications of a small product, oneDNN's convolutions win, and its
+// products where there are no vectors.
+constexpr int64_t kFewRows = 8, kSmallWork = 1 << 16;
 
 bool is_small(const NodeSpec& spec, const Product& p) {
-  if (!is_conv(*spec.node) && simd_target() == "avx2") return true;  // no kernel of oneDNN's wins
-  const bool cached = !is_conv(*spec.node) && p.k * p.n <= kCachedPanels;
-  return p.m <= kFewRows || p.m * p.k * p.n <= (cached ? kCachedWork : kSmallWork);
+  const bool wins = !is_conv(*spec.node) && simd_target() != "scalar";
+  return wins || p.m <= kFewRows || p.m * p.k * p.n <= kSmallWork;
 }
 
 // Takes oneDNN longer than the tape. Its products are a few percent faster, so others stay there.

@@ -22,9 +22,10 @@ std::shared_ptr<Buffer> packed_panels(const Tensor& source, const PanelSource& m
 struct Panels {
   std::shared_ptr<Buffer> numbers;
   PanelForm form = PanelForm::kFloat;
+  size_t width() const { return form == PanelForm::kFloat ? sizeof(float) : sizeof(uint16_t); }
+  int64_t count() const { return static_cast<int64_t>(numbers->size() / width()); }
   const std::byte* at(int64_t number) const {
-    const size_t bytes = form == PanelForm::kFloat ? sizeof(float) : sizeof(uint16_t);
-    return numbers->data() + static_cast<size_t>(number) * bytes;
+    return numbers->data() + static_cast<size_t>(number) * width();
   }
 };
 // The same for few rows, which take as long as reading the panels: in 16 bits where every number

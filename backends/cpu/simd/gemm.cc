@@ -1,5 +1,6 @@
 #include "backends/cpu/simd/gemm.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -48,10 +49,24 @@ struct Piece {
   size_t columns;
 };
 
+// A line of those that a later block reads, every few steps.
+struct Ahead {
+  static constexpr size_t kSteps = 8, kLine = 64;
+  HWY_INLINE void fetch() {
+    if (lines == 0) return;
+    __builtin_prefetch(at, 0, 2);
+    at += kLine;
+    --lines;
+  }
+  const std::byte* at;
+  size_t lines;
+};
+
 template <size_t kRows, size_t kVectors, class T>
-HWY_INLINE void piece(const GemmBlock& g, const Piece<T>& at) {
+HWY_INLINE void piece(const GemmBlock& g, const Piece<T>& at, Ahead& ahead) {
   const size_t lanes = hn::Lanes(d);
   const size_t panel = kPanelVectors * lanes;
+  const size_t panel_numbers = (g.depth == 0 ? g.k : g.depth) * panel;
   V sum[kRows][kVectors];
 #pragma GCC unroll 12
   for (size_t v = 0; v < kVectors; ++v) {
@@ -65,10 +80,11 @@ HWY_INLINE void piece(const GemmBlock& g, const Piece<T>& at) {
     for (size_t r = 0; r < kRows; ++r) sum[r][v] = start;
   }
   for (size_t k = 0; k < g.k; ++k) {
+    if (k % Ahead::kSteps == 0) ahead.fetch();
     V b[kVectors];
 #pragma GCC unroll 12
     for (size_t v = 0; v < kVectors; ++v) {
-      b[v] = load(at.panels + (v / kPanelVectors) * g.k * panel + k * panel +
+      b[v] = load(at.panels + (v / kPanelVectors) * panel_numbers + k * panel +
                   (v % kPanelVectors) * lanes);
     }
 #pragma GCC unroll 12
@@ -78,18 +94,24 @@ HWY_INLINE void piece(const GemmBlock& g, const Piece<T>& at) {
       for (size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(a, b[v], sum[r][v]);
     }
   }
+  const auto y_row = [&](size_t r) HWY_ATTR { return at.y + r * g.y_stride; };
+  if (at.columns == kVectors * lanes && !g.add) {
+#pragma GCC unroll 12
+    for (size_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 12
+      for (size_t v = 0; v < kVectors; ++v) hn::StoreU(sum[r][v], d, y_row(r) + v * lanes);
+    }
+    return;
+  }
 #pragma GCC unroll 12
   for (size_t r = 0; r < kRows; ++r) {
 #pragma GCC unroll 12
     for (size_t v = 0; v < kVectors; ++v) {
       if (v * lanes >= at.columns) break;
-      const size_t left = at.columns - v * lanes;
-      float* to = at.y + r * g.y_stride + v * lanes;
-      if (left >= lanes) {
-        hn::StoreU(sum[r][v], d, to);
-      } else {
-        store_part(d, sum[r][v], to, left);
-      }
+      const size_t left = std::min(at.columns - v * lanes, lanes);
+      float* to = y_row(r) + v * lanes;
+      const V before = g.add ? load_part(d, to, left) : hn::Zero(d);
+      store_part(d, hn::Add(sum[r][v], before), to, left);
     }
   }
 }
@@ -99,16 +121,18 @@ template <class T, size_t kRows, size_t kVectors>
 void row_block(const GemmBlock& g, size_t row) {
   const size_t lanes = hn::Lanes(d), panel = kPanelVectors * lanes;
   const size_t wide = kVectors / kPanelVectors * panel;
+  const size_t depth = g.depth == 0 ? g.k : g.depth;
   size_t c = 0;
+  Ahead ahead{g.next, row == 0 ? g.next_lines : 0};
   const auto at = [&](size_t columns) HWY_ATTR {
-    return Piece<T>{g.a + row * g.a_stride, static_cast<const T*>(g.panels) + c * g.k,
+    return Piece<T>{g.a + row * g.a_stride, static_cast<const T*>(g.panels) + c * depth,
                     g.bias == nullptr ? nullptr : g.bias + c, g.y + row * g.y_stride + c, columns};
   };
-  for (; c + wide <= g.columns; c += wide) piece<kRows, kVectors>(g, at(wide));
+  for (; c + wide <= g.columns; c += wide) piece<kRows, kVectors>(g, at(wide), ahead);
   for (; c + lanes < g.columns; c += panel) {
-    piece<kRows, kPanelVectors>(g, at(g.columns - c < panel ? g.columns - c : panel));
+    piece<kRows, kPanelVectors>(g, at(std::min(g.columns - c, panel)), ahead);
   }
-  if (c < g.columns) piece<kRows, 1>(g, at(g.columns - c));
+  if (c < g.columns) piece<kRows, 1>(g, at(g.columns - c), ahead);
 }
 
 // Rows whose sums of kPanelVectors vectors leave registers for the operands: 12 where there are 32
