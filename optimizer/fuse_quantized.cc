@@ -147,14 +147,16 @@ class Fuser {
     pass_.apply(id, std::move(patch));
   }
 
-  // MatMulInteger, its sums as floats, times a scale of the data and those of the weights, plus a
-  // bias: what is made of data that are quantized in the run.
+  // MatMulInteger or ConvInteger, its sums as floats, times a scale of the data and those of the
+  // weights, plus a bias: what is made of data that are quantized in the run.
   void fuse_dynamic(NodeId id) {
     const Node& node = graph_.node(id);
-    if (!node.is("MatMulInteger")) return;
+    const bool conv = node.is("ConvInteger");
+    if (!conv && !node.is("MatMulInteger")) return;
     const Tensor* w = pass_.constant(node.input(1));
     const Tensor* w_zero = pass_.constant(node.input(3));
-    if (w == nullptr || w->rank() != 2 || w->dtype() != DType::kInt8) return;
+    if (w == nullptr || w->dtype() != DType::kInt8 || (conv ? w->rank() < 3 : w->rank() != 2))
+      return;
     if (node.input(3).valid() && (w_zero == nullptr || !is_uniform(*w_zero, 0)))
       return pass_.refuse(id, "its weights are not around zero");
     if (node.input(2).valid() && !is_single(pass_.type(node.input(2)))) return;
@@ -163,37 +165,53 @@ class Fuser {
       return;
     const Node* product = reader(cast->output());
     if (product == nullptr || !product->is("Mul")) return;
-    const auto scales = scales_of(*product, cast->output(), w->dim(1));
+    const Outputs outputs =
+        conv ? Outputs{w->dim(0), w->rank() - 2, w->rank()} : Outputs{w->dim(1), 0, 1};
+    const auto scales = scales_of(*product, cast->output(), outputs);
     if (!scales) return pass_.refuse(id, "its scales are not one of the run and constants");
+    Patch patch;
     ValueId end = product->output(), bias;
     if (const Node* sum = reader(end); sum != nullptr && sum->is("Add")) {
       const ValueId other = sum->input(sum->input(0) == end ? 1 : 0);
-      const Tensor* t = pass_.constant(other);
-      if (is_float(t) && t->dims() == Dims{w->dim(1)}) {
-        bias = other;
+      if (is_float(pass_.constant(other)) && outputs.have_one_each(*pass_.constant(other))) {
+        bias = in_a_row(patch, other);
         end = sum->output();
       }
     }
-    Patch patch;
-    patch.replace(end, patch.op("QuantizedMatMul",
-                                {node.input(0), node.input(1), bias, scales->data, scales->weights,
-                                 node.input(2)},
-                                {}, "treadle"));
+    patch.replace(end, patch.op(conv ? "QuantizedConv" : "QuantizedMatMul",
+                                {node.input(0), node.input(1), bias, scales->data,
+                                 in_a_row(patch, scales->weights), node.input(2)},
+                                conv ? node.attributes : Attributes{}, "treadle"));
     pass_.apply(id, std::move(patch));
   }
 
+  // A constant without its axes of 1.
+  ValueId in_a_row(Patch& patch, ValueId constant) const {
+    const Tensor& t = *pass_.constant(constant);
+    return t.rank() < 2 ? constant : patch.constant(t.reshaped({t.count()}));
+  }
+
+  // The outputs of a product: how many, how many axes stand behind theirs, and the rank up to which
+  // a tensor of one for each does not add axes.
+  struct Outputs {
+    int64_t count, behind, rank;
+    bool have_one_each(const Tensor& t) const {
+      return t.count() == count && t.rank() > behind && t.rank() <= rank &&
+             t.dim(t.rank() - 1 - behind) == count;
+    }
+  };
   struct Scales {
     ValueId data, weights;
   };
   // The other factor of `product` is itself a product of the two.
-  std::optional<Scales> scales_of(const Node& product, ValueId sums, int64_t columns) const {
+  std::optional<Scales> scales_of(const Node& product, ValueId sums, const Outputs& outputs) const {
     const Node* both = pass_.producer(product.input(product.input(0) == sums ? 1 : 0), "Mul");
     if (both == nullptr) return {};
     const bool swapped = pass_.constant(both->input(0)) != nullptr;
     const Scales s{both->input(swapped ? 1 : 0), both->input(swapped ? 0 : 1)};
     const Tensor* weights = pass_.constant(s.weights);
     const bool fits =
-        is_float(weights) && (weights->count() == 1 || weights->dims() == Dims{columns});
+        is_float(weights) && (weights->count() == 1 || outputs.have_one_each(*weights));
     if (!fits || pass_.type(s.data).dtype != DType::kFloat || !is_single(pass_.type(s.data)))
       return {};
     return s;
