@@ -16,10 +16,13 @@ struct Target {
 };
 constexpr Target kTargets[] = {{"avx512", HWY_AVX3}, {"avx2", HWY_AVX2}, {"scalar", HWY_SCALAR}};
 
-bool available(const Target& target) {
+// Asked once: CPUID takes tens of microseconds in a virtual machine.
+int64_t detected() {
   static const int64_t supported = hwy::SupportedTargets();
-  return (supported & HWY_TARGETS & target.bit) != 0;
+  return supported;
 }
+
+bool available(const Target& target) { return (detected() & HWY_TARGETS & target.bit) != 0; }
 
 void use(int64_t bits) {
   hwy::SetSupportedTargetsForTest(bits);
@@ -33,8 +36,7 @@ std::string joined(const std::vector<std::string>& names) {
 }
 
 void choose(std::string_view name) {
-  simd_targets();  // the machine's own set is noted before it is narrowed
-  if (name.empty()) return use(0);
+  if (name.empty()) return use(detected());
   for (const Target& target : kTargets) {
     if (name == target.name && available(target)) return use(target.bit);
   }
