@@ -15,6 +15,7 @@
 #include "backends/cpu/native/pool.h"
 #include "backends/cpu/native/product.h"
 #include "backends/cpu/native/quantize.h"
+#include "backends/cpu/native/resize.h"
 #include "backends/cpu/native/rows.h"
 #include "backends/cpu/native/winograd.h"
 #include "backends/cpu/onednn/conv.h"
@@ -100,6 +101,7 @@ constexpr Candidate kAfterElementwise[] = {
     {"InstanceNormalization", "", &kNativeGroupNorm},
     {"LayerNormalization", "", &kNativeLayerNorm},
     {"RMSNormalization", "", &kNativeLayerNorm},
+    {"Resize", "", &kNativeResize},
     {"ReduceL1", "", &kNativeReduce},
     {"ReduceL2", "", &kNativeReduce},
     {"ReduceMax", "", &kNativeReduce},
