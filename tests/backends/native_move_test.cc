@@ -1,5 +1,6 @@
 #include "backends/cpu/native/move.h"
 
+#include "backends/cpu/simd/simd.h"
 #include "tests/backends/kernel_check.h"
 
 namespace treadle::test {
@@ -32,7 +33,12 @@ TEST(NativeMove, TransposesAnyOrderAndElementSize) {
                   .inputs = {numbers({2, 3, 5, 7}, dtype)}});
     }
   }
-  check_move({.name = "default", .op = "Transpose", .inputs = {numbers({301, 117})}});
+  for (const std::string& target : cpu::simd_targets()) {
+    cpu::set_simd_target(target);
+    check_move({.name = target, .op = "Transpose", .inputs = {numbers({301, 117})}});
+    check_move({.name = target, .op = "Transpose", .inputs = {numbers({16, 3}, DType::kInt32)}});
+  }
+  cpu::set_simd_target("");
   check_move({.name = "empty", .op = "Transpose", .inputs = {numbers({3, 0, 2})}});
 }
 

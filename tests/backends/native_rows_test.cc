@@ -38,6 +38,20 @@ TEST(NativeRows, SoftmaxOverTheLastAxis) {
       {.name = "masked", .op = "Softmax", .inputs = {f32({2, 3}, {0, -kInf, 1, 200, 100, -kInf})}});
 }
 
+// Many rows at a time; what one of them holds stays with it.
+TEST(NativeRows, SoftmaxOfShortRows) {
+  for (const int64_t n : {1, 2, 3, 8, 9}) {
+    Tensor x = random_tensor(DType::kFloat, {45, n}, 1, -20, 20);
+    const auto values = x.data<float>();
+    values[static_cast<size_t>(3 * n)] = std::numeric_limits<float>::quiet_NaN();
+    values[static_cast<size_t>(5 * n)] = -std::numeric_limits<float>::infinity();
+    values[static_cast<size_t>(40 * n)] = std::numeric_limits<float>::infinity();
+    check_on_all_targets(
+        cpu::kNativeSoftmax,
+        {.name = cat(n), .op = "Softmax", .inputs = {x}, .rtol = 1e-5, .atol = 1e-6});
+  }
+}
+
 TEST(NativeRows, SoftmaxOverAnotherAxis) {
   for (const char* op : {"Softmax", "LogSoftmax"}) {
     for (const int64_t axis : {0, 1, 2}) {

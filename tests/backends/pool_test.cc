@@ -61,6 +61,17 @@ TEST(NativeMaxPool, Options) {
   c.attributes = {{"kernel_shape", ints({7, 11})}, {"pads", ints({1, 2, 3, 4})}};
   c.inputs = {rnd({2, 19, 9, 12}, 2)};
   check_kernel(cpu::kNativeMaxPool, c);
+  c.attributes = {{"kernel_shape", ints({9, 9})}, {"pads", ints({4, 4, 4, 4})}};
+  c.inputs = {rnd({2, 19, 13, 13}, 3)};  // no window lies within a row
+  check_kernel(cpu::kNativeMaxPool, c);
+  c.attributes = {
+      {"kernel_shape", ints({5, 5})}, {"strides", ints({2, 2})}, {"pads", ints({2, 2, 2, 2})}};
+  check_kernel(cpu::kNativeMaxPool, c);
+  c.attributes = {{"kernel_shape", ints({5, 7, 3})}, {"pads", ints({2, 3, 1, 2, 3, 1})}};
+  c.inputs = {rnd({1, 3, 6, 8, 40}, 4)};  // more rows than are looked at together
+  check_kernel(cpu::kNativeMaxPool, c);
+  c.attributes = {{"kernel_shape", ints({7, 11})}, {"pads", ints({1, 2, 3, 4})}};
+  c.inputs = {rnd({2, 19, 9, 12}, 2)};
   c.outputs = 2;
   EXPECT_EQ(reason(cpu::kNativeMaxPool, c), "Indices");
   c.outputs = 1;

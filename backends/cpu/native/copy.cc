@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "backends/cpu/parallel.h"
+#include "backends/cpu/simd/transpose.h"
 #include "graph/ops/iterate.h"
 #include "graph/ops/move.h"
 
@@ -79,14 +80,14 @@ void copy_run(const Runs& r, const T* from, T* to) {
   }
 }
 
-// Tiles small enough that the lines of both sides stay in L1.
+// `columns` of the second dimension, in tiles small enough that the lines of both sides stay in L1.
 template <class T>
-void copy_transposed(const Runs& r, const T* from, T* to) {
+void copy_transposed(const Runs& r, const T* from, T* to, int64_t columns, TransposeFn) {
   constexpr int64_t kTile = 16;
   for (int64_t j0 = 0; j0 < r.length; j0 += kTile) {
     const int64_t j1 = std::min(r.length, j0 + kTile);
-    for (int64_t i0 = 0; i0 < r.width; i0 += kTile) {
-      const int64_t i1 = std::min(r.width, i0 + kTile);
+    for (int64_t i0 = 0; i0 < columns; i0 += kTile) {
+      const int64_t i1 = std::min(columns, i0 + kTile);
       for (int64_t i = i0; i < i1; ++i) {
         T* row = to + i * r.width_to;
         const T* column = from + i;
@@ -95,25 +96,38 @@ void copy_transposed(const Runs& r, const T* from, T* to) {
     }
   }
 }
+void copy_transposed(const Runs& r, const uint32_t* from, uint32_t* to, int64_t columns,
+                     TransposeFn transpose) {
+  transpose({.from = from,
+             .from_step = static_cast<size_t>(r.from_step),
+             .to = to,
+             .to_step = static_cast<size_t>(r.width_to),
+             .rows = static_cast<size_t>(r.length),
+             .columns = static_cast<size_t>(columns)});
+}
 
+// Columns [begin, end) of all the runs' one after another.
 template <class T>
-void copy_range(const Runs& r, const T* from, T* to, int64_t begin, int64_t end) {
+void copy_range(const Runs& r, const T* from, T* to, int64_t begin, int64_t end,
+                TransposeFn transpose) {
   from += r.from_at;
   to += r.to_at;
   std::array<int64_t, kMaxRank> index{};
-  int64_t rest = begin;
+  int64_t rest = begin / r.width;
   for (size_t d = r.outer.size(); d-- > 0;) {
     index[d] = rest % r.outer[d];
     rest /= r.outer[d];
     from += index[d] * r.from[d];
     to += index[d] * r.to[d];
   }
-  for (int64_t n = begin; n < end; ++n) {
+  for (int64_t at = begin; at < end;) {
+    const int64_t column = at % r.width, columns = std::min(r.width - column, end - at);
     if (r.width > 1) {
-      copy_transposed(r, from, to);
+      copy_transposed(r, from + column, to + column * r.width_to, columns, transpose);
     } else {
       copy_run(r, from, to);
     }
+    at += columns;
     for (size_t d = r.outer.size(); d-- > 0;) {
       from += r.from[d];
       to += r.to[d];
@@ -142,9 +156,10 @@ class CopyKernel : public Kernel {
       if (args.outputs[r.output] == nullptr) continue;
       const auto* from = static_cast<const T*>(args.inputs[r.input]);
       auto* to = static_cast<T*>(args.outputs[r.output]);
-      const int64_t grain = std::max<int64_t>(1, kParallelGrain / (r.length * r.width + 4));
-      parallel_for(threads_, r.count, grain,
-                   [&](int64_t begin, int64_t end) { copy_range(r, from, to, begin, end); });
+      const int64_t grain = std::max<int64_t>(1, kParallelGrain / (r.length + 4));
+      parallel_for(threads_, r.count * r.width, grain, [&](int64_t begin, int64_t end) {
+        copy_range(r, from, to, begin, end, transpose_);
+      });
     }
   }
 
@@ -152,6 +167,7 @@ class CopyKernel : public Kernel {
   std::vector<Runs> runs_;
   CopyFill fill_;
   int threads_;
+  TransposeFn transpose_ = transpose_function();
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "backends/cpu/native/pool.h"
 
 #include <array>
+#include <limits>
 
 #include "backends/cpu/epilogue.h"
 #include "backends/cpu/layout.h"
@@ -46,13 +47,18 @@ class WindowKernel : public Kernel {
   // f(offset) for each cell of the window at column o of an output row.
   template <class F>
   void for_cells(int64_t row, int64_t o, const F& f) const {
-    for (const WindowRows::Tap& tap : taps_[static_cast<size_t>(row)]) {
+    for (const WindowRows::Tap& tap : taps(row)) {
       for (const WindowRows::Column& column : columns_) {
         if (o < column.begin || o >= column.end) continue;
         f((tap.input + column.first + o * stride_) * lanes_);
       }
     }
   }
+
+  const std::vector<WindowRows::Tap>& taps(int64_t row) const {
+    return taps_[static_cast<size_t>(row)];
+  }
+  const std::vector<WindowRows::Column>& columns() const { return columns_; }
 
   int64_t planes_;
   int64_t lanes_;
@@ -69,14 +75,30 @@ class WindowKernel : public Kernel {
 
 class MaxPoolKernel : public WindowKernel {
  public:
-  using WindowKernel::WindowKernel;
+  MaxPoolKernel(const PoolParams& p, int64_t planes, int64_t lanes, int threads)
+      : WindowKernel(p, planes, lanes, threads), width_(p.input.back()) {
+    const int64_t across = p.kernel.back(), cells = element_count(p.kernel);
+    by_axes_ = cells / across * width_ + across * row_length_ < cells * row_length_;
+    for (const WindowRows::Column& column : columns()) {
+      inner_begin_ = std::max(inner_begin_, column.begin);
+      inner_end_ = std::min(inner_end_, column.end);
+    }
+    if (stride_ != 1 || inner_begin_ >= inner_end_) inner_begin_ = inner_end_ = -1;
+  }
+  size_t scratch_bytes() const {
+    return by_axes_ ? static_cast<size_t>(threads_ * width_ * lanes_) * sizeof(float) : 0;
+  }
   void run(const KernelArgs& args) const override {
     const auto* x = static_cast<const float*>(args.inputs[0]);
     auto* y = static_cast<float*>(args.outputs[0]);
-    parallel_for(threads_, planes_ * rows(), grain(1), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
+    const int64_t all = planes_ * rows();
+    const int64_t shares = std::clamp<int64_t>(all / grain(1), 1, threads_);
+    parallel_for(threads_, shares, 1, [&](int64_t begin, int64_t end) {
+      float* scratch = static_cast<float*>(args.scratch) + begin * width_ * lanes_;
+      for (int64_t i = begin * all / shares; i < end * all / shares; ++i) {
         const float* plane = x + i / rows() * input_plane_ * lanes_;
-        run_row(i % rows(), plane, y + i * row_length_ * lanes_);
+        float* to = y + i * row_length_ * lanes_;
+        by_axes_ ? run_row_by_axes(i % rows(), plane, scratch, to) : run_row(i % rows(), plane, to);
       }
     });
   }
@@ -84,23 +106,59 @@ class MaxPoolKernel : public WindowKernel {
  private:
   static constexpr size_t kMostCells = 64;  // that are looked at together
 
+  // The greatest of cells that are added one by one.
+  class Greatest {
+   public:
+    Greatest(const RowFunctions& functions, int64_t n, float* to)
+        : functions_(functions), n_(static_cast<size_t>(n)), to_(to) {}
+    void add(const float* cells) {
+      if (count_ == kMostCells) {
+        finish();
+        cells_[0] = to_;
+        count_ = 1;
+      }
+      cells_[count_++] = cells;
+    }
+    void finish() { functions_.maximum(cells_.data(), count_, n_, to_); }
+
+   private:
+    const RowFunctions& functions_;
+    size_t n_;
+    float* to_;
+    std::array<const float*, kMostCells> cells_;
+    size_t count_ = 0;
+  };
+
   void run_row(int64_t row, const float* plane, float* to) const {
-    std::array<const float*, kMostCells> cells;
     for (int64_t o = 0; o < row_length_; ++o, to += lanes_) {
-      size_t count = 0;
-      for_cells(row, o, [&](int64_t offset) {
-        if (count == kMostCells) {
-          functions_.maximum(cells.data(), count, static_cast<size_t>(lanes_), to);
-          cells[0] = to;
-          count = 1;
-        }
-        cells[count++] = plane + offset;
-      });
-      functions_.maximum(cells.data(), count, static_cast<size_t>(lanes_), to);
+      Greatest greatest(functions_, lanes_, to);
+      for_cells(row, o, [&](int64_t offset) { greatest.add(plane + offset); });
+      greatest.finish();
+    }
+  }
+
+  // First of whole rows of the input, then of the columns of what they give.
+  void run_row_by_axes(int64_t row, const float* plane, float* scratch, float* to) const {
+    Greatest down(functions_, width_ * lanes_, scratch);
+    for (const WindowRows::Tap& tap : taps(row)) down.add(plane + tap.input * lanes_);
+    down.finish();
+    for (int64_t o = 0; o < row_length_;) {
+      const int64_t end = o == inner_begin_ ? inner_end_ : o + 1;
+      Greatest across(functions_, (end - o) * lanes_, to + o * lanes_);
+      for (const WindowRows::Column& column : columns()) {
+        if (o >= column.begin && o < column.end)
+          across.add(scratch + (column.first + o * stride_) * lanes_);
+      }
+      across.finish();
+      o = end;
     }
   }
 
   const RowFunctions& functions_ = row_functions();
+  int64_t width_;
+  bool by_axes_ = false;
+  // Output cells whose windows lie within the row, where neighbours are next to one another.
+  int64_t inner_begin_ = 0, inner_end_ = std::numeric_limits<int64_t>::max();
 };
 
 constexpr size_t kMostGradCells = 256;
@@ -161,8 +219,7 @@ class MaxPoolGradKernel : public WindowKernel {
 Layout window_layout(const TensorSpec& x) { return x.layout == kPlain ? kChannelsLast : x.layout; }
 
 template <class K>
-std::unique_ptr<Kernel> make_kernel(const NodeSpec& spec, const Dims& x, Layout layout,
-                                    int threads) {
+std::unique_ptr<K> make_kernel(const NodeSpec& spec, const Dims& x, Layout layout, int threads) {
   const Dims physical = physical_dims(x, layout);
   const int64_t blocks = layout == kBlocked16 ? physical[1] : 1;
   return std::make_unique<K>(pool_params(spec.node->attributes, x), x[0] * blocks, physical.back(),
@@ -173,7 +230,9 @@ Compiled compile_max_pool(const NodeSpec& spec, const CompileContext& context) {
   const TensorSpec& x = spec.inputs[0];
   const Layout layout = window_layout(x);
   Compiled compiled;
-  compiled.kernel = make_kernel<MaxPoolKernel>(spec, x.dims, layout, context.threads);
+  auto kernel = make_kernel<MaxPoolKernel>(spec, x.dims, layout, context.threads);
+  compiled.scratch_bytes = kernel->scratch_bytes();
+  compiled.kernel = std::move(kernel);
   compiled.name = "native max_pool";
   compiled.input_layouts = {accept(x, layout)};
   compiled.output_layouts = {canonical(spec.outputs[0].dims, layout)};

@@ -1,5 +1,5 @@
 // Vector functions of the native kernels, for the instruction set being compiled. Included by
-// simd_*.cc only, after hwy/foreach_target.h. All keep NaN; errors are at most a few units in the
+// simd/*.cc only, after hwy/foreach_target.h. All keep NaN; errors are at most a few units in the
 // last place.
 #include <hwy/highway.h>
 
@@ -33,6 +33,39 @@ HWY_INLINE void store_part(D d, V v, float* to, size_t n) {
   if (n != 0) hn::StoreU(v, d, to);
 #else
   hn::BlendedStore(v, hn::FirstN(d, n), d, to);
+#endif
+}
+
+#if HWY_TARGET != HWY_SCALAR
+// Elements k to k + 3 of columns i, i + 4, i + 8 …
+template <class D, class T>
+HWY_INLINE hn::Vec<D> every_fourth(D d, const T* const* columns, size_t i, size_t k) {
+  auto all = hn::LoadDup128(d, columns[i] + k);
+#pragma GCC unroll 4
+  for (size_t at = 4; at < hn::MaxLanes(d); at += 4)
+    all = hn::IfThenElse(hn::FirstN(d, at), all, hn::LoadDup128(d, columns[i + at] + k));
+  return all;
+}
+#endif
+
+// A vector's worth of columns of 4-byte elements: elements k to k + 3 become parts of four rows.
+template <class D, class T>
+HWY_INLINE void transpose_four(D d, const T* const* columns, size_t k, T* to, size_t row) {
+#if HWY_TARGET == HWY_SCALAR
+  (void)d;
+  for (size_t i = 0; i < 4; ++i) to[i * row] = columns[0][k + i];
+#else
+  const hn::Repartition<uint64_t, D> pairs;
+  const auto a = every_fourth(d, columns, 0, k), b = every_fourth(d, columns, 1, k);
+  const auto c = every_fourth(d, columns, 2, k), e = every_fourth(d, columns, 3, k);
+  const auto ab_low = hn::BitCast(pairs, hn::InterleaveLower(d, a, b));
+  const auto ab_high = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
+  const auto ce_low = hn::BitCast(pairs, hn::InterleaveLower(d, c, e));
+  const auto ce_high = hn::BitCast(pairs, hn::InterleaveUpper(d, c, e));
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab_low, ce_low)), d, to);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_low, ce_low)), d, to + row);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab_high, ce_high)), d, to + 2 * row);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_high, ce_high)), d, to + 3 * row);
 #endif
 }
 

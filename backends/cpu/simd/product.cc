@@ -87,48 +87,16 @@ void multiply_panel(const ProductBlock& p) {
   }
 }
 
-#if HWY_TARGET != HWY_SCALAR
-constexpr size_t kLanes = hn::MaxLanes(d);
-
-// Elements k to k + 3 of columns i, i + 4, i + 8 …
-HWY_INLINE V every_fourth(const float* const* columns, size_t i, size_t k) {
-  V all = hn::LoadDup128(d, columns[i] + k);
-#pragma GCC unroll 4
-  for (size_t at = 4; at < kLanes; at += 4)
-    all = hn::IfThenElse(hn::FirstN(d, at), all, hn::LoadDup128(d, columns[i + at] + k));
-  return all;
-}
-
-// A vector's worth of columns: their next four elements become parts of four rows.
-HWY_INLINE void transpose_four(const float* const* columns, size_t k, float* to, size_t row) {
-  const hn::Repartition<double, D> pairs;
-  const V a = every_fourth(columns, 0, k), b = every_fourth(columns, 1, k);
-  const V c = every_fourth(columns, 2, k), e = every_fourth(columns, 3, k);
-  const auto ab_low = hn::BitCast(pairs, hn::InterleaveLower(d, a, b));
-  const auto ab_high = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
-  const auto ce_low = hn::BitCast(pairs, hn::InterleaveLower(d, c, e));
-  const auto ce_high = hn::BitCast(pairs, hn::InterleaveUpper(d, c, e));
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab_low, ce_low)), d, to);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_low, ce_low)), d, to + row);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab_high, ce_high)), d, to + 2 * row);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_high, ce_high)), d, to + 3 * row);
-}
-#else
-constexpr size_t kLanes = 1;
-HWY_INLINE void transpose_four(const float* const* columns, size_t k, float* to, size_t row) {
-  for (size_t i = 0; i < 4; ++i) to[i * row] = columns[0][k + i];
-}
-#endif
-
 // Of a source whose columns are contiguous.
 void pack_columns(const PanelPart& part, float* to) {
+  constexpr size_t kLanes = hn::MaxLanes(d);
   const size_t panel = panel_width();
   for (size_t first = 0; first < panel; first += kLanes) {
-    const float* columns[kLanes];
+    const float* columns[hn::MaxLanes(d)];
     for (size_t c = 0; c < kLanes; ++c)
       columns[c] = part.from + std::min(first + c, part.columns - 1) * part.column;
     size_t k = 0;
-    for (; k + 4 <= part.k; k += 4) transpose_four(columns, k, to + k * panel + first, panel);
+    for (; k + 4 <= part.k; k += 4) transpose_four(d, columns, k, to + k * panel + first, panel);
     for (; k < part.k; ++k) {
       for (size_t c = 0; c < kLanes; ++c) to[k * panel + first + c] = columns[c][k];
     }

@@ -238,6 +238,27 @@ void softmax_row(const float* x, float* y, size_t n) {
   map_row(y, y, n, [=](V v, size_t) HWY_ATTR { return hn::Mul(v, factor); });
 }
 
+// As many rows as there are lanes, column by column.
+void softmax_short(const float* x, float* y, size_t rows, size_t n) {
+  constexpr hn::RebindToSigned<D> di;
+  const size_t lanes = hn::Lanes(d);
+  const auto starts = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(n)));
+  size_t row = 0;
+  for (; row + lanes <= rows; row += lanes, x += lanes * n, y += lanes * n) {
+    V columns[kShortRow];
+    for (size_t j = 0; j < n; ++j) columns[j] = hn::GatherIndex(d, x + j, starts);
+    V top = columns[0];
+    for (size_t j = 1; j < n; ++j) top = max_of(top, columns[j]);
+    V sum = hn::Zero(d);
+    for (size_t j = 0; j < n; ++j) {
+      columns[j] = exp_below(hn::Sub(columns[j], top));
+      sum = hn::Add(sum, columns[j]);
+    }
+    for (size_t j = 0; j < n; ++j) hn::ScatterIndex(hn::Div(columns[j], sum), d, y + j, starts);
+  }
+  for (; row < rows; ++row, x += n, y += n) softmax_row(x, y, n);
+}
+
 void log_softmax_row(const float* x, float* y, size_t n) {
   const float top = max_in(x, n);
   const V shift = hn::Set(d, top);
@@ -283,9 +304,9 @@ NormResult normalize_row(const NormRow& r) {
 }
 
 const RowFunctions* row_table() {
-  static const RowFunctions table{exponentiate_row, softmax_row,    log_softmax_row,
-                                  normalize_row,    moments_of_row, spread_row,
-                                  reduce_row,       reduce_columns, maximum};
+  static const RowFunctions table{exponentiate_row, softmax_row,    softmax_short, log_softmax_row,
+                                  normalize_row,    moments_of_row, spread_row,    reduce_row,
+                                  reduce_columns,   maximum};
   return &table;
 }
 
