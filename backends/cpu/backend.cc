@@ -4,7 +4,7 @@
 
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/layout.h"
-#include "backends/cpu/onednn/reorder.h"
+#include "backends/cpu/reorder.h"
 #include "backends/cpu/table.h"
 
 namespace treadle {

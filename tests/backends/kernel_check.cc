@@ -7,7 +7,7 @@
 #include <ostream>
 
 #include "backends/cpu/layout.h"
-#include "backends/cpu/onednn/reorder.h"
+#include "backends/cpu/reorder.h"
 #include "graph/ops/op.h"
 
 namespace treadle::test {

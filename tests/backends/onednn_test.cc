@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "backends/cpu/layout.h"
-#include "backends/cpu/onednn/reorder.h"
+#include "backends/cpu/reorder.h"
 #include "tests/support/tensors.h"
 
 namespace treadle::test {

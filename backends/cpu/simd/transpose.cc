@@ -12,24 +12,51 @@ namespace treadle::cpu::HWY_NAMESPACE {
 
 constexpr hn::ScalableTag<uint32_t> d;
 
-void transpose(const TransposeJob& job) {
-  constexpr size_t kLanes = hn::MaxLanes(d);
-  size_t j = 0;
-  for (; j + kLanes <= job.rows; j += kLanes) {
-    const uint32_t* rows[kLanes];
-    for (size_t r = 0; r < kLanes; ++r) rows[r] = job.from + (j + r) * job.from_step;
-    size_t i = 0;
-    for (; i + 4 <= job.columns; i += 4)
-      transpose_four(d, rows, i, job.to + i * job.to_step + j, job.to_step);
-    for (; i < job.columns; ++i) {
-      for (size_t r = 0; r < kLanes; ++r) job.to[i * job.to_step + j + r] = rows[r][i];
+// By blocks of as many rows as there are lanes, and four columns; the last ones overlap others.
+// False where there is no whole block.
+template <class Tag>
+bool transpose_blocks(Tag tag, const TransposeJob& job) {
+  constexpr size_t kRows = hn::MaxLanes(tag), kColumns = 4;
+  if (job.rows < kRows || job.columns < kColumns) return false;
+  for (size_t j = 0; j < job.rows; j += kRows) {
+    const size_t row = j + kRows <= job.rows ? j : job.rows - kRows;
+    const uint32_t* rows[kRows];
+    for (size_t r = 0; r < kRows; ++r) rows[r] = job.from + (row + r) * job.from_step;
+    for (size_t i = 0; i < job.columns; i += kColumns) {
+      const size_t column = i + kColumns <= job.columns ? i : job.columns - kColumns;
+      transpose_four(tag, rows, column, job.to + column * job.to_step + row, job.to_step);
     }
   }
+  return true;
+}
+
+#if HWY_TARGET != HWY_SCALAR
+// Three rows, whose elements lie side by side afterwards: the channels of a picture.
+void interleave_three(const TransposeJob& job) {
+  const size_t lanes = hn::Lanes(d);
+  const uint32_t* const rows[] = {job.from, job.from + job.from_step, job.from + 2 * job.from_step};
+  size_t i = 0;
+  for (; i + lanes <= job.columns; i += lanes) {
+    hn::StoreInterleaved3(hn::LoadU(d, rows[0] + i), hn::LoadU(d, rows[1] + i),
+                          hn::LoadU(d, rows[2] + i), d, job.to + 3 * i);
+  }
+  for (; i < job.columns; ++i) {
+    for (size_t r = 0; r < 3; ++r) job.to[3 * i + r] = rows[r][i];
+  }
+}
+#endif
+
+void transpose(const TransposeJob& job) {
+  if (transpose_blocks(d, job)) return;
+#if HWY_TARGET != HWY_SCALAR
+  if (transpose_blocks(hn::FixedTag<uint32_t, 4>(), job)) return;
+  if (job.rows == 3 && job.to_step == 3) return interleave_three(job);
+#endif
   constexpr size_t kTile = 16;  // columns whose lines stay in L1
-  for (size_t first = 0; j < job.rows && first < job.columns; first += kTile) {
+  for (size_t first = 0; first < job.columns; first += kTile) {
     const size_t end = first + kTile < job.columns ? first + kTile : job.columns;
     for (size_t i = first; i < end; ++i) {
-      for (size_t r = j; r < job.rows; ++r)
+      for (size_t r = 0; r < job.rows; ++r)
         job.to[i * job.to_step + r] = job.from[r * job.from_step + i];
     }
   }

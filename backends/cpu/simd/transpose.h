@@ -6,7 +6,8 @@
 
 namespace treadle::cpu {
 
-// to[i * to_step + j] = from[j * from_step + i] for i < columns, j < rows.
+// to[i * to_step + j] = from[j * from_step + i] for i < columns, j < rows. Some may be written
+// twice.
 struct TransposeJob {
   const uint32_t* from;
   size_t from_step;

@@ -5,7 +5,7 @@
 
 namespace treadle::cpu {
 
-// "onednn reorder".
+// From one layout to another.
 Compiled compile_reorder(const TensorSpec& from, const TensorSpec& to,
                          const CompileContext& context);
 
