@@ -1,4 +1,7 @@
 // The CPU backend: asks its families in order.
+#include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <map>
 #include <span>
 
@@ -11,10 +14,39 @@ namespace treadle {
 namespace {
 
 using cpu::Candidate;
+using cpu::Family;
+
+// Parts of families' names.
+constexpr std::array<std::string_view, 3> kWords = {"native", "onednn", "winograd"};
+
+std::string_view known_word(std::string_view word) {
+  if (word.empty()) return {};
+  const auto* known = std::ranges::find(kWords, word);
+  TREADLE_CHECK(known != kWords.end(), kInvalidArgument, "kernels '", word,
+                "' cannot be forced; there are: native, onednn, winograd");
+  return *known;
+}
+
+std::string_view& forced_word() {
+  static std::string_view word = [] {
+    const char* wanted = std::getenv("TREADLE_FORCE");
+    return known_word(wanted == nullptr ? "" : wanted);
+  }();
+  return word;
+}
+
+enum class Turn : uint8_t { kForced, kPays, kLast };
+
+Turn turn_of(const Family& family, const NodeSpec& spec) {
+  const std::string_view word = forced_word(), name = family.name;
+  if (!word.empty() && name.find(word) != name.npos) return Turn::kForced;
+  return family.pays == nullptr || family.pays(spec) ? Turn::kPays : Turn::kLast;
+}
 
 class CpuBackend : public Backend {
  public:
   CpuBackend() {
+    forced_word();  // a wrong one is refused at once
     for (const Candidate& c : cpu::candidates()) {
       const Op* op = find_op(c.kind, c.domain);
       if (op != nullptr) by_op_[op->id].push_back(c.family);  // a build may lack rows
@@ -24,7 +56,7 @@ class CpuBackend : public Backend {
 
   Support supports(const NodeSpec& spec) const override {
     std::string reasons;
-    for (const cpu::Family* family : families(spec)) {
+    for (const Family* family : families(spec)) {
       const Support support = family->supports(spec);
       if (support.ok) return {};
       reasons += cat(reasons.empty() ? "" : "; ", family->name, ": ", support.reason);
@@ -33,8 +65,7 @@ class CpuBackend : public Backend {
   }
   Compiled compile(const NodeSpec& spec, const CompileContext& context) const override {
     std::string reasons;
-    for (const cpu::Family* family : families(spec)) {
-      if (!family->supports(spec).ok) continue;
+    for (const Family* family : in_turn(spec)) {
       try {
         return family->compile(spec, context);
       } catch (const Error& e) {
@@ -55,15 +86,28 @@ class CpuBackend : public Backend {
   }
 
  private:
-  std::span<const cpu::Family* const> families(const NodeSpec& spec) const {
+  // Those that support the node.
+  std::vector<const Family*> in_turn(const NodeSpec& spec) const {
+    std::vector<std::pair<Turn, const Family*>> order;
+    for (const Family* family : families(spec)) {
+      if (family->supports(spec).ok) order.emplace_back(turn_of(*family, spec), family);
+    }
+    std::ranges::stable_sort(order, {}, &std::pair<Turn, const Family*>::first);
+    std::vector<const Family*> list;
+    for (const auto& [turn, family] : order) list.push_back(family);
+    return list;
+  }
+  std::span<const Family* const> families(const NodeSpec& spec) const {
     const auto it = by_op_.find(spec.node->op->id);
     if (it == by_op_.end()) return {};
     return it->second;
   }
-  std::map<uint32_t, std::vector<const cpu::Family*>> by_op_;
+  std::map<uint32_t, std::vector<const Family*>> by_op_;
 };
 
 }  // namespace
+
+void force_cpu_kernels(std::string_view word) { forced_word() = known_word(word); }
 
 std::vector<std::string> cpu_families(const Op& op) {
   std::vector<std::string> names;

@@ -6,12 +6,15 @@
 
 namespace treadle::cpu {
 
-// Candidates are tried in the table's order; the first that supports a node compiles it, unless it
-// declines even then by kUnsupported.
+// Candidates are tried in the table's order, those that pay before those that do not; the first
+// that supports a node compiles it, unless it declines even then by kUnsupported.
 struct Family {
   const char* name;  // "onednn conv"
+  // Whether it can, not whether it is fast.
   Support (*supports)(const NodeSpec& spec);
   Compiled (*compile)(const NodeSpec& spec, const CompileContext& context);
+  // Of a node it supports: whether it is faster than what follows in the table. Null: always.
+  bool (*pays)(const NodeSpec& spec) = nullptr;
 };
 
 // A row of the table: which kinds a family is asked about.

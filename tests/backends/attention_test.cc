@@ -1,6 +1,6 @@
 // Attention against the reference.
 #include "backends/cpu/native/attention.h"
-#include "tests/backends/kernel_check.h"
+#include "tests/support/kernel_check.h"
 
 namespace treadle::test {
 namespace {

@@ -2,7 +2,7 @@
 #include "backends/cpu/native/depthwise.h"
 
 #include "backends/cpu/simd/depthwise.h"
-#include "tests/backends/kernel_check.h"
+#include "tests/support/kernel_check.h"
 
 namespace treadle::test {
 namespace {

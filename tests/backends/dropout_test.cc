@@ -3,7 +3,7 @@
 
 #include "backends/cpu/native/dropout.h"
 #include "backends/cpu/simd/simd.h"
-#include "tests/backends/kernel_check.h"
+#include "tests/support/kernel_check.h"
 
 namespace treadle::test {
 namespace {

@@ -1,7 +1,7 @@
 #include "backends/cpu/native/move.h"
 
 #include "backends/cpu/simd/simd.h"
-#include "tests/backends/kernel_check.h"
+#include "tests/support/kernel_check.h"
 
 namespace treadle::test {
 namespace {

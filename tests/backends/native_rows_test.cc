@@ -4,7 +4,7 @@
 
 #include "backends/cpu/simd/simd.h"
 #include "graph/ops/op.h"
-#include "tests/backends/kernel_check.h"
+#include "tests/support/kernel_check.h"
 
 namespace treadle::test {
 namespace {

@@ -1,6 +1,6 @@
 // Matrix products through oneDNN against the reference.
 #include "backends/cpu/onednn/matmul.h"
-#include "tests/backends/kernel_check.h"
+#include "tests/support/kernel_check.h"
 
 namespace treadle::test {
 namespace {

@@ -1,7 +1,7 @@
 // Recurrent layers through oneDNN against the reference.
 #include "backends/cpu/onednn/lstm.h"
 #include "backends/cpu/onednn/rnn.h"
-#include "tests/backends/kernel_check.h"
+#include "tests/support/kernel_check.h"
 
 namespace treadle::test {
 namespace {

@@ -2,7 +2,7 @@
 #include "backends/cpu/onednn/pool.h"
 #include "backends/cpu/native/pool.h"
 #include "backends/cpu/native/rows.h"
-#include "tests/backends/kernel_check.h"
+#include "tests/support/kernel_check.h"
 
 namespace treadle::test {
 namespace {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "backends/cpu/native/quantize.h"
-#include "tests/backends/kernel_check.h"
+#include "tests/support/kernel_check.h"
 
 namespace treadle::test {
 namespace {

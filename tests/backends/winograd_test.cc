@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tests/backends/kernel_check.h"
+#include "tests/support/kernel_check.h"
 
 namespace treadle::test {
 namespace {
@@ -169,10 +169,14 @@ TEST(Winograd, Reasons) {
   KernelCase c = conv({1, 64, 64, 20, 20});
   c.attributes.set("strides", std::vector<int64_t>{2, 2});
   EXPECT_EQ(reason(cpu::kWinograd, c), "not 3x3 with stride 1");
-  EXPECT_EQ(reason(cpu::kWinograd, conv({1, 8, 64, 20, 20})), "few channels");
-  EXPECT_EQ(reason(cpu::kWinograd, conv({1, 64, 64, 4, 4})), "few pixels");
-  const KernelCase few = for_weights({1, 32, 4, 4}, {1, 32, 4, 4}, {1, 1, 1, 1});
-  EXPECT_EQ(reason(cpu::kWinogradGradWeights, few), "few pixels");
+}
+
+TEST(Winograd, PaysForManyChannelsAndPixels) {
+  EXPECT_TRUE(pays(cpu::kWinograd, conv({1, 64, 64, 20, 20})));
+  EXPECT_FALSE(pays(cpu::kWinograd, conv({1, 8, 64, 20, 20})));
+  EXPECT_FALSE(pays(cpu::kWinograd, conv({1, 64, 64, 4, 4})));
+  EXPECT_FALSE(
+      pays(cpu::kWinogradGradWeights, for_weights({1, 32, 4, 4}, {1, 32, 4, 4}, {1, 1, 1, 1})));
 }
 
 }  // namespace

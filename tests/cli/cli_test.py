@@ -26,7 +26,9 @@ JSON = ["run add.onnx --input xy.npz --json", "bench add.onnx --duration 0.05 --
 
 
 def call(line, folder):
-    done = subprocess.run([TOOL, *line.split()], capture_output=True, text=True, cwd=folder, timeout=60)
+    words = line.split()
+    variables = [w for w in words if w.startswith("TREADLE_")]
+    done = subprocess.run(["env", *variables, TOOL, *words[len(variables):]], capture_output=True, text=True, cwd=folder, timeout=60)
     # The sanitizer's own word on an allocation that fails.
     done.stderr = re.sub(r"^==\d+==WARNING: AddressSanitizer failed to allocate .*\n", "", done.stderr)
     return done

@@ -166,15 +166,19 @@ int run_info(const Args& args) {
                {"devices", Json::array()}};
   for (const DeviceInfo& d : list)
     json["devices"].push_back({{"name", d.name}, {"detail", d.detail}});
-  const char* isa = std::getenv("TREADLE_ISA");
-  json["TREADLE_ISA"] = isa == nullptr ? Json() : Json(isa);
+  std::string forced;
+  for (const char* name : {"TREADLE_ISA", "TREADLE_FORCE"}) {
+    const char* value = std::getenv(name);
+    json[name] = value == nullptr ? Json() : Json(value);
+    if (value != nullptr) forced += cat(", ", name, "=", value);
+  }
   if (args.has("json")) {
     print_json(json);
     return kExitOk;
   }
-  std::printf("treadle %s, %zu operators, opset %lld\n%s, %d threads%s%s\n", TREADLE_VERSION,
+  std::printf("treadle %s, %zu operators, opset %lld\n%s, %d threads%s\n", TREADLE_VERSION,
               all_ops().size(), static_cast<long long>(kOpset), processor.c_str(),
-              default_threads(), isa == nullptr ? "" : ", TREADLE_ISA=", isa == nullptr ? "" : isa);
+              default_threads(), forced.c_str());
   std::printf("devices\n");
   for (const DeviceInfo& d : list) std::printf("  %-12s %s\n", d.name.c_str(), d.detail.c_str());
   return kExitOk;

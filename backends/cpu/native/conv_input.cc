@@ -165,14 +165,13 @@ class InputKernel : public Kernel {
 };
 
 // Of whole vectors of channels and with stride 1, oneDNN's are faster.
-Support supports_input(const NodeSpec& spec) {
-  if (Support s = supports_planes(spec); !s.ok) return s;
+bool input_pays(const NodeSpec& spec) {
   const ConvParams p =
       conv_params(spec.node->attributes, spec.outputs[0].dims, spec.inputs[kW].dims);
   const bool steps = std::ranges::all_of(p.strides, [](int64_t s) { return s == 1; });
   const int64_t panel = static_cast<int64_t>(gemm_functions().panel);
   const bool whole = p.in_channels % panel == 0 && p.out_channels % panel == 0;
-  return steps && whole ? Support::no("stride 1 and whole vectors of channels") : Support{};
+  return !steps || !whole;
 }
 
 Compiled compile_input(const NodeSpec& spec, const CompileContext& context) {
@@ -191,6 +190,7 @@ Compiled compile_input(const NodeSpec& spec, const CompileContext& context) {
 
 }  // namespace
 
-const Family kNativeConvGradInput{"native conv_grad_input", supports_input, compile_input};
+const Family kNativeConvGradInput{"native conv_grad_input", supports_planes, compile_input,
+                                  input_pays};
 
 }  // namespace treadle::cpu

@@ -215,11 +215,13 @@ bool one_per_column(const NodeSpec& spec, int64_t n) {
 
 // Beyond so many rows, or multiplications of a small product, oneDNN's convolutions win, and its
 // products where there are no vectors.
-constexpr int64_t kFewRows = 8, kSmallWork = 1 << 16;
+constexpr int64_t kFewRows = 8;
+constexpr double kSmallWork = 1 << 16;
 
 bool is_small(const NodeSpec& spec, const Product& p) {
   const bool wins = !is_conv(*spec.node) && simd_target() != "scalar";
-  return wins || p.m <= kFewRows || p.m * p.k * p.n <= kSmallWork;
+  const double work = static_cast<double>(p.m) * static_cast<double>(p.k * p.n);
+  return wins || p.m <= kFewRows || work <= kSmallWork;
 }
 
 // Takes oneDNN longer than the tape. Its products are a few percent faster, so others stay there.
@@ -239,8 +241,6 @@ Support supports_gemm(const NodeSpec& spec) {
   if (spec.constant(kB) == nullptr) return Support::no("a right side that is not constant");
   const std::optional<Product> p = product_of(spec);
   if (!p || p->m == 0 || p->n == 0 || p->k == 0) return Support::no("shape");
-  if (!(is_conv(*spec.node) && is_dear(*spec.node)) && !is_small(spec, *p))
-    return Support::no("many rows");
   if (spec.has(kBias) && !one_per_column(spec, p->n))
     return Support::no("bias that is not one a column");
   if (spec.has(kBias) && p->bias_scale != 1 && spec.constant(kBias) == nullptr) {
@@ -249,6 +249,10 @@ Support supports_gemm(const NodeSpec& spec) {
   if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
     return Support::no("broadcast residual");
   return lower_epilogue(*spec.node, spec.has(kZ)) ? Support{} : Support::no("activation");
+}
+
+bool gemm_pays(const NodeSpec& spec) {
+  return (is_conv(*spec.node) && is_dear(*spec.node)) || is_small(spec, *product_of(spec));
 }
 
 Compiled compile_gemm(const NodeSpec& spec, const CompileContext& context) {
@@ -285,6 +289,6 @@ Compiled compile_gemm(const NodeSpec& spec, const CompileContext& context) {
 
 }  // namespace
 
-const Family kNativeGemm{"native gemm", supports_gemm, compile_gemm};
+const Family kNativeGemm{"native gemm", supports_gemm, compile_gemm, gemm_pays};
 
 }  // namespace treadle::cpu

@@ -101,12 +101,14 @@ class ProductKernel : public Kernel {
 // they are level, but its first kernel takes 10 MB and 10 ms.
 constexpr int64_t kMostWork = 1 << 25;
 constexpr int64_t kMostElements = 1 << 20;
-constexpr int64_t kMostProducts = 1 << 12;
+constexpr int64_t kMostProducts = 1 << 12;  // each one's place is held
 
-bool is_small(const Product& p) {
-  const int64_t products = element_count(p.y) / (p.m() * p.n());
-  return products <= kMostProducts && p.n() * p.k() <= kMostElements &&
-         product_work(products, p.m(), p.n(), p.k()) <= kMostWork;
+int64_t count_of(const Product& p) { return element_count(p.y) / (p.m() * p.n()); }
+
+bool product_pays(const NodeSpec& spec) {
+  const Product p = product_at(spec, kA);
+  return p.n() * p.k() <= kMostElements &&
+         product_work(count_of(p), p.m(), p.n(), p.k()) <= kMostWork;
 }
 
 Support supports_product(const NodeSpec& spec) {
@@ -114,7 +116,7 @@ Support supports_product(const NodeSpec& spec) {
   if (!has_elements(spec, kA)) return Support::no("empty");
   if (spec.constant(kB) != nullptr) return Support::no("a right side that is better packed once");
   const Product p = product_at(spec, kA);
-  if (!is_small(p)) return Support::no("large");
+  if (count_of(p) > kMostProducts) return Support::no("many products");
   if (spec.has(kBias)) {
     const Dims& dims = spec.inputs[kBias].dims;
     if (dims.empty() || dims.back() != p.n() || element_count(dims) != p.n())
@@ -193,7 +195,7 @@ Compiled compile_update(const NodeSpec& spec, const CompileContext& context) {
 
 }  // namespace
 
-const Family kNativeProduct{"native product", supports_product, compile_product};
+const Family kNativeProduct{"native product", supports_product, compile_product, product_pays};
 const Family kNativeGemmUpdate{"native gemm update", supports_update, compile_update};
 
 }  // namespace treadle::cpu

@@ -206,15 +206,21 @@ class WinogradKernel : public Kernel {
   int64_t block_ = 1;  // tiles at a time
 };
 
+ConvParams params_of(const NodeSpec& spec) {
+  return conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
+}
+
 Support supports_winograd(const NodeSpec& spec) {
   if (Support s = supports_f32(spec); !s.ok) return s;
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
-  const ConvParams p =
-      conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
-  if (Support s = supports_tiling(p, spec.constant(kW) == nullptr); !s.ok) return s;
+  if (Support s = supports_tiling(params_of(spec)); !s.ok) return s;
   if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
     return Support::no("residual that is broadcast");
   return lower_epilogue(*spec.node, false) ? Support{} : Support::no("activation");
+}
+
+bool winograd_pays(const NodeSpec& spec) {
+  return tiling_pays(params_of(spec), spec.constant(kW) == nullptr);
 }
 
 // Of a convolution of x, with everything but its weights and epilogue settled.
@@ -248,8 +254,7 @@ Compiled finish(const NodeSpec& spec, WinogradKernel::Parts parts) {
 
 Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
   const Tensor* w = spec.constant(kW);
-  const ConvParams p =
-      conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
+  const ConvParams p = params_of(spec);
   WinogradKernel::Parts parts = parts_of(p, context, w == nullptr);
   const int64_t out = parts.tiling.out;
   if (w != nullptr) {
@@ -293,8 +298,10 @@ Support supports_grad_input(const NodeSpec& spec) {
   const ConvParams p = turned(spec);
   if (std::ranges::any_of(p.pads_begin, [](int64_t pad) { return pad < 0; }))
     return Support::no("pads of whole windows");
-  return supports_tiling(p, true);
+  return supports_tiling(p);
 }
+
+bool grad_input_pays(const NodeSpec& spec) { return tiling_pays(turned(spec), true); }
 
 Compiled compile_grad_input(const NodeSpec& spec, const CompileContext& context) {
   WinogradKernel::Parts parts = parts_of(turned(spec), context, true);
@@ -306,8 +313,8 @@ Compiled compile_grad_input(const NodeSpec& spec, const CompileContext& context)
 
 }  // namespace
 
-const Family kWinograd = {"native winograd", supports_winograd, compile_winograd};
+const Family kWinograd = {"native winograd", supports_winograd, compile_winograd, winograd_pays};
 const Family kWinogradGradInput = {"native winograd grad input", supports_grad_input,
-                                   compile_grad_input};
+                                   compile_grad_input, grad_input_pays};
 
 }  // namespace treadle::cpu

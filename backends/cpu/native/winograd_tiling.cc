@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backends/cpu/simd/gemm.h"
+#include "backends/cpu/simd/winograd.h"
 
 namespace treadle::cpu {
 namespace {
@@ -40,16 +41,20 @@ Tiling choose_tiling(const ConvParams& p, bool packs) {
   return cost(p, four, packs) < 0.8 * cost(p, two, packs) ? four : two;
 }
 
-Support supports_tiling(const ConvParams& p, bool packs) {
+Support supports_tiling(const ConvParams& p) {
   if (!all_are(p.kernel, 3) || !all_are(p.strides, 1) || !all_are(p.dilations, 1))
     return Support::no("not 3x3 with stride 1");
   if (p.group != 1) return Support::no("groups");
   const auto panel = static_cast<int64_t>(gemm_functions().panel);
   if (p.out_channels % panel != 0) return Support::no(cat("channels not a multiple of ", panel));
-  if (std::min(p.in_channels, p.out_channels) < kFewChannels) return Support::no("few channels");
-  if (cost(p, choose_tiling(p, packs), packs) > 0.7 * direct_cost(p))
-    return Support::no("few pixels");
+  const auto lanes = static_cast<int64_t>(winograd_functions(2).lanes);
+  if (p.in_channels < lanes) return Support::no(cat("channels fewer than ", lanes));
   return {};
+}
+
+bool tiling_pays(const ConvParams& p, bool packs) {
+  return std::min(p.in_channels, p.out_channels) >= kFewChannels &&
+         cost(p, choose_tiling(p, packs), packs) <= 0.7 * direct_cost(p);
 }
 
 }  // namespace treadle::cpu

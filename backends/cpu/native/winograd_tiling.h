@@ -26,6 +26,8 @@ struct Tiling {
 
 // `packs`: the weights are transformed in the run.
 Tiling choose_tiling(const ConvParams& p, bool packs);
-Support supports_tiling(const ConvParams& p, bool packs);
+Support supports_tiling(const ConvParams& p);
+// Whether it is faster than a direct sum.
+bool tiling_pays(const ConvParams& p, bool packs);
 
 }  // namespace treadle::cpu

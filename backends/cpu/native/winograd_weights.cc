@@ -188,8 +188,10 @@ Support supports_weights(const NodeSpec& spec) {
   const ConvParams p = params_of(spec);
   if (p.out_channels % static_cast<int64_t>(outer_functions().columns) != 0)
     return Support::no("channels not of whole panels");
-  return supports_tiling(p, false);
+  return supports_tiling(p);
 }
+
+bool weights_pay(const NodeSpec& spec) { return tiling_pays(params_of(spec), false); }
 
 Compiled compile_weights(const NodeSpec& spec, const CompileContext& context) {
   TREADLE_CHECK(context.winograd, kUnsupported, "switched off");
@@ -209,6 +211,6 @@ Compiled compile_weights(const NodeSpec& spec, const CompileContext& context) {
 }  // namespace
 
 const Family kWinogradGradWeights = {"native winograd grad weights", supports_weights,
-                                     compile_weights};
+                                     compile_weights, weights_pay};
 
 }  // namespace treadle::cpu

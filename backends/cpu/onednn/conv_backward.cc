@@ -126,34 +126,26 @@ Compiled compile_grad_weights(const NodeSpec& spec, const CompileContext& contex
 
 // ---- Where oneDNN's are known to be faster than the native ones
 
-bool is_point(const NodeSpec& spec, const Dims& x, const Dims& w) {
-  const ConvParams p = conv_params(spec.node->attributes, x, w);
-  return std::ranges::all_of(p.kernel, [](int64_t k) { return k == 1; });
+bool is_point(const Dims& w) {
+  return std::all_of(w.begin() + 2, w.end(), [](int64_t k) { return k == 1; });
 }
 
-Support supports_point_input(const NodeSpec& spec) {
-  if (Support s = supports_backward(spec); !s.ok) return s;
-  return is_point(spec, spec.outputs[0].dims, spec.inputs[kOther].dims) ? Support{}
-                                                                        : Support::no("not 1x1");
-}
+bool point_input_pays(const NodeSpec& spec) { return is_point(spec.inputs[kOther].dims); }
 
 // Also the first layer of pictures.
-Support supports_point_weights(const NodeSpec& spec) {
-  if (Support s = supports_backward(spec); !s.ok) return s;
+bool point_weights_pay(const NodeSpec& spec) {
   const Dims& x = spec.inputs[kOther].dims;
   const Dims& w = spec.outputs[0].dims;
   constexpr int64_t kColours = 3, kVector = 16;
-  if (is_point(spec, x, w) || (x[1] == kColours && w[1] == kColours && w[0] % kVector == 0))
-    return {};
-  return Support::no("not 1x1");
+  return is_point(w) || (x[1] == kColours && w[1] == kColours && w[0] % kVector == 0);
 }
 
 }  // namespace
 
-const Family kOnednnPointGradInput{"onednn 1x1 grad input", supports_point_input,
-                                   compile_grad_input<Kernels::kFast>};
-const Family kOnednnPointGradWeights{"onednn 1x1 grad weights", supports_point_weights,
-                                     compile_grad_weights<Kernels::kFast>};
+const Family kOnednnPointGradInput{"onednn 1x1 grad input", supports_backward,
+                                   compile_grad_input<Kernels::kFast>, point_input_pays};
+const Family kOnednnPointGradWeights{"onednn 1x1 grad weights", supports_backward,
+                                     compile_grad_weights<Kernels::kFast>, point_weights_pay};
 const Family kOnednnConvGradInput{"onednn conv grad input", supports_backward,
                                   compile_grad_input<Kernels::kAll>};
 const Family kOnednnConvGradWeights{"onednn conv grad weights", supports_backward,

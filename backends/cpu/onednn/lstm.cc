@@ -22,11 +22,8 @@ constexpr int64_t kGates = 4;              // i o f c
 constexpr int64_t kFewRows = 4;            // batches above are oneDNN's
 constexpr int64_t kChunkFloats = 1 << 16;  // of projected gates: they stay in L2
 
-Support supports_lstm(const NodeSpec& spec) {
-  if (Support s = kOnednnRnn.supports(spec); !s.ok) return s;
-  if (spec.inputs[kX].dims[1] > kFewRows) return Support::no("large batch");
-  return {};
-}
+Support supports_lstm(const NodeSpec& spec) { return kOnednnRnn.supports(spec); }
+bool lstm_pays(const NodeSpec& spec) { return spec.inputs[kX].dims[1] <= kFewRows; }
 
 // gates[rows, 4·hidden] = (or +=, without bias) x[rows, columns] · weights[direction]ᵀ.
 struct ProductSpec {
@@ -314,6 +311,6 @@ Compiled compile_lstm(const NodeSpec& spec, const CompileContext& context) {
 
 }  // namespace
 
-const Family kLstm = {"lstm", supports_lstm, compile_lstm};
+const Family kLstm = {"native lstm", supports_lstm, compile_lstm, lstm_pays};
 
 }  // namespace treadle::cpu

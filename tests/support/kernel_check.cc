@@ -1,4 +1,4 @@
-#include "tests/backends/kernel_check.h"
+#include "tests/support/kernel_check.h"
 
 #include <omp.h>
 
@@ -13,7 +13,7 @@
 namespace treadle::test {
 namespace {
 
-// The node of the case in `graph`, and its spec with output shapes as the reference finds them.
+// The node of the case in `graph`, and its spec but for the outputs.
 NodeSpec make_spec(const KernelCase& c, Graph& graph) {
   Node node;
   node.op = find_op(c.op, c.domain);
@@ -32,6 +32,7 @@ NodeSpec make_spec(const KernelCase& c, Graph& graph) {
     if (std::find(c.constants.begin(), c.constants.end(), i) != c.constants.end())
       spec.constants[i] = t;
   }
+  node.subgraphs = c.bodies;
   for (size_t i = 0; i < c.outputs; ++i) node.outputs.push_back(graph.add_value(cat("out", i)));
   const NodeId id = graph.add_node(std::move(node));
   spec.node = &graph.node(id);
@@ -39,9 +40,18 @@ NodeSpec make_spec(const KernelCase& c, Graph& graph) {
 }
 
 std::vector<Value> evaluate_case(const KernelCase& c, const Node& node) {
+  if (!c.want.empty()) return c.want;
   std::vector<const Value*> inputs;
   for (const Value& v : c.inputs) inputs.push_back(v.empty() ? nullptr : &v);
   return evaluate_node(node, inputs);
+}
+
+// With the outputs' shapes as the reference finds them.
+NodeSpec whole_spec(const KernelCase& c, Graph& graph) {
+  NodeSpec spec = make_spec(c, graph);
+  for (const Value& v : evaluate_case(c, *spec.node))
+    spec.outputs.push_back({v.tensor().dtype(), v.tensor().dims()});
+  return spec;
 }
 
 struct WithThreads {
@@ -75,9 +85,7 @@ std::ostream& operator<<(std::ostream& out, const KernelCase& c) {
 }
 
 CompiledCase::CompiledCase(const cpu::Family& family, const KernelCase& c, int threads)
-    : case_(c), spec_(make_spec(c, graph_)), threads_(threads) {
-  const std::vector<Value> want = reference();
-  for (const Value& v : want) spec_.outputs.push_back({v.tensor().dtype(), v.tensor().dims()});
+    : case_(c), spec_(whole_spec(c, graph_)), threads_(threads) {
   const Support support = family.supports(spec_);
   TREADLE_CHECK(support.ok, kUnsupported, support.reason);
   compiled_ = family.compile(spec_, {.threads = threads});
@@ -119,7 +127,12 @@ std::vector<Tensor> CompiledCase::run(const InPlace* share) const {
   return results;
 }
 
-void check_kernel(const cpu::Family& family, const KernelCase& c) {
+std::vector<Value> reference_of(const KernelCase& c) {
+  Graph graph;
+  return evaluate_case(c, *make_spec(c, graph).node);
+}
+
+std::string compare_kernel(const cpu::Family& family, const KernelCase& c) {
   try {
     for (const int threads : {1, 2}) {
       const CompiledCase made(family, c, threads);
@@ -136,16 +149,24 @@ void check_kernel(const cpu::Family& family, const KernelCase& c) {
       for (const InPlace& pair : made.compiled().in_place) compare(made.run(&pair), "in place");
     }
   } catch (const Error& e) {
+    if (e.code() == Code::kUnsupported) return e.text();
     ADD_FAILURE() << c << ": " << e.what();
   }
+  return "";
+}
+
+void check_kernel(const cpu::Family& family, const KernelCase& c) {
+  EXPECT_EQ(compare_kernel(family, c), "") << c;
 }
 
 std::string reason(const cpu::Family& family, const KernelCase& c) {
   Graph graph;
-  NodeSpec spec = make_spec(c, graph);
-  for (const Value& v : evaluate_case(c, *spec.node))
-    spec.outputs.push_back({v.tensor().dtype(), v.tensor().dims()});
-  return family.supports(spec).reason;
+  return family.supports(whole_spec(c, graph)).reason;
+}
+
+bool pays(const cpu::Family& family, const KernelCase& c) {
+  Graph graph;
+  return family.pays(whole_spec(c, graph));
 }
 
 }  // namespace treadle::test

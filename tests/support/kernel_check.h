@@ -22,6 +22,8 @@ struct KernelCase {
   double rtol = 1e-4;
   double atol = 1e-4;
   size_t outputs = 1;
+  std::vector<Subgraph> bodies = {};
+  std::vector<Value> want = {};  // empty: what the reference gives
 };
 std::ostream& operator<<(std::ostream& out, const KernelCase& c);
 
@@ -44,9 +46,13 @@ class CompiledCase {
   Compiled compiled_;
 };
 
-// Supports, compiles on 1 and 2 threads, in place where offered, and compares.
+std::vector<Value> reference_of(const KernelCase& c);
+// Compiles on 1 and 2 threads, runs, in place too where offered, and compares; or says why the family
+// declines, which check_kernel does not expect.
+std::string compare_kernel(const cpu::Family& family, const KernelCase& c);
 void check_kernel(const cpu::Family& family, const KernelCase& c);
 // The reason why the family declines.
 std::string reason(const cpu::Family& family, const KernelCase& c);
+bool pays(const cpu::Family& family, const KernelCase& c);
 
 }  // namespace treadle::test
