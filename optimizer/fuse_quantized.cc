@@ -45,6 +45,7 @@ class Fuser {
     for_each([&](NodeId id) { move(id); });
     for_each([&](NodeId id) { fuse(id); });
     for_each([&](NodeId id) { fuse_dynamic(id); });
+    for_each([&](NodeId id) { fuse_sum(id); });
   }
 
  private:
@@ -145,6 +146,37 @@ class Fuser {
         y ? y->integers : node.output(),
         patch.op(conv ? "QuantizedConv" : "QuantizedMatMul", inputs, attributes, "treadle"));
     pass_.apply(id, std::move(patch));
+  }
+
+  // An Add of two dequantized tensors, quantized again, one of them a convolution's that is read
+  // nowhere else: the convolution adds the other.
+  void fuse_sum(NodeId id) {
+    const Node& node = graph_.node(id);
+    if (!node.is("Add")) return;
+    const auto y = quantized(after_bounds(node.output()));
+    if (!y) return;
+    for (const size_t side : {0, 1}) {
+      const auto own = dequantized(node.input(side)), other = dequantized(node.input(1 - side));
+      if (!own || !other || !graph_.has_one_use(node.input(side))) continue;
+      const Node* conv = pass_.producer(own->integers, "QuantizedConv", "treadle");
+      if (conv == nullptr || !graph_.has_one_use(own->integers) || conv->inputs.size() < 7 ||
+          conv->inputs.size() > 8 || !same_bytes(own->integers, other->integers) ||
+          pass_.type(y->integers).dtype != pass_.type(other->integers).dtype)
+        continue;
+      std::vector<ValueId> inputs = conv->inputs;
+      inputs.resize(8);
+      inputs.insert(inputs.end(), {other->integers, other->scale, other->zero, y->scale, y->zero});
+      Patch patch;
+      patch.replace(y->integers, patch.op("QuantizedConv", inputs, conv->attributes, "treadle"));
+      pass_.apply(id, std::move(patch));
+      return;
+    }
+  }
+
+  bool same_bytes(ValueId a, ValueId b) const {
+    const auto& left = pass_.type(a).shape;
+    const auto& right = pass_.type(b).shape;
+    return left && right && *left == *right;
   }
 
   // MatMulInteger or ConvInteger, its sums as floats, times a scale of the data and those of the

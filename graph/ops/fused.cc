@@ -160,12 +160,14 @@ std::vector<ValueId> decompose_fused_elementwise(Builder& b, const Node& node) {
 
 // ---- QuantizedConv, QuantizedMatMul: DequantizeLinear of both operands, the product, its bias,
 // and QuantizeLinear where there is a y_scale. Weights are int8 around zero, with one scale for all
-// or one for each output channel.
+// or one for each output channel. With Z, the sum of what Y and Z stand for is quantized again.
 
 constexpr size_t kBias = 2, kXScale = 3, kWScale = 4, kXZero = 5, kYScale = 6, kYZero = 7;
+constexpr size_t kAddend = 8, kAddendScale = 9, kAddendZero = 10, kSumScale = 11, kSumZero = 12;
 
 void set_result_dtype(InferContext& c) {
-  const DType quantized = c.has(kYZero) ? c.dtype(kYZero) : DType::kUint8;
+  const size_t zero = c.has(kAddend) ? kSumZero : kYZero;
+  const DType quantized = c.has(zero) ? c.dtype(zero) : DType::kUint8;
   c.set_dtype(0, c.has(kYScale) ? quantized : DType::kFloat);
 }
 
@@ -175,11 +177,15 @@ ValueId dequantized(Builder& b, ValueId x, ValueId scale, ValueId zero, int64_t 
   return b.op("DequantizeLinear", inputs, {{"axis", axis}});
 }
 
-std::vector<ValueId> quantized(Builder& b, const Node& node, ValueId y) {
-  if (!node.input(kYScale).valid()) return {y};
-  std::vector<ValueId> inputs = {y, node.input(kYScale)};
-  if (node.input(kYZero).valid()) inputs.push_back(node.input(kYZero));
-  return {b.op("QuantizeLinear", inputs)};
+ValueId quantized(Builder& b, ValueId y, ValueId scale, ValueId zero) {
+  if (!scale.valid()) return y;
+  std::vector<ValueId> inputs = {y, scale};
+  if (zero.valid()) inputs.push_back(zero);
+  return b.op("QuantizeLinear", inputs);
+}
+
+ValueId quantized(Builder& b, const Node& node, ValueId y) {
+  return quantized(b, y, node.input(kYScale), node.input(kYZero));
 }
 
 ValueId data(Builder& b, const Node& node) {
@@ -195,7 +201,15 @@ std::vector<ValueId> decompose_quantized_conv(Builder& b, const Node& node) {
   std::vector<ValueId> inputs = {data(b, node),
                                  dequantized(b, node.input(1), node.input(kWScale), {}, 0)};
   if (node.input(kBias).valid()) inputs.push_back(node.input(kBias));
-  return quantized(b, node, b.op("Conv", inputs, attributes_for("Conv", node.attributes)));
+  const ValueId y =
+      quantized(b, node, b.op("Conv", inputs, attributes_for("Conv", node.attributes)));
+  if (!node.input(kAddend).valid()) return {y};
+  TREADLE_CHECK(node.input(kYScale).valid() && node.input(kSumScale).valid(), kInvalidModel,
+                "Z needs y_scale, z_scale and sum_scale");
+  const ValueId sum = b.op("Add", {dequantized(b, y, node.input(kYScale), node.input(kYZero), 1),
+                                   dequantized(b, node.input(kAddend), node.input(kAddendScale),
+                                               node.input(kAddendZero), 1)});
+  return {quantized(b, sum, node.input(kSumScale), node.input(kSumZero))};
 }
 
 bool transposes(const Attributes& attributes) { return attributes.i("transB", 0) != 0; }
@@ -220,7 +234,7 @@ std::vector<ValueId> decompose_quantized_matmul(Builder& b, const Node& node) {
   if (turned) w = b.op("Transpose", {w}, {{"perm", std::vector<int64_t>{1, 0}}});
   ValueId y = b.op("MatMul", {data(b, node), w});
   if (node.input(kBias).valid()) y = b.op("Add", {y, node.input(kBias)});
-  return quantized(b, node, y);
+  return {quantized(b, node, y)};
 }
 
 constexpr const char* kByteTypes = "T1=int8,uint8 T2=int8,uint8";
@@ -273,9 +287,10 @@ constexpr OpDef kRows[] = {
      .domain = "treadle"},
     {.kind = "QuantizedConv",
      .inputs = "X:T1 W:int8 B?:float x_scale:float w_scale:float x_zero_point?:T1 y_scale?:float "
-               "y_zero_point?:T2",
+               "y_zero_point?:T2 Z?:T3 z_scale?:float z_zero_point?:T3 sum_scale?:float "
+               "sum_zero_point?:T3",
      .outputs = "Y:any",
-     .types = kByteTypes,
+     .types = "T1=int8,uint8 T2=int8,uint8 T3=int8,uint8",
      .attributes = "auto_pad:s=NOTSET dilations:is group:i=1 kernel_shape:is pads:is strides:is",
      .infer = infer_quantized_conv,
      .decompose = decompose_quantized_conv,

@@ -55,6 +55,40 @@ TEST(Quantized, Convolutions) {
   }
 }
 
+// The sum with what was quantized before, in place where that may be.
+TEST(Quantized, ConvolutionsThatAdd) {
+  for (const DType dtype : {DType::kUint8, DType::kInt8}) {
+    for (const auto& [channels, group] : {std::pair{16, 1}, {33, 1}, {16, 16}}) {
+      KernelCase c;
+      c.name = cat(dtype_name(dtype), " ", channels, " ", group);
+      c.op = "QuantizedConv";
+      c.domain = "treadle";
+      c.attributes = {{"pads", std::vector<int64_t>{1, 1, 1, 1}}, {"group", int64_t{group}}};
+      const Dims x = {2, channels, 7, 9};
+      c.inputs = {bytes(DType::kUint8, x, 1),
+                  bytes(DType::kInt8, {channels, channels / group, 3, 3}, 2),
+                  random_tensor(DType::kFloat, {channels}, 3),
+                  scales(1, 4, 0.02),
+                  scales(channels, 5, 0.01),
+                  zero(DType::kUint8, 3),
+                  scales(1, 6, 0.1),  // narrow: the product saturates
+                  zero(DType::kInt8, -7),
+                  bytes(dtype, x, 7),
+                  scales(1, 8, 0.2),
+                  zero(dtype, 9),
+                  scales(1, 9, 0.2),
+                  zero(dtype, 11)};
+      c.constants = {1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12};
+      c.rtol = 0, c.atol = 1;
+      if (reason(cpu::kQuantizedConv, c) == "no VNNI")
+        GTEST_SKIP() << "products of bytes need VNNI";
+      check_kernel(cpu::kQuantizedConv, c);
+      c.inputs[8] = bytes(dtype, {1, channels, 7, 9}, 7);
+      EXPECT_EQ(reason(cpu::kQuantizedConv, c), "a sum of other bytes");
+    }
+  }
+}
+
 TEST(Quantized, ConvolutionsOfOtherRanks) {
   for (const size_t spatial : {1, 3}) {
     KernelCase c;

@@ -8,6 +8,7 @@
 #include "backends/cpu/onednn/conv_plan.h"
 #include "backends/cpu/onednn/onednn.h"
 #include "backends/cpu/pool_window.h"
+#include "graph/ops/quantize.h"
 
 namespace treadle::cpu {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 using Forward = dnnl::convolution_forward;
 
 constexpr size_t kX = 0, kW = 1, kB = 2, kXScale = 3, kWScale = 4, kXZero = 5, kYScale = 6,
-                 kYZero = 7;
+                 kYZero = 7, kZ = 8, kZScale = 9, kZZero = 10, kSumScale = 11, kSumZero = 12;
 
 // Whether the instruction set sums products of four bytes without overflow between them (VNNI).
 bool has_integer_products() {
@@ -27,10 +28,10 @@ bool has_integer_products() {
 
 Support supports_quantized(const NodeSpec& spec) {
   if (!has_integer_products()) return Support::no("no VNNI");
-  for (size_t i : {kW, kWScale, kB, kYScale, kYZero}) {
+  for (size_t i : {kW, kWScale, kB, kYScale, kYZero, kZScale, kZZero, kSumScale, kSumZero}) {
     if (spec.has(i) && spec.constant(i) == nullptr) return Support::no("parameters of the run");
   }
-  for (size_t i : {kXScale, kXZero, kYScale, kYZero}) {
+  for (size_t i : {kXScale, kXZero, kYScale, kYZero, kZScale, kZZero, kSumScale, kSumZero}) {
     if (spec.has(i) && element_count(spec.inputs[i].dims) != 1)
       return Support::no("several scales of the data");
   }
@@ -46,6 +47,9 @@ Support supports_conv(const NodeSpec& spec) {
   if (Support s = supports_quantized(spec); !s.ok) return s;
   const size_t rank = spec.inputs[kX].dims.size();
   if (rank < 3 || rank > 5) return Support::no(cat("rank ", rank));
+  if (spec.has(kZ) && (spec.inputs[kZ].dims != spec.outputs[0].dims ||
+                       spec.inputs[kZ].dtype != spec.outputs[0].dtype))
+    return Support::no("a sum of other bytes");
   const int64_t channels = spec.inputs[kW].dims[0];
   for (size_t i : {kWScale, kB}) {
     if (!spec.has(i)) continue;
@@ -64,8 +68,12 @@ class Parameters {
     attributes_.set_scales_mask(DNNL_ARG_SRC, 0);
     attributes_.set_scales_mask(DNNL_ARG_WEIGHTS, scales_of_weights(spec) == 1 ? 0 : by_output);
     if (shifts(kXZero)) attributes_.set_zero_points_mask(DNNL_ARG_SRC, 0);
-    if (spec.has(kYScale)) attributes_.set_scales_mask(DNNL_ARG_DST, 0);
-    if (shifts(kYZero)) attributes_.set_zero_points_mask(DNNL_ARG_DST, 0);
+    if (spec.has(kZ)) {
+      attributes_.set_post_ops(sum());
+      to_scale_ = kSumScale, to_zero_ = kSumZero;
+    }
+    if (spec.has(to_scale_)) attributes_.set_scales_mask(DNNL_ARG_DST, 0);
+    if (shifts(to_zero_)) attributes_.set_zero_points_mask(DNNL_ARG_DST, 0);
   }
   const dnnl::primitive_attr& attributes() const { return attributes_; }
 
@@ -73,11 +81,28 @@ class Parameters {
     add_scale(builder, arguments, kXScale, DNNL_ARG_SRC);
     add_scale(builder, arguments, kWScale, DNNL_ARG_WEIGHTS);
     if (shifts(kXZero)) add_zero(builder, arguments, kXZero, DNNL_ARG_SRC);
-    if (spec_.has(kYScale)) add_scale(builder, arguments, kYScale, DNNL_ARG_DST);
-    if (shifts(kYZero)) add_zero(builder, arguments, kYZero, DNNL_ARG_DST);
+    if (spec_.has(to_scale_)) add_scale(builder, arguments, to_scale_, DNNL_ARG_DST);
+    if (shifts(to_zero_)) add_zero(builder, arguments, to_zero_, DNNL_ARG_DST);
   }
 
  private:
+  float scale(size_t input) const { return spec_.constant(input)->data<float>()[0]; }
+  // The product to the levels of Y and back, plus what Z stands for, which lies in the destination.
+  dnnl::post_ops sum() const {
+    using dnnl::algorithm;
+    const DType dtype = spec_.has(kYZero) ? spec_.inputs[kYZero].dtype : DType::kUint8;
+    const QuantRange range = quant_range(dtype);
+    const auto offset = static_cast<float>(spec_.has(kYZero) ? zero(kYZero) : 0);
+    dnnl::post_ops ops;
+    ops.append_eltwise(algorithm::eltwise_linear, 1 / scale(kYScale), 0);
+    ops.append_eltwise(algorithm::eltwise_round, 0, 0);
+    ops.append_eltwise(algorithm::eltwise_clip_v2, static_cast<float>(range.low) - offset,
+                       static_cast<float>(range.high) - offset);
+    ops.append_eltwise(algorithm::eltwise_linear, scale(kYScale), 0);
+    ops.append_sum(scale(kZScale), spec_.has(kZZero) ? zero(kZZero) : 0,
+                   dnnl_type(spec_.inputs[kZ].dtype));
+    return ops;
+  }
   bool shifts(size_t input) const {
     return spec_.has(input) && (spec_.constant(input) == nullptr || zero(input) != 0);
   }
@@ -117,6 +142,7 @@ class Parameters {
   }
 
   const NodeSpec& spec_;
+  size_t to_scale_ = kYScale, to_zero_ = kYZero;  // of the destination
   dnnl::primitive_attr attributes_;
 };
 
@@ -161,8 +187,16 @@ Compiled compile_conv(const NodeSpec& spec, const CompileContext& context) {
         if (spec.has(kB)) arguments.push_back({DNNL_ARG_BIAS, bias, Operand::input(kB)});
         parameters.add(builder, arguments);
         builder.add(Forward(pd), pd, std::move(arguments));
+        const TensorSpec& y = spec.outputs[0];
+        const Layout out = canonical(y.dims, layout);
+        if (spec.has(kZ)) builder.copy_first(kZ, layout_bytes({y.dtype, y.dims, out}));
         Compiled compiled = builder.finish(cat("int8 ", pd.impl_info_str()));
-        finish(spec, compiled, accept(x, layout), canonical(spec.outputs[0].dims, layout));
+        finish(spec, compiled, accept(x, layout), out);
+        if (spec.has(kZ)) {
+          compiled.reads[kZ] = true;
+          compiled.input_layouts[kZ] = accept(spec.inputs[kZ], out);
+          compiled.in_place = {{kZ}};
+        }
         return compiled;
       }
     }
