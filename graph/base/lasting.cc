@@ -3,12 +3,21 @@
 #include <algorithm>
 #include <mutex>
 
+#include "graph/base/pages.h"
+
 namespace treadle {
 namespace {
 
 // Chunks grow from the first size to the largest, which lies in huge pages.
 constexpr size_t kFirst = size_t{256} << 10;
 constexpr size_t kLargest = size_t{4} << 20;
+
+// Large ones in pages of their own, which do not stay when the plans that read them go.
+std::shared_ptr<Buffer> allocate_whole(size_t bytes) {
+  if (bytes < kLargest / 4) return Buffer::allocate(bytes);
+  const std::shared_ptr<void> pages = map_pages(bytes);
+  return Buffer::wrap(pages.get(), bytes, pages);
+}
 
 class Chunks {
  public:
@@ -19,7 +28,7 @@ class Chunks {
     if (chunk == nullptr || size_ - used_ < rounded) {
       size_ = chunk == nullptr ? kFirst : std::min(2 * size_, kLargest);
       while (size_ < 2 * rounded) size_ *= 2;
-      chunk = Buffer::allocate(size_ - 1);  // which adds what completes the last line
+      chunk = allocate_whole(size_);
       current_ = chunk;
       used_ = 0;
     }
@@ -39,7 +48,7 @@ class Chunks {
 
 std::shared_ptr<Buffer> allocate_lasting(size_t bytes) {
   static Chunks chunks;
-  return bytes < kLargest / 4 ? chunks.take(bytes) : Buffer::allocate(bytes);
+  return bytes < kLargest / 4 ? chunks.take(bytes) : allocate_whole(bytes);
 }
 
 }  // namespace treadle

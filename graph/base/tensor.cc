@@ -8,6 +8,8 @@
 #include <mutex>
 #include <new>
 
+#include "graph/base/pages.h"
+
 namespace treadle {
 
 int64_t byte_size(DType dtype, int64_t count) {
@@ -18,41 +20,23 @@ int64_t byte_size(DType dtype, int64_t count) {
 
 namespace {
 
-constexpr size_t kHugePage = size_t{2} << 20;
-// First touching a page of 4 KiB takes longer than copying one, so large buffers take huge pages.
-// Not beyond so many bytes: a virtual machine whose host takes back free memory has few at hand,
-// and is slower with others than with small pages.
-constexpr size_t kMostHuge = size_t{128} << 20;
-std::atomic<size_t> huge_bytes = 0;
-
-bool take_huge(size_t bytes) {
-  if (bytes < kHugePage) return false;
-  if (huge_bytes.fetch_add(bytes) + bytes <= kMostHuge) return true;
-  huge_bytes.fetch_sub(bytes);
-  return false;
-}
-
 std::byte* allocate_bytes(size_t rounded) {
   const bool huge = take_huge(rounded);
   void* data = nullptr;
   // Not std::aligned_alloc, which demands a multiple of the alignment.
   if (::posix_memalign(&data, huge ? kHugePage : kAlignment, rounded) != 0) data = nullptr;
-  if (huge && data == nullptr) huge_bytes.fetch_sub(rounded);
+  if (huge && data == nullptr) give_huge(rounded);
   // Whole pages only; the system may refuse.
   if (huge && data != nullptr) ::madvise(data, rounded / kHugePage * kHugePage, MADV_HUGEPAGE);
   return static_cast<std::byte*>(data);
 }
 
-// For bytes that are soon given back: the allocator would keep large blocks, in holes between what
-// stays. All pages at once take less time than one by one.
+// For bytes that are soon given back.
 std::shared_ptr<Buffer> allocate_brief(size_t bytes) {
   constexpr size_t kLarge = size_t{256} << 10;
   if (bytes < kLarge) return Buffer::allocate(bytes);
-  void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-  TREADLE_CHECK(data != MAP_FAILED, kOutOfMemory, "cannot allocate ", bytes, " bytes");
-  return Buffer::wrap(data, bytes,
-                      std::shared_ptr<void>(data, [bytes](void* p) { ::munmap(p, bytes); }));
+  const std::shared_ptr<void> pages = map_brief_pages(bytes);
+  return Buffer::wrap(pages.get(), bytes, pages);
 }
 
 size_t rounded_up(size_t bytes) {
@@ -121,7 +105,7 @@ Buffer::~Buffer() {
   // The allocator aligns other memory less: its own header comes first.
   const bool huge =
       rounded_up(size_) >= kHugePage && reinterpret_cast<uintptr_t>(data) % kHugePage == 0;
-  if (huge) huge_bytes.fetch_sub(rounded_up(size_));
+  if (huge) give_huge(rounded_up(size_));
   std::free(data);
 }
 

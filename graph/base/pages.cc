@@ -1,0 +1,62 @@
+#include "graph/base/pages.h"
+
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "graph/base/error.h"
+
+namespace treadle {
+namespace {
+
+// First touching a page of 4 KiB takes longer than copying one, so large buffers take huge pages.
+// Not beyond so many bytes: a virtual machine whose host takes back free memory has few at hand,
+// and is slower with others than with small pages.
+constexpr size_t kMostHuge = size_t{128} << 20;
+std::atomic<size_t> huge_bytes = 0;
+
+void* map(size_t bytes, int flags) {
+  void* data =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  return data == MAP_FAILED ? nullptr : data;
+}
+
+}  // namespace
+
+bool take_huge(size_t bytes) {
+  if (bytes < kHugePage) return false;
+  if (huge_bytes.fetch_add(bytes) + bytes <= kMostHuge) return true;
+  huge_bytes.fetch_sub(bytes);
+  return false;
+}
+
+void give_huge(size_t bytes) { huge_bytes.fetch_sub(bytes); }
+
+std::shared_ptr<void> map_pages(size_t bytes) {
+  TREADLE_CHECK(bytes <= SIZE_MAX - kHugePage, kLimit, "size overflows: ", bytes, " bytes");
+  const bool huge = take_huge(bytes);
+  const size_t whole = bytes + (huge ? kHugePage : 0);  // some to begin at a huge page
+  void* data = map(whole, 0);
+  if (data == nullptr && huge) give_huge(bytes);
+  TREADLE_CHECK(data != nullptr, kOutOfMemory, "cannot allocate ", bytes, " bytes");
+  const std::shared_ptr<void> owner(data, [bytes, whole, huge](void* p) {
+    ::munmap(p, whole);
+    if (huge) give_huge(bytes);
+  });
+  if (!huge) return owner;
+  void* first = static_cast<std::byte*>(data) +
+                (kHugePage - reinterpret_cast<uintptr_t>(data) % kHugePage) % kHugePage;
+  // Whole pages only; the system may refuse.
+  ::madvise(first, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+  return {owner, first};
+}
+
+std::shared_ptr<void> map_brief_pages(size_t bytes) {
+  // All pages at once take less time than one by one.
+  void* data = map(bytes, MAP_POPULATE);
+  TREADLE_CHECK(data != nullptr, kOutOfMemory, "cannot allocate ", bytes, " bytes");
+  return {data, [bytes](void* p) { ::munmap(p, bytes); }};
+}
+
+}  // namespace treadle
