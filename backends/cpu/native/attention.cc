@@ -4,11 +4,13 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "backends/cpu/native/attention_problem.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/simd/gemm.h"
 #include "backends/cpu/simd/rows.h"
+#include "backends/cpu/simd/transpose.h"
 #include "graph/ops/iterate.h"
 
 namespace treadle::cpu {
@@ -127,15 +129,28 @@ class AttentionKernel : public Kernel {
     for (int64_t c = 0; c < columns;) {
       const Piece<T> piece = piece_at<T>(args, p_.k, head, first + c);
       const int64_t count = std::min(columns - c, piece.rows);
-      for (int64_t d = 0; d < p_.k.size(); ++d) {
-        float* row = to + d * panel_ + c;
-        for (int64_t i = 0; i < count; ++i)
-          row[i] = static_cast<float>(piece.from[i * piece.stride + d]);
-      }
+      turn({piece.from, piece.stride, count}, to + c);
       c += count;
     }
     for (int64_t d = 0; d < p_.k.size(); ++d)
       std::fill(to + d * panel_ + columns, to + (d + 1) * panel_, 0.0f);
+  }
+
+  // Rows become columns of a panel.
+  void turn(const Piece<T>& piece, float* to) const {
+    if constexpr (std::is_same_v<T, float>) {
+      transpose_({.from = reinterpret_cast<const uint32_t*>(piece.from),
+                  .from_step = static_cast<size_t>(piece.stride),
+                  .to = reinterpret_cast<uint32_t*>(to),
+                  .to_step = static_cast<size_t>(panel_),
+                  .rows = static_cast<size_t>(piece.rows),
+                  .columns = static_cast<size_t>(p_.k.size())});
+    } else {
+      for (int64_t d = 0; d < p_.k.size(); ++d) {
+        for (int64_t i = 0; i < piece.rows; ++i)
+          to[d * panel_ + i] = static_cast<float>(piece.from[i * piece.stride + d]);
+      }
+    }
   }
 
   void pack_values(const KernelArgs& args, int64_t head, int64_t first, float* to) const {
@@ -270,6 +285,7 @@ class AttentionKernel : public Kernel {
   AttentionProblem p_;
   const GemmFunctions& gemm_;
   const RowFunctions& rows_;
+  TransposeFn transpose_ = transpose_function();
   int threads_;
   int64_t panel_ = 0;
   int64_t padded_keys_ = 0;
