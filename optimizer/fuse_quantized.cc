@@ -4,11 +4,14 @@
 #include <cmath>
 
 #include "graph/ops/quantize.h"
+#include "graph/ops/quantized_inputs.h"
 #include "optimizer/derived.h"
 #include "optimizer/passes.h"
 
 namespace treadle {
 namespace {
+
+using namespace quantized;
 
 bool is_byte(DType dtype) { return dtype == DType::kInt8 || dtype == DType::kUint8; }
 
@@ -156,15 +159,16 @@ class Fuser {
     const auto y = quantized(after_bounds(node.output()));
     if (!y) return;
     for (const size_t side : {0, 1}) {
-      const auto own = dequantized(node.input(side)), other = dequantized(node.input(1 - side));
-      if (!own || !other || !graph_.has_one_use(node.input(side))) continue;
-      const Node* conv = pass_.producer(own->integers, "QuantizedConv", "treadle");
-      if (conv == nullptr || !graph_.has_one_use(own->integers) || conv->inputs.size() < 7 ||
-          conv->inputs.size() > 8 || !same_bytes(own->integers, other->integers) ||
-          pass_.type(y->integers).dtype != pass_.type(other->integers).dtype)
+      const Node* conv = sole_conv(node.input(side));
+      const auto other = dequantized(node.input(1 - side));
+      if (conv == nullptr || !other) continue;
+      const Type& z = pass_.type(other->integers);
+      if (!same_type(z, pass_.type(y->integers))) {
+        pass_.refuse(id, "what is added is broadcast, or of another type than the sum");
         continue;
+      }
       std::vector<ValueId> inputs = conv->inputs;
-      inputs.resize(8);
+      inputs.resize(kZ);
       inputs.insert(inputs.end(), {other->integers, other->scale, other->zero, y->scale, y->zero});
       Patch patch;
       patch.replace(y->integers, patch.op("QuantizedConv", inputs, conv->attributes, "treadle"));
@@ -173,10 +177,18 @@ class Fuser {
     }
   }
 
-  bool same_bytes(ValueId a, ValueId b) const {
-    const auto& left = pass_.type(a).shape;
-    const auto& right = pass_.type(b).shape;
-    return left && right && *left == *right;
+  // The convolution whose integers nothing but `v` reads, which takes them for what they are.
+  const Node* sole_conv(ValueId v) const {
+    const auto own = dequantized(v);
+    if (!own || !graph_.has_one_use(v) || !graph_.has_one_use(own->integers)) return nullptr;
+    const Node* conv = pass_.producer(own->integers, "QuantizedConv", "treadle");
+    if (conv == nullptr || conv->input(kZ).valid()) return nullptr;
+    const Tensor* scale = pass_.constant(conv->input(kYScale));
+    const Tensor* zero = pass_.constant(conv->input(kYZero));
+    if (!is_single(scale) || (conv->input(kYZero).valid() && !is_single(zero))) return nullptr;
+    const bool same = scale->data<float>()[0] == own->factor &&
+                      (zero == nullptr ? 0 : quant_values(*zero)[0]) == own->offset;
+    return same ? conv : nullptr;
   }
 
   // MatMulInteger or ConvInteger, its sums as floats, times a scale of the data and those of the
@@ -242,8 +254,8 @@ class Fuser {
     const bool swapped = pass_.constant(both->input(0)) != nullptr;
     const Scales s{both->input(swapped ? 1 : 0), both->input(swapped ? 0 : 1)};
     const Tensor* weights = pass_.constant(s.weights);
-    const bool fits =
-        is_float(weights) && (weights->count() == 1 || outputs.have_one_each(*weights));
+    const bool fits = is_float(weights) && weights->rank() <= outputs.rank &&
+                      (weights->count() == 1 || outputs.have_one_each(*weights));
     if (!fits || pass_.type(s.data).dtype != DType::kFloat || !is_single(pass_.type(s.data)))
       return {};
     return s;

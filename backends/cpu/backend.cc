@@ -22,8 +22,8 @@ constexpr std::array<std::string_view, 3> kWords = {"native", "onednn", "winogra
 std::string_view known_word(std::string_view word) {
   if (word.empty()) return {};
   const auto* known = std::ranges::find(kWords, word);
-  TREADLE_CHECK(known != kWords.end(), kInvalidArgument, "kernels '", word,
-                "' cannot be forced; there are: native, onednn, winograd");
+  TREADLE_CHECK(known != kWords.end(), kInvalidArgument, "TREADLE_FORCE is '", word,
+                "'; there are: native, onednn, winograd");
   return *known;
 }
 
@@ -46,7 +46,7 @@ Turn turn_of(const Family& family, const NodeSpec& spec) {
 class CpuBackend : public Backend {
  public:
   CpuBackend() {
-    forced_word();  // a wrong one is refused at once
+    forced_word();  // a wrong one is refused before there are kernels
     for (const Candidate& c : cpu::candidates()) {
       const Op* op = find_op(c.kind, c.domain);
       if (op != nullptr) by_op_[op->id].push_back(c.family);  // a build may lack rows

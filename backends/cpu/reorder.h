@@ -5,7 +5,7 @@
 
 namespace treadle::cpu {
 
-// From one layout to another.
+// Of equal dtype and dims, else kInternal.
 Compiled compile_reorder(const TensorSpec& from, const TensorSpec& to,
                          const CompileContext& context);
 

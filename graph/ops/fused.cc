@@ -13,6 +13,7 @@
 #include "graph/ops/families.h"
 #include "graph/ops/matmul_params.h"
 #include "graph/ops/op.h"
+#include "graph/ops/quantized_inputs.h"
 
 namespace treadle {
 namespace {
@@ -162,11 +163,10 @@ std::vector<ValueId> decompose_fused_elementwise(Builder& b, const Node& node) {
 // and QuantizeLinear where there is a y_scale. Weights are int8 around zero, with one scale for all
 // or one for each output channel. With Z, the sum of what Y and Z stand for is quantized again.
 
-constexpr size_t kBias = 2, kXScale = 3, kWScale = 4, kXZero = 5, kYScale = 6, kYZero = 7;
-constexpr size_t kAddend = 8, kAddendScale = 9, kAddendZero = 10, kSumScale = 11, kSumZero = 12;
+using namespace quantized;
 
 void set_result_dtype(InferContext& c) {
-  const size_t zero = c.has(kAddend) ? kSumZero : kYZero;
+  const size_t zero = c.has(kZ) ? kSumZero : kYZero;
   const DType quantized = c.has(zero) ? c.dtype(zero) : DType::kUint8;
   c.set_dtype(0, c.has(kYScale) ? quantized : DType::kFloat);
 }
@@ -192,23 +192,31 @@ ValueId data(Builder& b, const Node& node) {
   return dequantized(b, node.input(0), node.input(kXScale), node.input(kXZero), 1);
 }
 
+void check_sum(bool scaled) {
+  TREADLE_CHECK(scaled, kInvalidModel, "Z needs y_scale, z_scale and sum_scale");
+}
+
 void infer_quantized_conv(InferContext& c) {
   set_result_dtype(c);
   find_op("Conv")->infer(c);
+  if (!c.has(kZ)) return;
+  check_sum(c.has(kYScale) && c.has(kZScale) && c.has(kSumScale));
+  const auto& y = c.outputs()[0].type.shape;
+  if (y) expect_broadcast_to(c, kZ, *y);
 }
 
 std::vector<ValueId> decompose_quantized_conv(Builder& b, const Node& node) {
   std::vector<ValueId> inputs = {data(b, node),
                                  dequantized(b, node.input(1), node.input(kWScale), {}, 0)};
-  if (node.input(kBias).valid()) inputs.push_back(node.input(kBias));
+  if (node.input(kB).valid()) inputs.push_back(node.input(kB));
   const ValueId y =
       quantized(b, node, b.op("Conv", inputs, attributes_for("Conv", node.attributes)));
-  if (!node.input(kAddend).valid()) return {y};
-  TREADLE_CHECK(node.input(kYScale).valid() && node.input(kSumScale).valid(), kInvalidModel,
-                "Z needs y_scale, z_scale and sum_scale");
-  const ValueId sum = b.op("Add", {dequantized(b, y, node.input(kYScale), node.input(kYZero), 1),
-                                   dequantized(b, node.input(kAddend), node.input(kAddendScale),
-                                               node.input(kAddendZero), 1)});
+  if (!node.input(kZ).valid()) return {y};
+  check_sum(node.input(kYScale).valid() && node.input(kZScale).valid() &&
+            node.input(kSumScale).valid());
+  const ValueId sum =
+      b.op("Add", {dequantized(b, y, node.input(kYScale), node.input(kYZero), 1),
+                   dequantized(b, node.input(kZ), node.input(kZScale), node.input(kZZero), 1)});
   return {quantized(b, sum, node.input(kSumScale), node.input(kSumZero))};
 }
 
@@ -233,7 +241,7 @@ std::vector<ValueId> decompose_quantized_matmul(Builder& b, const Node& node) {
   ValueId w = dequantized(b, node.input(1), node.input(kWScale), {}, turned ? 0 : 1);
   if (turned) w = b.op("Transpose", {w}, {{"perm", std::vector<int64_t>{1, 0}}});
   ValueId y = b.op("MatMul", {data(b, node), w});
-  if (node.input(kBias).valid()) y = b.op("Add", {y, node.input(kBias)});
+  if (node.input(kB).valid()) y = b.op("Add", {y, node.input(kB)});
   return {quantized(b, node, y)};
 }
 

@@ -1,7 +1,9 @@
 #include <cmath>
 
 #include "graph/builder.h"
+#include "tests/ops/one_node.h"
 #include "tests/ops/runner.h"
+#include "tests/support/ways.h"
 
 namespace treadle::test {
 namespace {
@@ -108,6 +110,19 @@ std::vector<OpCase> cases() {
        .inputs = {i8({1, 2, 2}, {3, -128, 0, 127}), i8({1, 2, 1}, {1, 2}), Value{}, f32({}, {0.5f}),
                   f32({}, {0.25f})},
        .want = {f32({1, 1, 2}, {0.375f, 15.75f})}},
+      {.name = "adds",
+       .op = "QuantizedConv",
+       .domain = "treadle",
+       .inputs = {i8({1, 1, 2}, {3, -128}), i8({1, 1, 1}, {1}), Value{}, f32({}, {1}), f32({}, {1}),
+                  Value{}, f32({}, {1}), i8({}, {0}), u8({1, 1, 2}, {4, 5}), f32({}, {2}),
+                  u8({}, {1}), f32({}, {1}), u8({}, {130})},
+       .want = {u8({1, 1, 2}, {139, 10})}},
+      {.name = "adds_without_scale",
+       .op = "QuantizedConv",
+       .domain = "treadle",
+       .inputs = {i8({1, 1, 2}, {3, 4}), i8({1, 1, 1}, {1}), Value{}, f32({}, {1}), f32({}, {1}),
+                  Value{}, f32({}, {1}), i8({}, {0}), u8({1, 1, 2}, {4, 5})},
+       .error = "Z needs y_scale, z_scale and sum_scale"},
       {.name = "turned",
        .op = "QuantizedMatMul",
        .domain = "treadle",
@@ -169,6 +184,19 @@ std::vector<OpCase> cases() {
        .want = {f32({0, 3}, {}), f32({0, 3}, {})},
        .bodies = {relu_sum_and_product()}},
   };
+}
+
+TEST(QuantizedConv, AddsNothingLargerThanItsOutput) {
+  const OneNode made = one_node(
+      {.name = "larger",
+       .op = "QuantizedConv",
+       .domain = "treadle",
+       .inputs = {i8({1, 1, 2}, {3, 4}), i8({1, 1, 1}, {1}), Value{}, f32({}, {1}), f32({}, {1}),
+                  Value{}, f32({}, {1}), i8({}, {0}), u8({3, 1, 2}, {4, 5, 6, 7, 8, 9}),
+                  f32({}, {2}), u8({}, {1}), f32({}, {1})}},
+      Constants::kAllButFirst);
+  Graph graph = made.graph;
+  expect_error("[3, 1, 2]", "inference", [&] { annotate(graph); });
 }
 
 INSTANTIATE_TEST_SUITE_P(Fused, OpTest, testing::ValuesIn(cases()), case_name);

@@ -38,6 +38,10 @@ Attributes modes(const char* mode, const char* transformation) {
 
 std::vector<OpCase> resize_cases() {
   return {
+      {.name = "scalar",
+       .op = "Resize",
+       .inputs = {f32({}, {3}), Value{}, f32({0}, {})},
+       .want = {f32({}, {3})}},
       sized("nearest_round_prefer_floor", {{"nearest_mode", std::string("round_prefer_floor")}},
             counting(DType::kFloat, {1, 1, 4, 4}), {1, 1, 6, 3},
             {0, 1, 3, 0, 1, 3, 4, 5, 7, 8, 9, 11, 8, 9, 11, 12, 13, 15}),

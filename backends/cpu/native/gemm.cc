@@ -149,7 +149,8 @@ class GemmKernel : public Kernel {
     if (!parts_.epilogue.code.empty() && k + depth_ >= p.k) finish(args, block, row * p.n + column);
   }
 
-  // Each piece of rows fetches its share of the panels that come after these.
+  // Each piece of rows fetches its share of the panels that come after these. A part of the depth
+  // of neighbouring panels lies p.k rows apart.
   void fetch_next(GemmBlock& block, int64_t column, int64_t k, int64_t i) const {
     const Product& p = parts_.product;
     const bool deeper = k + depth_ < p.k;

@@ -1,5 +1,5 @@
-// Matrix products with few rows, or few of everything, over a packed constant right side; with
-// bias, residual and activation. Convolutions of single pixels are such products too.
+// Matrix products over a packed constant right side; with bias, residual and activation.
+// Convolutions of single pixels are such products too, where they have few rows.
 #pragma once
 
 #include "backends/cpu/family.h"

@@ -77,8 +77,10 @@ class MaxPoolKernel : public WindowKernel {
  public:
   MaxPoolKernel(const PoolParams& p, int64_t planes, int64_t lanes, int threads)
       : WindowKernel(p, planes, lanes, threads), width_(p.input.back()) {
-    const int64_t across = p.kernel.back(), cells = element_count(p.kernel);
-    by_axes_ = cells / across * width_ + across * row_length_ < cells * row_length_;
+    const auto across = static_cast<double>(p.kernel.back());
+    const auto cells = static_cast<double>(element_count(p.kernel));
+    const auto width = static_cast<double>(width_), length = static_cast<double>(row_length_);
+    by_axes_ = cells / across * width + across * length < cells * length;
     for (const WindowRows::Column& column : columns()) {
       inner_begin_ = std::max(inner_begin_, column.begin);
       inner_end_ = std::min(inner_end_, column.end);
@@ -98,7 +100,11 @@ class MaxPoolKernel : public WindowKernel {
       for (int64_t i = begin * all / shares; i < end * all / shares; ++i) {
         const float* plane = x + i / rows() * input_plane_ * lanes_;
         float* to = y + i * row_length_ * lanes_;
-        by_axes_ ? run_row_by_axes(i % rows(), plane, scratch, to) : run_row(i % rows(), plane, to);
+        if (by_axes_) {
+          run_row_by_axes(i % rows(), plane, scratch, to);
+        } else {
+          run_row(i % rows(), plane, to);
+        }
       }
     });
   }

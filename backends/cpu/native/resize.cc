@@ -66,8 +66,11 @@ class ResizeKernel : public Kernel {
     for (size_t i = 0; i < passes_.size(); ++i) {
       float* scratch = static_cast<float*>(args.scratch) + (i % 2 == 0 ? 0 : between_);
       float* to = i + 1 == passes_.size() ? y : scratch;
-      passes_[i].split.inner == 1 ? blend_lines(passes_[i], from, to)
-                                  : blend_rows(passes_[i], from, to);
+      if (passes_[i].split.inner == 1) {
+        blend_lines(passes_[i], from, to);
+      } else {
+        blend_rows(passes_[i], from, to);
+      }
       from = to;
     }
   }
@@ -123,6 +126,7 @@ ResizeParams params_of(const NodeSpec& spec) {
 Support supports_resize(const NodeSpec& spec) {
   const TensorSpec& x = spec.inputs[0];
   if (x.dtype != DType::kFloat) return Support::no("not float");
+  if (x.dims.empty()) return Support::no("scalar");
   if (element_count(x.dims) == 0 || element_count(spec.outputs[0].dims) == 0)
     return Support::no("empty tensor");
   for (size_t i = 1; i < spec.inputs.size(); ++i) {

@@ -9,14 +9,14 @@
 #include "backends/cpu/onednn/onednn.h"
 #include "backends/cpu/pool_window.h"
 #include "graph/ops/quantize.h"
+#include "graph/ops/quantized_inputs.h"
 
 namespace treadle::cpu {
 namespace {
 
 using Forward = dnnl::convolution_forward;
 
-constexpr size_t kX = 0, kW = 1, kB = 2, kXScale = 3, kWScale = 4, kXZero = 5, kYScale = 6,
-                 kYZero = 7, kZ = 8, kZScale = 9, kZZero = 10, kSumScale = 11, kSumZero = 12;
+using namespace quantized;
 
 // Whether the instruction set sums products of four bytes without overflow between them (VNNI).
 bool has_integer_products() {
@@ -63,15 +63,15 @@ Support supports_conv(const NodeSpec& spec) {
 class Parameters {
  public:
   // `by_output`: oneDNN's mask of the weights' dimensions that have scales of their own.
-  Parameters(const NodeSpec& spec, int by_output) : spec_(spec) {
+  Parameters(const NodeSpec& spec, int by_output)
+      : spec_(spec),
+        to_scale_(spec.has(kZ) ? kSumScale : kYScale),
+        to_zero_(spec.has(kZ) ? kSumZero : kYZero) {
     attributes_ = user_scratch_attributes();
     attributes_.set_scales_mask(DNNL_ARG_SRC, 0);
     attributes_.set_scales_mask(DNNL_ARG_WEIGHTS, scales_of_weights(spec) == 1 ? 0 : by_output);
     if (shifts(kXZero)) attributes_.set_zero_points_mask(DNNL_ARG_SRC, 0);
-    if (spec.has(kZ)) {
-      attributes_.set_post_ops(sum());
-      to_scale_ = kSumScale, to_zero_ = kSumZero;
-    }
+    if (spec.has(kZ)) attributes_.set_post_ops(sum());
     if (spec.has(to_scale_)) attributes_.set_scales_mask(DNNL_ARG_DST, 0);
     if (shifts(to_zero_)) attributes_.set_zero_points_mask(DNNL_ARG_DST, 0);
   }
@@ -142,7 +142,7 @@ class Parameters {
   }
 
   const NodeSpec& spec_;
-  size_t to_scale_ = kYScale, to_zero_ = kYZero;  // of the destination
+  size_t to_scale_, to_zero_;  // of the destination
   dnnl::primitive_attr attributes_;
 };
 

@@ -66,7 +66,7 @@ template <size_t kRows, size_t kVectors, class T>
 HWY_INLINE void piece(const GemmBlock& g, const Piece<T>& at, Ahead& ahead) {
   const size_t lanes = hn::Lanes(d);
   const size_t panel = kPanelVectors * lanes;
-  const size_t panel_numbers = (g.depth == 0 ? g.k : g.depth) * panel;
+  const size_t panel_numbers = g.panel_depth() * panel;
   V sum[kRows][kVectors];
 #pragma GCC unroll 12
   for (size_t v = 0; v < kVectors; ++v) {
@@ -121,7 +121,7 @@ template <class T, size_t kRows, size_t kVectors>
 void row_block(const GemmBlock& g, size_t row) {
   const size_t lanes = hn::Lanes(d), panel = kPanelVectors * lanes;
   const size_t wide = kVectors / kPanelVectors * panel;
-  const size_t depth = g.depth == 0 ? g.k : g.depth;
+  const size_t depth = g.panel_depth();
   size_t c = 0;
   Ahead ahead{g.next, row == 0 ? g.next_lines : 0};
   const auto at = [&](size_t columns) HWY_ATTR {

@@ -19,6 +19,7 @@ struct GemmBlock {
   const void* panels;
   size_t k;
   size_t depth = 0;  // K of the panels, where the block takes a part of it; 0: k
+  size_t panel_depth() const { return depth == 0 ? k : depth; }
   const float* bias = nullptr;
   bool add = false;
   float* y;

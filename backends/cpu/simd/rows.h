@@ -36,13 +36,14 @@ struct Columns {
   size_t count;
 };
 
+// Up to so many floats softmax_short takes.
 inline constexpr size_t kShortRow = 8;
 
 struct RowFunctions {
   // y[i] = e^(x[i] - the greatest x); their sum.
   float (*exponentiate)(const float* x, float* y, size_t n);
   void (*softmax)(const float* x, float* y, size_t n);
-  // Of several rows of at most kShortRow floats, one after another.
+  // Of `rows` rows that lie one after another, of 1 to kShortRow floats each; y may be x.
   void (*softmax_short)(const float* x, float* y, size_t rows, size_t n);
   void (*log_softmax)(const float* x, float* y, size_t n);
   NormResult (*normalize)(const NormRow& row);

@@ -7,7 +7,7 @@
 namespace treadle::cpu {
 
 // to[i * to_step + j] = from[j * from_step + i] for i < columns, j < rows. Some may be written
-// twice.
+// twice; the two do not overlap.
 struct TransposeJob {
   const uint32_t* from;
   size_t from_step;
