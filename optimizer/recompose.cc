@@ -94,10 +94,14 @@ constexpr const char* kProducts[] = {"m = Mul (x, s) y = Mul (m, half)",
 constexpr const char* kSquares[] = {"v = Pow (d, two)", "v = Mul (d, d)"};
 constexpr const char* kNormals[] = {"n = Div (d, t)", "u = Reciprocal (t) n = Mul (d, u)"};
 
-constexpr Recipe kSimple[] = {
+constexpr Recipe kSwishes[] = {
     {"p (x) => (y) { s = Sigmoid (x) y = Mul (x, s) }", swish},
     {"p (x, alpha) => (y) { a = Mul (x, alpha) s = Sigmoid (a) y = Mul (x, s) }", scaled_swish},
+};
+constexpr Recipe kHardSwishes[] = {
     {"p (x) => (y) { h = HardSigmoid (x) y = Mul (x, h) }", hard_swish_of_sigmoid},
+};
+constexpr Recipe kClips[] = {
     {"p (x) => (y) <float z = {0}, float t = {3}, float six = {6}> {"
      " a = Add (x, t) c = Clip (a, z, six) m = Mul (x, c) y = Div (m, six) }",
      hard_swish},
@@ -116,9 +120,17 @@ struct Recognizer {
   Pattern pattern;
   Build build;
 };
+using Recognizers = std::vector<Recognizer>;
 
-std::vector<Recognizer> make_recognizers() {
-  std::vector<Recognizer> list;
+template <size_t kCount>
+Recognizers made_of(const Recipe (&recipes)[kCount]) {
+  Recognizers list;
+  for (const Recipe& recipe : recipes) list.push_back({Pattern(recipe.pattern), recipe.build});
+  return list;
+}
+
+Recognizers make_gelus() {
+  Recognizers list;
   for (const char* product : kProducts) {
     for (const char* erf : kErfParts) {
       list.push_back({Pattern(cat("p (x) => (y) <float r2 = {1.41421356}, float r = {0.70710678},"
@@ -126,6 +138,13 @@ std::vector<Recognizer> make_recognizers() {
                                   erf, " e = Erf (a) s = Add (e, one) ", product, " }")),
                       gelu});
     }
+  }
+  return list;
+}
+
+Recognizers make_tanh_gelus() {
+  Recognizers list;
+  for (const char* product : kProducts) {
     for (const char* cube : kTanhParts) {
       list.push_back({Pattern(cat("p (x) => (y) <float three = {3}, float c = {0.044715}, float k ="
                                   " {0.79788456}, float one = {1}, float half = {0.5}> { ",
@@ -134,6 +153,11 @@ std::vector<Recognizer> make_recognizers() {
                       gelu_tanh});
     }
   }
+  return list;
+}
+
+Recognizers make_layer_norms() {
+  Recognizers list;
   for (const char* square : kSquares) {
     for (const char* normal : kNormals) {
       list.push_back({Pattern(cat("p (x, axes, epsilon, gamma, beta) => (y) <float two = {2}> {"
@@ -144,39 +168,72 @@ std::vector<Recognizer> make_recognizers() {
                       layer_norm});
     }
   }
-  for (const Recipe& recipe : kSimple) list.push_back({Pattern(recipe.pattern), recipe.build});
   return list;
 }
 
-// Read once: the patterns never change.
-const std::vector<Recognizer>& recognizers() {
-  static const std::vector<Recognizer> list = make_recognizers();
+// What has a node of this kind within. Patterns never change, and are read when the first graph
+// with such a node comes.
+struct Family {
+  const char* kind;
+  const Recognizers& (*recognizers)();
+};
+template <auto kMake>
+const Recognizers& read_once() {
+  static const Recognizers list = kMake();
   return list;
 }
+constexpr Family kFamilies[] = {
+    {"Erf", read_once<make_gelus>},
+    {"Tanh", read_once<make_tanh_gelus>},
+    {"ReduceMean", read_once<make_layer_norms>},
+    {"Sigmoid", read_once<[] { return made_of(kSwishes); }>},
+    {"HardSigmoid", read_once<[] { return made_of(kHardSwishes); }>},
+    {"Clip", read_once<[] { return made_of(kClips); }>},
+};
 
-void recognize(Pass& pass, NodeId id) {
-  for (const Recognizer& r : recognizers()) {
-    const auto match = r.pattern.match(pass.graph, id);
-    if (!match) continue;
-    if (!match->refused.empty()) {
-      pass.refuse(id, match->refused);
-      continue;
+std::vector<const Recognizers*> recognizers_for(const Graph& graph) {
+  std::vector<const Recognizers*> lists;
+  const std::vector<NodeId> nodes = graph.topological_order();
+  for (const Family& family : kFamilies) {
+    const auto is_one = [&](NodeId id) { return graph.node(id).is(family.kind); };
+    if (std::ranges::any_of(nodes, is_one)) lists.push_back(&family.recognizers());
+  }
+  return lists;
+}
+
+// True where the node is another one now.
+bool recognize(Pass& pass, NodeId id, const Recognizer& r) {
+  const auto match = r.pattern.match(pass.graph, id);
+  if (!match) return false;
+  if (!match->refused.empty()) {
+    pass.refuse(id, match->refused);
+    return false;
+  }
+  Patch patch;
+  std::string refused;
+  const ValueId result = r.build(pass, *match, patch, refused);
+  if (result.valid()) {
+    patch.replace(pass.graph.node(id).output(), result);
+    pass.apply(id, std::move(patch));
+    return true;
+  }
+  if (!refused.empty()) pass.refuse(id, refused);
+  return false;
+}
+
+void recognize(Pass& pass, NodeId id, const std::vector<const Recognizers*>& lists) {
+  for (const Recognizers* list : lists) {
+    for (const Recognizer& r : *list) {
+      if (recognize(pass, id, r)) return;
     }
-    Patch patch;
-    std::string refused;
-    const ValueId result = r.build(pass, *match, patch, refused);
-    if (result.valid()) {
-      patch.replace(pass.graph.node(id).output(), result);
-      pass.apply(id, std::move(patch));
-      return;
-    }
-    if (!refused.empty()) pass.refuse(id, refused);
   }
 }
 
 }  // namespace
 
 void recompose(Pass& pass) {
+  const std::vector<const Recognizers*> lists = recognizers_for(pass.graph);
+  if (lists.empty()) return;
   for (NodeId id : pass.graph.topological_order()) {
     if (pass.stopped()) return;
     if (!pass.graph.alive(id)) continue;
@@ -184,7 +241,7 @@ void recompose(Pass& pass) {
     const bool root = node.is("Mul") || node.is("Div") || node.is("Add");
     // Attributes and the patterns' numbers have not the digits of a double.
     const DType dtype = pass.type(node.output()).dtype;
-    if (root && kFloats.has(dtype) && dtype != DType::kDouble) recognize(pass, id);
+    if (root && kFloats.has(dtype) && dtype != DType::kDouble) recognize(pass, id, lists);
   }
 }
 
