@@ -94,7 +94,7 @@ void expect_level_memory(Graph graph, Shapes shapes, const Inputs& inputs_of) {
   take_lasting_convolutions();
   ModelOptions options;
   options.plan_cache = 8;
-  options.plan_cache_bytes = size_t{4} << 20;
+  options.plan_cache_bytes = size_t{1} << 20;
   Session session(Model::create(std::move(graph), options), {1});
   const std::vector<Value> first = inputs_of(shapes.largest());
   const std::vector<Value> want = run(session, first);
