@@ -89,12 +89,13 @@ void take_lasting_convolutions() {
 }
 
 // Begins with the largest shape, so that the arena does not grow any more. What the cache may hold
-// beside the plan that ran last is all by which memory may differ once it has filled.
+// beside the plan that ran last is what memory may differ by once it has filled, and as much is left
+// for the holes of the heap.
 void expect_level_memory(Graph graph, Shapes shapes, const Inputs& inputs_of) {
   take_lasting_convolutions();
   ModelOptions options;
   options.plan_cache = 8;
-  options.plan_cache_bytes = size_t{1} << 20;
+  options.plan_cache_bytes = size_t{4} << 20;
   Session session(Model::create(std::move(graph), options), {1});
   const std::vector<Value> first = inputs_of(shapes.largest());
   const std::vector<Value> want = run(session, first);
@@ -109,7 +110,7 @@ void expect_level_memory(Graph graph, Shapes shapes, const Inputs& inputs_of) {
     for (size_t k = 0; k < got.size(); ++k) ASSERT_EQ(difference(got[k], want[k]), "") << i;
   }
 #if !defined(TREADLE_SANITIZED) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  EXPECT_LE(most[2], most[1] + options.plan_cache_bytes);
+  EXPECT_LE(most[2], most[1] + 2 * options.plan_cache_bytes);
 #endif
 }
 
