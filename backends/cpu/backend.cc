@@ -22,8 +22,11 @@ constexpr std::array<std::string_view, 3> kWords = {"native", "onednn", "winogra
 std::string_view known_word(std::string_view word) {
   if (word.empty()) return {};
   const auto* known = std::ranges::find(kWords, word);
-  TREADLE_CHECK(known != kWords.end(), kInvalidArgument, "TREADLE_FORCE is '", word,
-                "'; there are: native, onednn, winograd");
+  if (known == kWords.end()) {
+    std::string words;
+    for (const std::string_view w : kWords) words += cat(words.empty() ? "" : ", ", w);
+    fail(Code::kInvalidArgument, "TREADLE_FORCE is '", word, "'; there are: ", words);
+  }
   return *known;
 }
 

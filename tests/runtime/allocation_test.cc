@@ -78,6 +78,21 @@ TEST(Allocation, NoneInARepeatedRun) {
   EXPECT_EQ(calls_of(dense_chain(16), {ramp({1, 16, 4, 4})}, 2), 0);
 }
 
+// Kernels that look things up at each cell.
+TEST(Allocation, NoneOfWindowsAndRows) {
+  Graph g;
+  Builder b(g);
+  const Attributes window = {{"kernel_shape", std::vector<int64_t>{5, 5}},
+                             {"pads", std::vector<int64_t>{2, 2, 2, 2}}};
+  const ValueId x = g.add_input("x", floats({1, 16, 14, 14}));
+  const ValueId pool = b.op("MaxPool", {x}, window);
+  const ValueId large =
+      b.op("Resize", {pool, {}, {}, b.ints({1, 16, 28, 20})}, {{"mode", std::string("linear")}});
+  g.add_output("y", b.op("Softmax", {b.op("Reshape", {large, b.ints({-1, 4})})}));
+  EXPECT_EQ(calls_of(g.clone(), {ramp({1, 16, 14, 14})}, 1), 0);
+  EXPECT_EQ(calls_of(g.clone(), {ramp({1, 16, 14, 14})}, 2), 0);
+}
+
 TEST(Allocation, NoneWithSymbolsADeadlineAndWantedOutputs) {
   Graph g;
   Builder b(g);

@@ -90,17 +90,16 @@ class ResizeKernel : public Kernel {
     const int64_t n = p.split.inner;
     const int64_t grain = std::max<int64_t>(1, kParallelGrain / (n * p.taps));
     parallel_for(threads_, p.split.outer * p.output, grain, [&](int64_t begin, int64_t end) {
-      std::vector<const float*> rows(static_cast<size_t>(p.taps));
       for (int64_t i = begin; i < end; ++i) {
         const float* plane = from + i / p.output * p.split.size * n;
-        const int64_t at = i % p.output * p.taps;
-        for (int64_t t = 0; t < p.taps; ++t)
-          rows[static_cast<size_t>(t)] = plane + p.cells[static_cast<size_t>(at + t)] * n;
+        const auto at = static_cast<size_t>(i % p.output * p.taps);
+        const int32_t* cells = p.cells.data() + at;
         const float* weights = p.weights.data() + at;
         if (p.taps == 1 && *weights == 1) {
-          std::memcpy(to + i * n, rows[0], static_cast<size_t>(n) * sizeof(float));
+          std::memcpy(to + i * n, plane + *cells * n, static_cast<size_t>(n) * sizeof(float));
         } else {
-          functions_.rows(rows.data(), weights, rows.size(), to + i * n, static_cast<size_t>(n));
+          functions_.rows(plane, cells, weights, static_cast<size_t>(p.taps), to + i * n,
+                          static_cast<size_t>(n));
         }
       }
     });

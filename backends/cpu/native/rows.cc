@@ -17,7 +17,7 @@ class SoftmaxKernel : public Kernel {
  public:
   SoftmaxKernel(const AxisSplit& split, bool log, int threads) : s_(split), threads_(threads) {
     function_ = log ? row_functions().log_softmax : row_functions().softmax;
-    short_ = !log && s_.size <= static_cast<int64_t>(kShortRow);
+    if (!log && s_.size <= static_cast<int64_t>(kShortRow)) short_ = row_functions().softmax_short;
   }
   void run(const KernelArgs& args) const override {
     const auto* from = static_cast<const float*>(args.inputs[0]);
@@ -47,10 +47,9 @@ class SoftmaxKernel : public Kernel {
  private:
   void run_rows(const float* from, float* to, int64_t begin, int64_t end) const {
     const auto n = static_cast<size_t>(s_.size);
-    if (short_) {
-      row_functions().softmax_short(from + begin * s_.size, to + begin * s_.size,
-                                    static_cast<size_t>(end - begin), n);
-      return;
+    if (short_ != nullptr) {
+      return short_(from + begin * s_.size, to + begin * s_.size, static_cast<size_t>(end - begin),
+                    n);
     }
     for (int64_t i = begin; i < end; ++i) function_(from + i * s_.size, to + i * s_.size, n);
   }
@@ -72,7 +71,7 @@ class SoftmaxKernel : public Kernel {
   AxisSplit s_;
   int threads_;
   void (*function_)(const float*, float*, size_t);
-  bool short_;
+  void (*short_)(const float*, float*, size_t, size_t) = nullptr;  // of many rows
 };
 
 Support supports_softmax(const NodeSpec& spec) {

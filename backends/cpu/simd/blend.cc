@@ -14,15 +14,17 @@ using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 constexpr D d;
 
-void blend_rows(const float* const* rows, const float* weights, size_t taps, float* to, size_t n) {
+void blend_rows(const float* from, const int32_t* cells, const float* weights, size_t taps,
+                float* to, size_t n) {
+  const auto row = [&](size_t t) HWY_ATTR { return from + static_cast<size_t>(cells[t]) * n; };
   const size_t lanes = hn::Lanes(d);
   size_t i = 0;
   for (; i + 2 * lanes <= n; i += 2 * lanes) {
     V low = hn::Zero(d), high = hn::Zero(d);
     for (size_t t = 0; t < taps; ++t) {
       const V weight = hn::Set(d, weights[t]);
-      low = hn::MulAdd(weight, hn::LoadU(d, rows[t] + i), low);
-      high = hn::MulAdd(weight, hn::LoadU(d, rows[t] + i + lanes), high);
+      low = hn::MulAdd(weight, hn::LoadU(d, row(t) + i), low);
+      high = hn::MulAdd(weight, hn::LoadU(d, row(t) + i + lanes), high);
     }
     hn::StoreU(low, d, to + i);
     hn::StoreU(high, d, to + i + lanes);
@@ -31,7 +33,7 @@ void blend_rows(const float* const* rows, const float* weights, size_t taps, flo
     const size_t left = n - i < lanes ? n - i : lanes;
     V sum = hn::Zero(d);
     for (size_t t = 0; t < taps; ++t)
-      sum = hn::MulAdd(hn::Set(d, weights[t]), load_part(d, rows[t] + i, left), sum);
+      sum = hn::MulAdd(hn::Set(d, weights[t]), load_part(d, row(t) + i, left), sum);
     store_part(d, sum, to + i, left);
   }
 }

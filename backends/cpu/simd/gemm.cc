@@ -135,31 +135,24 @@ void row_block(const GemmBlock& g, size_t row) {
   if (c < g.columns) piece<kRows, 1>(g, at(g.columns - c), ahead);
 }
 
-// Rows whose sums of kPanelVectors vectors leave registers for the operands: 12 where there are 32
-// registers, 6 of 16. Fewer rows take more vectors.
-constexpr size_t kMostRows = HWY_MAX_BYTES >= 64 ? 12 : 6;
+// Fewer rows take more vectors.
 template <size_t kRows>
-constexpr size_t kVectorsOf = kMostRows / kRows >= 6   ? 8
-                              : kMostRows / kRows >= 2 ? 4
-                                                       : 2;
+constexpr size_t kVectorsOf = kRowsAtOnce / kRows >= 6   ? 8
+                              : kRowsAtOnce / kRows >= 2 ? 4
+                                                         : 2;
 
 using RowBlock = void (*)(const GemmBlock& g, size_t row);
 template <class T, size_t... kRows>
 constexpr std::array<RowBlock, sizeof...(kRows)> row_blocks(std::index_sequence<kRows...>) {
   return {row_block<T, kRows + 1, kVectorsOf<kRows + 1>>...};
 }
-constexpr auto kRowBlocks = row_blocks<float>(std::make_index_sequence<kMostRows>());
+constexpr auto kRowBlocks = row_blocks<float>(std::make_index_sequence<kRowsAtOnce>());
 constexpr auto kFloat16Blocks = row_blocks<Float16>(std::make_index_sequence<kNarrowRows>());
 constexpr auto kBfloat16Blocks = row_blocks<Bfloat16>(std::make_index_sequence<kNarrowRows>());
 
-// In as few blocks of rows as there can be, of about equal size.
 template <size_t kMost>
 void multiply_rows(const GemmBlock& g, const std::array<RowBlock, kMost>& blocks_of) {
-  for (size_t row = 0, blocks = (g.rows + kMost - 1) / kMost; blocks > 0; --blocks) {
-    const size_t rows = (g.rows - row + blocks - 1) / blocks;
-    blocks_of[rows - 1](g, row);
-    row += rows;
-  }
+  for_equal_pieces(g.rows, kMost, [&](size_t row, size_t rows) { blocks_of[rows - 1](g, row); });
 }
 void multiply_block(const GemmBlock& g) {
   switch (g.form) {
@@ -170,7 +163,7 @@ void multiply_block(const GemmBlock& g) {
 }
 
 const GemmFunctions* gemm_table() {
-  static const GemmFunctions table{kPanelVectors * hn::Lanes(d), kMostRows, multiply_block};
+  static const GemmFunctions table{kPanelVectors * hn::Lanes(d), kRowsAtOnce, multiply_block};
   return &table;
 }
 

@@ -69,6 +69,21 @@ HWY_INLINE void transpose_four(D d, const T* const* columns, size_t k, T* to, si
 #endif
 }
 
+// Rows of a product whose sums of two vectors leave registers for the operands: 12 where there are
+// 32 registers, 6 of 16.
+inline constexpr size_t kRowsAtOnce = HWY_MAX_BYTES >= 64 ? 12 : 6;
+
+// f(first, count) for all of `rows`, in as few pieces of at most `most` as there can be, of about
+// equal size.
+template <class F>
+HWY_INLINE void for_equal_pieces(size_t rows, size_t most, const F& f) {
+  for (size_t row = 0, pieces = (rows + most - 1) / most; pieces > 0; --pieces) {
+    const size_t count = (rows - row + pieces - 1) / pieces;
+    f(row, count);
+    row += count;
+  }
+}
+
 // The greater and the smaller, NaN where either is.
 template <class V>
 HWY_INLINE V max_of(V a, V b) {

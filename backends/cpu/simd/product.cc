@@ -66,25 +66,17 @@ void piece(const ProductBlock& p, size_t row) {
   }
 }
 
-// Rows whose sums leave registers for the operands: 12 where there are 32 registers, 6 of 16.
-constexpr size_t kMostRows = HWY_MAX_BYTES >= 64 ? 12 : 6;
-
 using Rows = void (*)(const ProductBlock& p, size_t row);
 template <size_t kVectors, size_t... kRows>
 constexpr std::array<Rows, sizeof...(kRows)> rows_of(std::index_sequence<kRows...>) {
   return {piece<kRows + 1, kVectors>...};
 }
-constexpr auto kWhole = rows_of<kPanelVectors>(std::make_index_sequence<kMostRows>());
-constexpr auto kHalf = rows_of<1>(std::make_index_sequence<kMostRows>());
+constexpr auto kWhole = rows_of<kPanelVectors>(std::make_index_sequence<kRowsAtOnce>());
+constexpr auto kHalf = rows_of<1>(std::make_index_sequence<kRowsAtOnce>());
 
-// In as few pieces as there can be, of about equal size.
 void multiply_panel(const ProductBlock& p) {
-  const auto& rows_of = p.columns > hn::Lanes(d) ? kWhole : kHalf;
-  for (size_t row = 0, pieces = (p.rows + kMostRows - 1) / kMostRows; pieces > 0; --pieces) {
-    const size_t rows = (p.rows - row + pieces - 1) / pieces;
-    rows_of[rows - 1](p, row);
-    row += rows;
-  }
+  const auto& pieces = p.columns > hn::Lanes(d) ? kWhole : kHalf;
+  for_equal_pieces(p.rows, kRowsAtOnce, [&](size_t row, size_t rows) { pieces[rows - 1](p, row); });
 }
 
 // Of a source whose columns are contiguous.
@@ -129,7 +121,7 @@ void pack_panel(const PanelPart& part, float* to) {
 }
 
 const ProductFunctions* product_table() {
-  static const ProductFunctions table{panel_width(), kMostRows, multiply_panel, pack_panel};
+  static const ProductFunctions table{panel_width(), kRowsAtOnce, multiply_panel, pack_panel};
   return &table;
 }
 
