@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "graph/base/pages.h"
 #include "runtime/describe.h"
 #include "runtime/planner.h"
 #include "runtime/views.h"
@@ -23,6 +24,7 @@ class Planner {
   }
 
   std::shared_ptr<const Plan> run() {
+    const BriefPages pages;
     auto plan = std::make_shared<Plan>();
     plan->graph = request_.graph;
     parts_ = partition(graph_, request_.inputs);

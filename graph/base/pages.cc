@@ -2,8 +2,10 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 #include "graph/base/error.h"
 
@@ -52,11 +54,44 @@ std::shared_ptr<void> map_pages(size_t bytes) {
   return {owner, first};
 }
 
+namespace {
+thread_local BriefPages* reuse = nullptr;
+}
+
+BriefPages::BriefPages() : outer_(reuse) { reuse = this; }
+
+BriefPages::~BriefPages() {
+  reuse = outer_;
+  for (Pages& kept : kept_) give_back(kept);
+}
+
+// The smallest that suffice; where none do, the largest make room for what comes.
+BriefPages::Pages BriefPages::take(size_t bytes) {
+  if (reuse == nullptr) return {};
+  auto& kept = reuse->kept_;
+  std::ranges::sort(kept, {}, &Pages::bytes);
+  for (Pages& pages : kept) {
+    if (pages.bytes >= bytes) return std::exchange(pages, {});
+  }
+  if (kept.back().data != nullptr) ::munmap(kept.back().data, kept.back().bytes);
+  kept.back() = {};
+  return {};
+}
+
+void BriefPages::give_back(Pages pages) noexcept {
+  if (reuse != nullptr) {
+    const auto least = std::ranges::min_element(reuse->kept_, {}, &Pages::bytes);
+    if (least->bytes < pages.bytes) std::swap(*least, pages);
+  }
+  if (pages.data != nullptr) ::munmap(pages.data, pages.bytes);
+}
+
 std::shared_ptr<void> map_brief_pages(size_t bytes) {
+  BriefPages::Pages pages = BriefPages::take(bytes);
   // All pages at once take less time than one by one.
-  void* data = map(bytes, MAP_POPULATE);
-  TREADLE_CHECK(data != nullptr, kOutOfMemory, "cannot allocate ", bytes, " bytes");
-  return {data, [bytes](void* p) { ::munmap(p, bytes); }};
+  if (pages.data == nullptr) pages = {map(bytes, MAP_POPULATE), bytes};
+  TREADLE_CHECK(pages.data != nullptr, kOutOfMemory, "cannot allocate ", bytes, " bytes");
+  return {pages.data, [pages](void*) { BriefPages::give_back(pages); }};
 }
 
 }  // namespace treadle
