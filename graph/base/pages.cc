@@ -88,8 +88,13 @@ void BriefPages::give_back(Pages pages) noexcept {
 
 std::shared_ptr<void> map_brief_pages(size_t bytes) {
   BriefPages::Pages pages = BriefPages::take(bytes);
-  // All pages at once take less time than one by one.
-  if (pages.data == nullptr) pages = {map(bytes, MAP_POPULATE), bytes};
+  if (pages.data == nullptr) {
+    // Room for somewhat larger ones, which often follow.
+    constexpr size_t kUnit = size_t{256} << 10;
+    const size_t whole = reuse == nullptr ? bytes : (bytes / kUnit + 1) * kUnit;
+    // All pages at once take less time than one by one.
+    pages = {map(whole, MAP_POPULATE), whole};
+  }
   TREADLE_CHECK(pages.data != nullptr, kOutOfMemory, "cannot allocate ", bytes, " bytes");
   return {pages.data, [pages](void*) { BriefPages::give_back(pages); }};
 }

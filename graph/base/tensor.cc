@@ -33,7 +33,8 @@ std::byte* allocate_bytes(size_t rounded) {
 
 // For bytes that are soon given back.
 std::shared_ptr<Buffer> allocate_brief(size_t bytes) {
-  constexpr size_t kLarge = size_t{256} << 10;
+  // Small ones too would leave holes among what is allocated meanwhile and stays.
+  constexpr size_t kLarge = size_t{16} << 10;
   if (bytes < kLarge) return Buffer::allocate(bytes);
   const std::shared_ptr<void> pages = map_brief_pages(bytes);
   return Buffer::wrap(pages.get(), bytes, pages);

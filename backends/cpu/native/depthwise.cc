@@ -22,11 +22,8 @@ std::optional<DepthwiseEpilogue> native_epilogue(const Node& node) {
   using Kind = DepthwiseEpilogue::Kind;
   const Epilogue e = epilogue_of(node);
   if (e.activation.empty()) return DepthwiseEpilogue{};
-  if (e.activation == "Relu")
-    return DepthwiseEpilogue{Kind::kClamp, 0, std::numeric_limits<float>::infinity()};
-  if (e.activation == "Clip" && !std::isnan(e.alpha) && !std::isnan(e.beta)) {
-    return DepthwiseEpilogue{Kind::kClamp, e.alpha, e.beta};
-  }
+  if (const auto bounds = bounds_of(e))
+    return DepthwiseEpilogue{Kind::kClamp, bounds->low, bounds->high};
   if (e.activation == "HardSwish") return DepthwiseEpilogue{Kind::kHardSwish};
   if (e.activation == "Swish" && e.alpha == 1) return DepthwiseEpilogue{Kind::kSwish};
   return std::nullopt;

@@ -4,9 +4,8 @@
 #include <array>
 #include <cstring>
 
-#include "backends/cpu/epilogue.h"
 #include "backends/cpu/layout.h"
-#include "backends/cpu/native/lower.h"
+#include "backends/cpu/native/activation.h"
 #include "backends/cpu/native/panels.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/simd/gemm.h"
@@ -77,11 +76,11 @@ class GemmKernel : public Kernel {
     Panels panels;
     std::vector<float> bias;  // empty: input 2, or none
     bool bias_input = false;
-    Tape epilogue;  // of y, then input 3; no code: none
+    bool residual = false;  // input 3
+    Activation activation;
     int threads = 1;
   };
-  explicit GemmKernel(Parts parts)
-      : parts_(std::move(parts)), functions_(gemm_functions()), tape_(tape_function()) {
+  explicit GemmKernel(Parts parts) : parts_(std::move(parts)), functions_(gemm_functions()) {
     const Product& p = parts_.product;
     const auto panel = static_cast<int64_t>(functions_.panel);
     const auto most = static_cast<int64_t>(functions_.rows);
@@ -132,21 +131,30 @@ class GemmKernel : public Kernel {
     if (parts_.bias_input) bias = static_cast<const float*>(args.inputs[kBias]);
     const int64_t pieces = blocks_ * down_;
     const int64_t row = p.m * i / pieces, end = p.m * (i + 1) / pieces;
+    const int64_t at = row * p.n + column;
+    float* y = static_cast<float*>(args.outputs[0]) + at;
     GemmBlock block{.a = static_cast<const float*>(args.inputs[kA]) + row * p.k + k,
                     .a_stride = static_cast<size_t>(p.k),
                     .panels = parts_.panels.at(column * p.k + k * panel),
                     .k = static_cast<size_t>(std::min(depth_, p.k - k)),
                     .depth = static_cast<size_t>(p.k),
                     .bias = bias == nullptr || k > 0 ? nullptr : bias + column,
-                    .add = k > 0,
-                    .y = static_cast<float*>(args.outputs[0]) + row * p.n + column,
+                    .plus = k > 0 ? y : nullptr,
+                    .y = y,
                     .y_stride = static_cast<size_t>(p.n),
                     .rows = static_cast<size_t>(end - row),
                     .columns = static_cast<size_t>(std::min(columns_, p.n - column)),
                     .form = parts_.panels.form};
     fetch_next(block, column, k, i);
+    if (k == 0 && parts_.residual) block.plus = static_cast<const float*>(args.inputs[kZ]) + at;
+    const bool last = k + depth_ >= p.k;
+    const std::optional<Bounds>& bounds = parts_.activation.bounds();
+    if (last && bounds) {
+      block.low = bounds->low;
+      block.high = bounds->high;
+    }
     functions_.multiply(block);
-    if (!parts_.epilogue.code.empty() && k + depth_ >= p.k) finish(args, block, row * p.n + column);
+    if (last && !bounds) activate(block);
   }
 
   // Each piece of rows fetches its share of the panels that come after these. A part of the depth
@@ -166,39 +174,15 @@ class GemmKernel : public Kernel {
     block.next_lines = static_cast<size_t>(parts_.panels.at(at + count) - block.next) / kLine;
   }
 
-  // The block's part of y, which begins at element `at`.
-  void finish(const KernelArgs& args, const GemmBlock& block, int64_t at) const {
-    const int64_t n = parts_.product.n;
-    if (static_cast<int64_t>(block.columns) == n)
-      return finish(args, at, block.rows * block.columns);
-    for (size_t r = 0; r < block.rows; ++r) {
-      finish(args, at + static_cast<int64_t>(r) * n, block.columns);
-    }
-  }
-
-  // Elements [at, at + n) of y.
-  void finish(const KernelArgs& args, int64_t at, size_t n) const {
-    const Tape& tape = parts_.epilogue;
-    alignas(64) float storage[kMaxRegisters][kTile];
-    std::array<float*, kMaxRegisters> registers;
-    for (size_t i = 0; i < tape.registers; ++i) registers[i] = storage[i];
-    for (size_t i = 0; i < tape.splats.size(); ++i) {
-      std::fill_n(storage[tape.sources.size() + i], std::min(n, kTile), tape.splats[i]);
-    }
-    auto* y = static_cast<float*>(args.outputs[0]) + at;
-    const bool residual = tape.sources.size() > 1;
-    for (size_t done = 0; done < n; done += kTile) {
-      registers[0] = registers[tape.result(0)] = y + done;
-      if (residual) {
-        registers[1] = const_cast<float*>(static_cast<const float*>(args.inputs[kZ])) + at + done;
-      }
-      tape_(tape.code.data(), tape.code.size(), registers.data(), std::min(kTile, n - done));
-    }
+  void activate(const GemmBlock& block) const {
+    if (block.columns == block.y_stride)
+      return parts_.activation.apply(block.y, block.rows * block.columns);
+    for (size_t r = 0; r < block.rows; ++r)
+      parts_.activation.apply(block.y + r * block.y_stride, block.columns);
   }
 
   Parts parts_;
   const GemmFunctions& functions_;
-  TapeFn tape_;
   static constexpr int64_t kPanelFloats = 1 << 16, kMostDepth = 1536;
   static constexpr int64_t kRowFloats = 1 << 21;
   static constexpr size_t kLine = 64;  // bytes
@@ -214,19 +198,9 @@ bool one_per_column(const NodeSpec& spec, int64_t n) {
   return element_count(dims) == n && !dims.empty() && (is_conv(*spec.node) || dims.back() == n);
 }
 
-// Beyond so many rows, or multiplications of a small product, oneDNN's convolutions win, and its
-// products where there are no vectors.
+// Where there are no vectors, oneDNN's products win beyond so many rows or multiplications.
 constexpr int64_t kFewRows = 8;
 constexpr double kSmallWork = 1 << 16;
-
-bool is_small(const NodeSpec& spec, const Product& p) {
-  const bool wins = !is_conv(*spec.node) && simd_target() != "scalar";
-  const double work = static_cast<double>(p.m) * static_cast<double>(p.k * p.n);
-  return wins || p.m <= kFewRows || work <= kSmallWork;
-}
-
-// Takes oneDNN longer than the tape. Its products are a few percent faster, so others stay there.
-bool is_dear(const Node& node) { return epilogue_of(node).activation == "Swish"; }
 
 // Whether reading the panels takes longer than widening their numbers: of one row and two always,
 // of few more where no cache holds them.
@@ -249,31 +223,43 @@ Support supports_gemm(const NodeSpec& spec) {
   }
   if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
     return Support::no("broadcast residual");
-  return lower_epilogue(*spec.node, spec.has(kZ)) ? Support{} : Support::no("activation");
+  return supports_activation(*spec.node);
 }
 
 bool gemm_pays(const NodeSpec& spec) {
-  return (is_conv(*spec.node) && is_dear(*spec.node)) || is_small(spec, *product_of(spec));
+  const Product p = *product_of(spec);
+  const double work = static_cast<double>(p.m) * static_cast<double>(p.k * p.n);
+  return simd_target() != "scalar" || p.m <= kFewRows || work <= kSmallWork;
+}
+
+Panels pack(const NodeSpec& spec, const Product& p, const CompileContext& context) {
+  const Tensor& b = *spec.constant(kB);
+  const PanelSource matrix{.n = p.n, .k = p.k, .row = p.row, .column = p.column, .scale = p.scale};
+  return reads_dominate(p) ? narrow_panels(b, matrix, context)
+                           : Panels{packed_panels(b, matrix, context)};
+}
+
+// Empty where the run reads the bias, or there is none.
+std::vector<float> scaled_bias(const NodeSpec& spec, const Product& p) {
+  if (!spec.has(kBias)) return {};
+  if (p.bias_scale == 0) return std::vector<float>(static_cast<size_t>(p.n));
+  const Tensor* bias = spec.constant(kBias);
+  if (bias == nullptr) return {};
+  const Tensor plain = bias->resident();
+  std::vector<float> scaled;
+  for (float x : plain.data<float>()) scaled.push_back(p.bias_scale * x);
+  return scaled;
 }
 
 Compiled compile_gemm(const NodeSpec& spec, const CompileContext& context) {
-  GemmKernel::Parts parts;
-  parts.product = *product_of(spec);
-  const Product& p = parts.product;
-  const Tensor& b = *spec.constant(kB);
-  const PanelSource matrix{.n = p.n, .k = p.k, .row = p.row, .column = p.column, .scale = p.scale};
-  parts.panels = reads_dominate(p) ? narrow_panels(b, matrix, context)
-                                   : Panels{packed_panels(b, matrix, context)};
-  if (spec.has(kBias) && p.bias_scale == 0) {
-    parts.bias.assign(static_cast<size_t>(p.n), 0);
-  } else if (const Tensor* bias = spec.constant(kBias)) {
-    const Tensor plain = bias->resident();
-    for (float x : plain.data<float>()) parts.bias.push_back(p.bias_scale * x);
-  } else {
-    parts.bias_input = spec.has(kBias);
-  }
-  parts.epilogue = *lower_epilogue(*spec.node, spec.has(kZ));
-  parts.threads = context.threads;
+  const Product p = *product_of(spec);
+  GemmKernel::Parts parts{.product = p,
+                          .panels = pack(spec, p, context),
+                          .bias = scaled_bias(spec, p),
+                          .residual = spec.has(kZ),
+                          .activation = *Activation::of(*spec.node),
+                          .threads = context.threads};
+  parts.bias_input = spec.has(kBias) && parts.bias.empty();
   Compiled compiled;
   compiled.name = "native gemm";
   compiled.reads.assign(spec.inputs.size(), true);

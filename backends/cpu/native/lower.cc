@@ -178,33 +178,6 @@ std::optional<Values> lower_batch_norm(B& b, const NodeSpec& spec, std::string* 
 
 }  // namespace
 
-std::optional<Tape> lower_epilogue(const Node& node, bool residual) {
-  std::string kind = node.attributes.s("activation", "");
-  if (kind.empty() && !residual) return Tape{};
-  const float alpha = node.attributes.f("activation_alpha", 0);
-  const float beta = node.attributes.f("activation_beta", 0);
-  B b;
-  TapeValue value = b.source({.input = 0, .constant = {}, .dtype = DType::kFloat});
-  if (residual) {
-    value = b.binary(TapeOp::kAdd, value,
-                     b.source({.input = 1, .constant = {}, .dtype = DType::kFloat}));
-  }
-  if (kind == "Clip") {
-    value = b.clamp(value, alpha, beta);
-  } else if (!kind.empty()) {
-    Node activation;
-    activation.attributes = {{"alpha", alpha}, {"beta", beta}};
-    if (kind == "GeluTanh") activation.attributes.set("approximate", std::string("tanh"));
-    activation.op = find_op(kind == "GeluTanh" ? "Gelu" : kind);
-    std::string why;
-    if (activation.op == nullptr) return std::nullopt;
-    const std::optional<TapeValue> result = apply_rule(b, activation, {value}, &why);
-    if (!result) return std::nullopt;
-    value = *result;
-  }
-  return b.finish({value}, {DType::kFloat});
-}
-
 std::vector<const char*> elementwise_kinds() {
   std::vector<const char*> kinds = ruled_kinds();
   for (const char* kind : {"BatchNormalization", "DequantizeLinear", "QuantizeLinear"})

@@ -34,10 +34,6 @@ inline constexpr size_t kMaxRegisters = 32;
 // apart, or needs too many registers.
 std::optional<Tape> lower(const NodeSpec& spec, std::string* why);
 
-// The epilogue of a fused product: activation(y + z). Source 0 is y, source 1 z where there is one;
-// no code where there is nothing to do. Nothing for an activation without a rule.
-std::optional<Tape> lower_epilogue(const Node& node, bool residual);
-
 // The operators of the standard domain that have a rule.
 std::vector<const char*> elementwise_kinds();
 

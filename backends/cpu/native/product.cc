@@ -4,8 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include "backends/cpu/native/activation.h"
 #include "backends/cpu/native/blocked_product.h"
-#include "backends/cpu/native/lower.h"
 
 namespace treadle::cpu {
 namespace {
@@ -36,9 +36,9 @@ class ProductKernel : public Kernel {
     float scale = 1;
     bool bias = false;
     bool residual = false;
-    Tape epilogue;
+    Activation activation;
   };
-  explicit ProductKernel(Parts parts) : parts_(std::move(parts)), tape_(tape_function()) {}
+  explicit ProductKernel(Parts parts) : parts_(std::move(parts)) {}
 
   void run(const KernelArgs& args) const override {
     using Block = BlockedProduct::Block;
@@ -72,29 +72,13 @@ class ProductKernel : public Kernel {
   }
 
   void finish(const BlockedProduct::Block& block, float* y) const {
-    if (parts_.epilogue.code.empty()) return;
-    const int64_t n = parts_.product.n();
-    if (block.columns == n) return finish(y, block.rows * n);
-    for (int64_t i = 0; i < block.rows; ++i) finish(y + i * n, block.columns);
-  }
-
-  void finish(float* y, int64_t count) const {
-    const Tape& tape = parts_.epilogue;
-    alignas(64) float storage[kMaxRegisters][kTile];
-    std::array<float*, kMaxRegisters> registers;
-    for (size_t i = 0; i < tape.registers; ++i) registers[i] = storage[i];
-    const auto tile = std::min<int64_t>(count, kTile);
-    for (size_t i = 0; i < tape.splats.size(); ++i)
-      std::fill_n(storage[tape.sources.size() + i], tile, tape.splats[i]);
-    for (int64_t at = 0; at < count; at += tile) {
-      registers[0] = registers[tape.result(0)] = y + at;
-      tape_(tape.code.data(), tape.code.size(), registers.data(),
-            static_cast<size_t>(std::min(tile, count - at)));
-    }
+    const auto n = static_cast<size_t>(parts_.product.n());
+    const auto columns = static_cast<size_t>(block.columns);
+    if (columns == n) return parts_.activation.apply(y, static_cast<size_t>(block.rows) * n);
+    for (int64_t i = 0; i < block.rows; ++i, y += n) parts_.activation.apply(y, columns);
   }
 
   Parts parts_;
-  TapeFn tape_;
 };
 
 // Above this many multiplications, or elements of b, oneDNN's blocking for the caches wins. Below,
@@ -125,13 +109,13 @@ Support supports_product(const NodeSpec& spec) {
   }
   if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
     return Support::no("broadcast residual");
-  return lower_epilogue(*spec.node, false) ? Support{} : Support::no("activation");
+  return supports_activation(*spec.node);
 }
 
 Compiled compile_product(const NodeSpec& spec, const CompileContext& context) {
   const Product p = product_at(spec, kA);
   ProductKernel::Parts parts{BlockedProduct(p, context.threads), p.scale, spec.has(kBias),
-                             spec.has(kZ), *lower_epilogue(*spec.node, false)};
+                             spec.has(kZ), *Activation::of(*spec.node)};
   Compiled compiled;
   compiled.name = "native product";
   compiled.scratch_bytes = parts.product.scratch_bytes();

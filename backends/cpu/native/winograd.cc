@@ -1,14 +1,9 @@
 #include "backends/cpu/native/winograd.h"
 
-#include <array>
-#include <cmath>
 #include <cstring>
-#include <limits>
-#include <optional>
 
-#include "backends/cpu/epilogue.h"
 #include "backends/cpu/layout.h"
-#include "backends/cpu/native/lower.h"
+#include "backends/cpu/native/activation.h"
 #include "backends/cpu/native/winograd_pack.h"
 #include "backends/cpu/native/winograd_tiling.h"
 #include "backends/cpu/parallel.h"
@@ -24,19 +19,6 @@ constexpr int64_t kMaxElements = 36;
 // Elements of a block of tiles stay in a processor's own cache.
 constexpr int64_t kBlockBytes = 256 * 1024;
 
-struct Bounds {
-  float low = -std::numeric_limits<float>::infinity();
-  float high = std::numeric_limits<float>::infinity();
-};
-// Activations that are bounds; the others run as a tape.
-std::optional<Bounds> bounds_of(const Epilogue& e) {
-  if (e.activation.empty()) return Bounds{};
-  if (e.activation == "Relu") return Bounds{.low = 0};
-  if (e.activation == "Clip" && !std::isnan(e.alpha) && !std::isnan(e.beta))
-    return Bounds{e.alpha, e.beta};
-  return std::nullopt;
-}
-
 class WinogradKernel : public Kernel {
  public:
   struct Parts {
@@ -46,7 +28,7 @@ class WinogradKernel : public Kernel {
     bool turned = false;             // the weights are of the Conv whose gradient this is
     std::shared_ptr<Buffer> zeros;   // as many as channels go in or out
     Bounds bounds;
-    Tape activation;  // of y; no code: none
+    std::optional<Activation> activation;  // that is no bounds
     bool has_bias = false;
     bool has_residual = false;
     int threads = 1;
@@ -54,8 +36,7 @@ class WinogradKernel : public Kernel {
   explicit WinogradKernel(Parts parts)
       : p_(std::move(parts)),
         gemm_(gemm_functions()),
-        transforms_(winograd_functions(static_cast<int>(p_.tiling.out))),
-        tape_(tape_function()) {
+        transforms_(winograd_functions(static_cast<int>(p_.tiling.out))) {
     const int64_t channels = p_.conv.in_channels + p_.conv.out_channels;
     const auto rows = static_cast<int64_t>(gemm_.rows);
     slots_ = std::clamp<int64_t>(p_.tiling.count / rows, 1, p_.threads);
@@ -140,18 +121,19 @@ class WinogradKernel : public Kernel {
 
   void multiply(const Work& work, const float* panels) const {
     const ConvParams& c = p_.conv;
-    const auto panel = static_cast<int64_t>(gemm_.panel);
+    const auto panels_at_once = 2 * static_cast<int64_t>(gemm_.panel);
     for (int64_t e = 0; e < p_.tiling.elements(); ++e) {
-      for (int64_t column = 0; column < c.out_channels; column += panel) {
-        gemm_.multiply({.a = work.in + e * work.count * c.in_channels,
-                        .a_stride = static_cast<size_t>(c.in_channels),
-                        .panels = panels + (e * c.out_channels + column) * c.in_channels,
-                        .k = static_cast<size_t>(c.in_channels),
-                        .bias = nullptr,
-                        .y = work.out + e * work.count * c.out_channels + column,
-                        .y_stride = static_cast<size_t>(c.out_channels),
-                        .rows = static_cast<size_t>(work.count),
-                        .columns = static_cast<size_t>(panel)});
+      for (int64_t column = 0; column < c.out_channels; column += panels_at_once) {
+        gemm_.multiply(
+            {.a = work.in + e * work.count * c.in_channels,
+             .a_stride = static_cast<size_t>(c.in_channels),
+             .panels = panels + (e * c.out_channels + column) * c.in_channels,
+             .k = static_cast<size_t>(c.in_channels),
+             .bias = nullptr,
+             .y = work.out + e * work.count * c.out_channels + column,
+             .y_stride = static_cast<size_t>(c.out_channels),
+             .rows = static_cast<size_t>(work.count),
+             .columns = static_cast<size_t>(std::min(panels_at_once, c.out_channels - column))});
       }
     }
   }
@@ -176,23 +158,9 @@ class WinogradKernel : public Kernel {
         .low = p_.bounds.low,
         .high = p_.bounds.high};
     transforms_.output(tile);
-    if (p_.activation.code.empty()) return;
+    if (!p_.activation) return;
     for (size_t row = 0; row < tile.rows; ++row) {
-      activate(tile.out + row * tile.row_stride, tile.columns * tile.channels);
-    }
-  }
-
-  void activate(float* y, size_t count) const {
-    const Tape& tape = p_.activation;
-    alignas(64) float storage[kMaxRegisters][kTile];
-    std::array<float*, kMaxRegisters> registers;
-    for (size_t i = 0; i < tape.registers; ++i) registers[i] = storage[i];
-    for (size_t i = 0; i < tape.splats.size(); ++i) {
-      std::fill_n(storage[tape.sources.size() + i], std::min(count, kTile), tape.splats[i]);
-    }
-    for (size_t done = 0; done < count; done += kTile) {
-      registers[0] = registers[tape.result(0)] = y + done;
-      tape_(tape.code.data(), tape.code.size(), registers.data(), std::min(kTile, count - done));
+      p_.activation->apply(tile.out + row * tile.row_stride, tile.columns * tile.channels);
     }
   }
 
@@ -201,7 +169,6 @@ class WinogradKernel : public Kernel {
   Parts p_;
   const GemmFunctions& gemm_;
   const WinogradFunctions& transforms_;
-  TapeFn tape_;
   int64_t slots_ = 1;  // threads that work
   int64_t block_ = 1;  // tiles at a time
 };
@@ -216,7 +183,7 @@ Support supports_winograd(const NodeSpec& spec) {
   if (Support s = supports_tiling(params_of(spec)); !s.ok) return s;
   if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
     return Support::no("residual that is broadcast");
-  return lower_epilogue(*spec.node, false) ? Support{} : Support::no("activation");
+  return supports_activation(*spec.node);
 }
 
 bool winograd_pays(const NodeSpec& spec) {
@@ -263,11 +230,10 @@ Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
       return pack_windows(plain, p, out, context.threads);
     });
   }
-  const std::optional<Bounds> bounds = bounds_of(epilogue_of(*spec.node));
-  if (bounds) {
-    parts.bounds = *bounds;
-  } else {
-    parts.activation = *lower_epilogue(*spec.node, false);
+  parts.activation = Activation::of(*spec.node);
+  if (parts.activation->bounds()) {
+    parts.bounds = *parts.activation->bounds();
+    parts.activation.reset();
   }
   parts.has_bias = spec.has(kB);
   parts.has_residual = spec.has(kZ);

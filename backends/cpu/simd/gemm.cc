@@ -45,6 +45,7 @@ struct Piece {
   const float* a;
   const T* panels;
   const float* bias;
+  const float* plus;
   float* y;
   size_t columns;
 };
@@ -62,20 +63,68 @@ struct Ahead {
   size_t lines;
 };
 
+// The v-th vector of a row of `columns`.
+HWY_INLINE V load_columns(const float* row, size_t v, size_t columns) {
+  const size_t lanes = hn::Lanes(d), at = v * lanes;
+  if (at >= columns) return hn::Zero(d);
+  return columns - at >= lanes ? hn::LoadU(d, row + at) : load_part(d, row + at, columns - at);
+}
+HWY_INLINE void store_columns(V x, float* row, size_t v, size_t columns) {
+  const size_t lanes = hn::Lanes(d), at = v * lanes;
+  if (at >= columns) return;
+  if (columns - at >= lanes) {
+    hn::StoreU(x, d, row + at);
+  } else {
+    store_part(d, x, row + at, columns - at);
+  }
+}
+
+template <size_t kRows, size_t kVectors>
+using Sums = V[kRows][kVectors];
+
+template <size_t kRows, size_t kVectors, class F>
+HWY_INLINE void for_each_sum(Sums<kRows, kVectors>& sum, const F& f) {
+#pragma GCC unroll 12
+  for (size_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 12
+    for (size_t v = 0; v < kVectors; ++v) f(sum[r][v], r, v);
+  }
+}
+
+template <size_t kRows, size_t kVectors>
+HWY_INLINE void finish(const GemmBlock& g, Sums<kRows, kVectors>& sum, const float* plus, float* y,
+                       size_t columns) {
+  // At the end, rounded once: it may be far larger than the products.
+  if (plus != nullptr) {
+    for_each_sum<kRows, kVectors>(sum, [&](V& x, size_t r, size_t v) HWY_ATTR {
+      x = hn::Add(x, load_columns(plus + r * g.y_stride, v, columns));
+    });
+  }
+  if (g.low > -kInf) {
+    const V low = hn::Set(d, g.low);
+    for_each_sum<kRows, kVectors>(sum,
+                                  [&](V& x, size_t, size_t) HWY_ATTR { x = at_least(x, low); });
+  }
+  if (g.high < kInf) {
+    const V high = hn::Set(d, g.high);
+    for_each_sum<kRows, kVectors>(sum,
+                                  [&](V& x, size_t, size_t) HWY_ATTR { x = at_most(x, high); });
+  }
+  for_each_sum<kRows, kVectors>(sum, [&](const V& x, size_t r, size_t v) HWY_ATTR {
+    store_columns(x, y + r * g.y_stride, v, columns);
+  });
+}
+
 template <size_t kRows, size_t kVectors, class T>
 HWY_INLINE void piece(const GemmBlock& g, const Piece<T>& at, Ahead& ahead) {
   const size_t lanes = hn::Lanes(d);
   const size_t panel = kPanelVectors * lanes;
   const size_t panel_numbers = g.panel_depth() * panel;
+  const size_t whole = kVectors * lanes;
   V sum[kRows][kVectors];
 #pragma GCC unroll 12
   for (size_t v = 0; v < kVectors; ++v) {
-    V start = hn::Zero(d);
-    if (at.bias != nullptr && v * lanes < at.columns) {
-      const size_t left = at.columns - v * lanes;
-      start = left >= lanes ? hn::LoadU(d, at.bias + v * lanes)
-                            : load_part(d, at.bias + v * lanes, left);
-    }
+    const V start = at.bias == nullptr ? hn::Zero(d) : load_columns(at.bias, v, at.columns);
 #pragma GCC unroll 12
     for (size_t r = 0; r < kRows; ++r) sum[r][v] = start;
   }
@@ -94,45 +143,40 @@ HWY_INLINE void piece(const GemmBlock& g, const Piece<T>& at, Ahead& ahead) {
       for (size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(a, b[v], sum[r][v]);
     }
   }
-  const auto y_row = [&](size_t r) HWY_ATTR { return at.y + r * g.y_stride; };
-  if (at.columns == kVectors * lanes && !g.add) {
-#pragma GCC unroll 12
-    for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 12
-      for (size_t v = 0; v < kVectors; ++v) hn::StoreU(sum[r][v], d, y_row(r) + v * lanes);
-    }
-    return;
-  }
-#pragma GCC unroll 12
-  for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 12
-    for (size_t v = 0; v < kVectors; ++v) {
-      if (v * lanes >= at.columns) break;
-      const size_t left = std::min(at.columns - v * lanes, lanes);
-      float* to = y_row(r) + v * lanes;
-      const V before = g.add ? load_part(d, to, left) : hn::Zero(d);
-      store_part(d, hn::Add(sum[r][v], before), to, left);
-    }
+  if (at.columns == whole) {
+    finish<kRows, kVectors>(g, sum, at.plus, at.y, whole);
+  } else {
+    finish<kRows, kVectors>(g, sum, at.plus, at.y, at.columns);
   }
 }
 
-// All columns of kRows rows, kVectors vectors at a time, then panel by panel, or half of one.
+struct Columns {
+  size_t begin;
+  size_t end;
+};
+
+// Those columns of kRows rows, kVectors vectors at a time, then panel by panel, or half of one.
 template <class T, size_t kRows, size_t kVectors>
-void row_block(const GemmBlock& g, size_t row) {
+void row_block(const GemmBlock& g, size_t row, const Columns& columns) {
   const size_t lanes = hn::Lanes(d), panel = kPanelVectors * lanes;
   const size_t wide = kVectors / kPanelVectors * panel;
-  const size_t depth = g.panel_depth();
-  size_t c = 0;
-  Ahead ahead{g.next, row == 0 ? g.next_lines : 0};
-  const auto at = [&](size_t columns) HWY_ATTR {
-    return Piece<T>{g.a + row * g.a_stride, static_cast<const T*>(g.panels) + c * depth,
-                    g.bias == nullptr ? nullptr : g.bias + c, g.y + row * g.y_stride + c, columns};
+  const size_t depth = g.panel_depth(), end = columns.end;
+  size_t c = columns.begin;
+  Ahead ahead{g.next, row == 0 && c == 0 ? g.next_lines : 0};
+  const auto at = [&](size_t count) HWY_ATTR {
+    const size_t y = row * g.y_stride + c;
+    return Piece<T>{g.a + row * g.a_stride,
+                    static_cast<const T*>(g.panels) + c * depth,
+                    g.bias == nullptr ? nullptr : g.bias + c,
+                    g.plus == nullptr ? nullptr : g.plus + y,
+                    g.y + y,
+                    count};
   };
-  for (; c + wide <= g.columns; c += wide) piece<kRows, kVectors>(g, at(wide), ahead);
-  for (; c + lanes < g.columns; c += panel) {
-    piece<kRows, kPanelVectors>(g, at(std::min(g.columns - c, panel)), ahead);
+  for (; c + wide <= end; c += wide) piece<kRows, kVectors>(g, at(wide), ahead);
+  for (; c + lanes < end; c += panel) {
+    piece<kRows, kPanelVectors>(g, at(std::min(end - c, panel)), ahead);
   }
-  if (c < g.columns) piece<kRows, 1>(g, at(g.columns - c), ahead);
+  if (c < end) piece<kRows, 1>(g, at(end - c), ahead);
 }
 
 // Fewer rows take more vectors.
@@ -141,7 +185,7 @@ constexpr size_t kVectorsOf = kRowsAtOnce / kRows >= 6   ? 8
                               : kRowsAtOnce / kRows >= 2 ? 4
                                                          : 2;
 
-using RowBlock = void (*)(const GemmBlock& g, size_t row);
+using RowBlock = void (*)(const GemmBlock& g, size_t row, const Columns& columns);
 template <class T, size_t... kRows>
 constexpr std::array<RowBlock, sizeof...(kRows)> row_blocks(std::index_sequence<kRows...>) {
   return {row_block<T, kRows + 1, kVectorsOf<kRows + 1>>...};
@@ -150,9 +194,21 @@ constexpr auto kRowBlocks = row_blocks<float>(std::make_index_sequence<kRowsAtOn
 constexpr auto kFloat16Blocks = row_blocks<Float16>(std::make_index_sequence<kNarrowRows>());
 constexpr auto kBfloat16Blocks = row_blocks<Bfloat16>(std::make_index_sequence<kNarrowRows>());
 
+// With 32 registers, six rows of four vectors: fewer loads than twelve of two, which are for the
+// columns that are left.
+constexpr size_t kWideRows = 6;
+
 template <size_t kMost>
 void multiply_rows(const GemmBlock& g, const std::array<RowBlock, kMost>& blocks_of) {
-  for_equal_pieces(g.rows, kMost, [&](size_t row, size_t rows) { blocks_of[rows - 1](g, row); });
+  const auto columns = [&](Columns part, size_t most) {
+    if (part.begin == part.end) return;
+    for_equal_pieces(g.rows, std::min(most, kMost),
+                     [&](size_t row, size_t rows) { blocks_of[rows - 1](g, row, part); });
+  };
+  const size_t wide = g.columns / (4 * hn::Lanes(d)) * (4 * hn::Lanes(d));
+  if (kRowsAtOnce <= kWideRows || g.rows <= kWideRows) return columns({0, g.columns}, kWideRows);
+  columns({0, wide}, kWideRows);
+  columns({wide, g.columns}, kRowsAtOnce);
 }
 void multiply_block(const GemmBlock& g) {
   switch (g.form) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace treadle::cpu {
 
@@ -11,8 +12,9 @@ namespace treadle::cpu {
 enum class PanelForm : uint8_t { kFloat, kFloat16, kBfloat16 };
 inline constexpr size_t kNarrowRows = 4;  // that products with panels of 16 bits may have
 
-// y[rows, columns] = a[rows, k] . panels (+ bias, one a column), or added to what y holds. `panels`
-// begins at the first column; the columns beyond the last whole panel are there, padded.
+// y[rows, columns] = a[rows, k] . panels + bias (one a column) + plus (as y; it may be y), within
+// [low, high]. `panels` begins at the first column; the columns beyond the last whole panel are
+// there, padded.
 struct GemmBlock {
   const float* a;
   size_t a_stride;
@@ -21,11 +23,13 @@ struct GemmBlock {
   size_t depth = 0;  // K of the panels, where the block takes a part of it; 0: k
   size_t panel_depth() const { return depth == 0 ? k : depth; }
   const float* bias = nullptr;
-  bool add = false;
+  const float* plus = nullptr;
   float* y;
-  size_t y_stride;
+  size_t y_stride;  // of `plus` too
   size_t rows;
   size_t columns;
+  float low = -std::numeric_limits<float>::infinity();
+  float high = std::numeric_limits<float>::infinity();
   PanelForm form = PanelForm::kFloat;
   // Lines of the cache that a later block reads: they are fetched meanwhile.
   const std::byte* next = nullptr;
@@ -34,7 +38,7 @@ struct GemmBlock {
 
 struct GemmFunctions {
   size_t panel;
-  size_t rows;  // that the inner loop takes at once
+  size_t rows;  // a multiple of what the inner loops take at once
   void (*multiply)(const GemmBlock& block);
 };
 const GemmFunctions& gemm_functions();

@@ -101,14 +101,26 @@ HWY_INLINE V min_of(V a, V b) {
   return hn::IfThenElse(hn::IsNaN(a), a, hn::Min(a, b));
 #endif
 }
-// x within [low, high], which are not NaN.
+// x, or the bound, which is not NaN.
+template <class V>
+HWY_INLINE V at_least(V x, V low) {
+#if HWY_TARGET == HWY_SCALAR
+  return max_of(x, low);
+#else
+  return hn::Max(low, x);  // x86 gives the second operand where one is NaN
+#endif
+}
+template <class V>
+HWY_INLINE V at_most(V x, V high) {
+#if HWY_TARGET == HWY_SCALAR
+  return min_of(x, high);
+#else
+  return hn::Min(high, x);
+#endif
+}
 template <class V>
 HWY_INLINE V clamp(V x, V low, V high) {
-#if HWY_TARGET == HWY_SCALAR
-  return min_of(max_of(x, low), high);
-#else
-  return hn::Min(high, hn::Max(low, x));  // x86 gives the second operand where one is NaN
-#endif
+  return at_most(at_least(x, low), high);
 }
 
 // 2^k for integers within [-126, 127].
