@@ -14,7 +14,7 @@ constexpr size_t kLargest = size_t{4} << 20;
 
 // Large ones in pages of their own, which do not stay when the plans that read them go.
 std::shared_ptr<Buffer> allocate_whole(size_t bytes) {
-  if (bytes < kHugePage) return Buffer::allocate(bytes);
+  if (bytes <= kFirst) return Buffer::allocate(bytes);
   const std::shared_ptr<void> pages = map_pages(bytes);
   return Buffer::wrap(pages.get(), bytes, pages);
 }

@@ -13,10 +13,10 @@ inline constexpr size_t kHugePage = size_t{2} << 20;
 bool take_huge(size_t bytes);
 void give_huge(size_t bytes);
 
-// Pages that the system gets back when their last holder is gone; the allocator would keep them, as
-// holes between what stays. kOutOfMemory when the system has none.
+// Pages, all of which will be written, that the system gets back when their last holder is gone;
+// the allocator would keep them, as holes between what stays. kOutOfMemory when it has none.
 std::shared_ptr<void> map_pages(size_t bytes);
-// The same, for bytes that are all written at once and soon given back.
+// The same, for bytes that are soon given back.
 std::shared_ptr<void> map_brief_pages(size_t bytes);
 
 // While one lives, the last brief pages that its thread gave back serve the next that it asks for:

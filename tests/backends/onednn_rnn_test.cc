@@ -1,5 +1,5 @@
 // Recurrent layers through oneDNN against the reference.
-#include "backends/cpu/onednn/lstm.h"
+#include "backends/cpu/native/lstm.h"
 #include "backends/cpu/onednn/rnn.h"
 #include "tests/support/kernel_check.h"
 

@@ -1,14 +1,10 @@
 #include "backends/cpu/native/gemm.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "backends/cpu/layout.h"
-#include "backends/cpu/native/activation.h"
-#include "backends/cpu/native/panels.h"
-#include "backends/cpu/parallel.h"
-#include "backends/cpu/simd/gemm.h"
+#include "backends/cpu/native/panel_product.h"
 #include "backends/cpu/simd/simd.h"
 #include "graph/ops/conv_params.h"
 
@@ -71,126 +67,26 @@ std::optional<Product> product_of(const NodeSpec& spec) {
 
 class GemmKernel : public Kernel {
  public:
-  struct Parts {
-    Product product;
-    Panels panels;
-    std::vector<float> bias;  // empty: input 2, or none
-    bool bias_input = false;
-    bool residual = false;  // input 3
-    Activation activation;
-    int threads = 1;
+  struct Bias {
+    std::vector<float> constant;
+    bool input = false;  // or none
   };
-  explicit GemmKernel(Parts parts) : parts_(std::move(parts)), functions_(gemm_functions()) {
-    const Product& p = parts_.product;
-    const auto panel = static_cast<int64_t>(functions_.panel);
-    const auto most = static_cast<int64_t>(functions_.rows);
-    // A piece is some rows by a stretch of columns; the epilogue runs over it while it is in L1.
-    // Stretches are about equal, and so are pieces of rows, of which each thread has as many. The
-    // panels of a stretch stay in L2, a part of their depth at a time where they are deep, and rows
-    // in L3, which all stretches read.
-    depth_ = ceil_div(p.k, ceil_div(p.k, kMostDepth));
-    const int64_t widest =
-        std::clamp(kPanelFloats / depth_, 2 * panel, static_cast<int64_t>(kTile));
-    across_ = ceil_div(p.n, widest);
-    columns_ = ceil_div(ceil_div(p.n, across_), panel) * panel;
-    blocks_ = ceil_div(p.m, std::max(kRowFloats / p.k, most));
-    const int64_t rows = ceil_div(p.m, blocks_);
-    down_ = ceil_div(rows, most);
-    if (down_ > 1) down_ = std::min(rows, ceil_div(down_, parts_.threads) * parts_.threads);
-    if (parts_.threads > 1 && down_ == 1) columns_ = std::min(columns_, 4 * panel);
-    across_ = ceil_div(p.n, columns_);
-    grain_ = std::max<int64_t>(
-        1, 16 * kParallelGrain / std::max<int64_t>(1, ceil_div(rows, down_) * columns_ * p.k));
-  }
+  GemmKernel(PanelProduct product, Bias bias, bool residual)
+      : product_(std::move(product)), bias_(std::move(bias)), residual_(residual) {}
 
   void run(const KernelArgs& args) const override {
-    // Column by column, so that a thread reads few panels.
-    parallel_for(parts_.threads, blocks_ * across_ * down_, grain_,
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t i = begin; i < end;) {
-                     const int64_t first = i % down_, last = std::min(down_, first + end - i);
-                     run_stretch(args, i / down_, first, last);
-                     i += last - first;
-                   }
-                 });
+    const float* bias = bias_.constant.empty() ? nullptr : bias_.constant.data();
+    if (bias_.input) bias = static_cast<const float*>(args.inputs[kBias]);
+    product_.run({.a = static_cast<const float*>(args.inputs[kA]),
+                  .bias = bias,
+                  .plus = residual_ ? static_cast<const float*>(args.inputs[kZ]) : nullptr,
+                  .y = static_cast<float*>(args.outputs[0])});
   }
 
  private:
-  // Pieces of rows from `first` to `last`, of a stretch of a block.
-  void run_stretch(const KernelArgs& args, int64_t stretch, int64_t first, int64_t last) const {
-    const int64_t column = stretch % across_ * columns_, block = stretch / across_ * down_;
-    for (int64_t k = 0; k < parts_.product.k; k += depth_) {
-      for (int64_t i = first; i < last; ++i) run_piece(args, column, k, block + i);
-    }
-  }
-
-  void run_piece(const KernelArgs& args, int64_t column, int64_t k, int64_t i) const {
-    const Product& p = parts_.product;
-    const auto panel = static_cast<int64_t>(functions_.panel);
-    const float* bias = parts_.bias.empty() ? nullptr : parts_.bias.data();
-    if (parts_.bias_input) bias = static_cast<const float*>(args.inputs[kBias]);
-    const int64_t pieces = blocks_ * down_;
-    const int64_t row = p.m * i / pieces, end = p.m * (i + 1) / pieces;
-    const int64_t at = row * p.n + column;
-    float* y = static_cast<float*>(args.outputs[0]) + at;
-    GemmBlock block{.a = static_cast<const float*>(args.inputs[kA]) + row * p.k + k,
-                    .a_stride = static_cast<size_t>(p.k),
-                    .panels = parts_.panels.at(column * p.k + k * panel),
-                    .k = static_cast<size_t>(std::min(depth_, p.k - k)),
-                    .depth = static_cast<size_t>(p.k),
-                    .bias = bias == nullptr || k > 0 ? nullptr : bias + column,
-                    .plus = k > 0 ? y : nullptr,
-                    .y = y,
-                    .y_stride = static_cast<size_t>(p.n),
-                    .rows = static_cast<size_t>(end - row),
-                    .columns = static_cast<size_t>(std::min(columns_, p.n - column)),
-                    .form = parts_.panels.form};
-    fetch_next(block, column, k, i);
-    if (k == 0 && parts_.residual) block.plus = static_cast<const float*>(args.inputs[kZ]) + at;
-    const bool last = k + depth_ >= p.k;
-    const std::optional<Bounds>& bounds = parts_.activation.bounds();
-    if (last && bounds) {
-      block.low = bounds->low;
-      block.high = bounds->high;
-    }
-    functions_.multiply(block);
-    if (last && !bounds) activate(block);
-  }
-
-  // Each piece of rows fetches its share of the panels that come after these. A part of the depth
-  // of neighbouring panels lies p.k rows apart.
-  void fetch_next(GemmBlock& block, int64_t column, int64_t k, int64_t i) const {
-    const Product& p = parts_.product;
-    const bool deeper = k + depth_ < p.k;
-    if (!deeper && column + columns_ >= p.n) return;
-    const auto panel = static_cast<int64_t>(functions_.panel);
-    const int64_t part = depth_ * panel, numbers = columns_ / panel * part;
-    const int64_t from = numbers * (i % down_) / down_;
-    const int64_t start = deeper ? column * p.k + (k + depth_) * panel : (column + columns_) * p.k;
-    const int64_t at = start + from / part * panel * p.k + from % part;
-    const int64_t count = std::min(numbers / down_, part - from % part);
-    if (at + count > parts_.panels.count()) return;
-    block.next = parts_.panels.at(at);
-    block.next_lines = static_cast<size_t>(parts_.panels.at(at + count) - block.next) / kLine;
-  }
-
-  void activate(const GemmBlock& block) const {
-    if (block.columns == block.y_stride)
-      return parts_.activation.apply(block.y, block.rows * block.columns);
-    for (size_t r = 0; r < block.rows; ++r)
-      parts_.activation.apply(block.y + r * block.y_stride, block.columns);
-  }
-
-  Parts parts_;
-  const GemmFunctions& functions_;
-  static constexpr int64_t kPanelFloats = 1 << 16, kMostDepth = 1536;
-  static constexpr int64_t kRowFloats = 1 << 21;
-  static constexpr size_t kLine = 64;  // bytes
-  int64_t depth_ = 1;
-  int64_t blocks_ = 1;                // of rows
-  int64_t down_ = 1;                  // pieces of rows of a block
-  int64_t across_ = 1, columns_ = 0;  // stretches, and how wide
-  int64_t grain_ = 1;
+  PanelProduct product_;
+  Bias bias_;
+  bool residual_;
 };
 
 bool one_per_column(const NodeSpec& spec, int64_t n) {
@@ -253,24 +149,21 @@ std::vector<float> scaled_bias(const NodeSpec& spec, const Product& p) {
 
 Compiled compile_gemm(const NodeSpec& spec, const CompileContext& context) {
   const Product p = *product_of(spec);
-  GemmKernel::Parts parts{.product = p,
-                          .panels = pack(spec, p, context),
-                          .bias = scaled_bias(spec, p),
-                          .residual = spec.has(kZ),
-                          .activation = *Activation::of(*spec.node),
-                          .threads = context.threads};
-  parts.bias_input = spec.has(kBias) && parts.bias.empty();
+  PanelProduct product({p.m, p.n, p.k}, pack(spec, p, context), Activation::of(*spec.node),
+                       context.threads);
+  GemmKernel::Bias bias{scaled_bias(spec, p)};
+  bias.input = spec.has(kBias) && bias.constant.empty();
   Compiled compiled;
   compiled.name = "native gemm";
   compiled.reads.assign(spec.inputs.size(), true);
   compiled.reads[kB] = false;
-  if (spec.has(kBias)) compiled.reads[kBias] = parts.bias_input;
+  if (spec.has(kBias)) compiled.reads[kBias] = bias.input;
   compiled.input_layouts.assign(spec.inputs.size(), kPlain);
   const Layout rows = is_conv(*spec.node) ? kChannelsLast : kPlain;
   compiled.input_layouts[kA] = accept(spec.inputs[kA], rows);
   if (spec.has(kZ)) compiled.input_layouts[kZ] = accept(spec.inputs[kZ], rows);
   compiled.output_layouts = {canonical(spec.outputs[0].dims, rows)};
-  compiled.kernel = std::make_unique<GemmKernel>(std::move(parts));
+  compiled.kernel = std::make_unique<GemmKernel>(std::move(product), std::move(bias), spec.has(kZ));
   return compiled;
 }
 

@@ -7,6 +7,7 @@
 
 #include "backends/cpu/onednn/onednn.h"
 #include "backends/cpu/onednn/post_ops.h"
+#include "backends/cpu/recurrent.h"
 #include "graph/ops/recurrent.h"
 
 namespace treadle::cpu {
@@ -31,46 +32,6 @@ std::span<const int64_t> gates_of(const Node& node) {
 RecurrentParams params_of(const NodeSpec& spec) {
   return recurrent_params(spec.node->attributes, static_cast<int64_t>(gates_of(*spec.node).size()),
                           spec.inputs[kX].dims, spec.inputs[kR].dims.back());
-}
-
-bool usual_activations(const Node& node) {
-  const std::vector<std::string> given = node.attributes.strings("activations");
-  const std::vector<std::string> usual = is_lstm(node)
-                                             ? std::vector<std::string>{"Sigmoid", "Tanh", "Tanh"}
-                                             : std::vector<std::string>{"Sigmoid", "Tanh"};
-  for (size_t i = 0; i < given.size(); ++i) {
-    if (given[i] != usual[i % usual.size()]) return false;
-  }
-  return true;
-}
-
-bool full_lengths(const NodeSpec& spec) {
-  if (!spec.has(kLengths)) return true;
-  const Tensor* lengths = spec.constant(kLengths);
-  if (lengths == nullptr) return false;
-  const std::vector<int64_t> values = lengths->to_ints();
-  return std::all_of(values.begin(), values.end(),
-                     [&](int64_t v) { return v == spec.inputs[kX].dims[0]; });
-}
-
-Support supports_rnn(const NodeSpec& spec) {
-  const Attributes& a = spec.node->attributes;
-  if (spec.has(kPeepholes)) return Support::no("peepholes");
-  if (!full_lengths(spec)) return Support::no("sequence_lens");
-  NodeSpec floats = spec;
-  if (spec.has(kLengths)) floats.inputs[kLengths] = {};
-  if (Support s = supports_f32(floats); !s.ok) return s;
-  if (a.i("layout", 0) != 0) return Support::no("layout 1");
-  if (a.has("clip")) return Support::no("clip");
-  if (a.i("input_forget", 0) != 0) return Support::no("input_forget");
-  if (!usual_activations(*spec.node)) return Support::no("activations");
-  if (spec.constant(kW) == nullptr || spec.constant(kR) == nullptr ||
-      (spec.has(kB) && spec.constant(kB) == nullptr)) {
-    return Support::no("weights that are not constant");
-  }
-  if (is_lstm(*spec.node) && spec.has(kInitialH) != spec.has(kInitialC))
-    return Support::no("only one initial state");
-  return {};
 }
 
 // W or R, [directions, gates·hidden, inputs], with its gates in oneDNN's order.
@@ -244,6 +205,6 @@ Compiled compile_rnn(const NodeSpec& spec, const CompileContext& context) {
 
 }  // namespace
 
-const Family kOnednnRnn = {"onednn rnn", supports_rnn, compile_rnn};
+const Family kOnednnRnn = {"onednn rnn", supports_recurrent, compile_rnn};
 
 }  // namespace treadle::cpu

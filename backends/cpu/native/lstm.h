@@ -1,4 +1,4 @@
-// LSTM of small batches: oneDNN's products, the gates between them native.
+// LSTM: the inputs of many steps are projected at once, then it goes step by step.
 #pragma once
 
 #include "backends/cpu/family.h"

@@ -1,0 +1,116 @@
+#include "backends/cpu/native/panel_product.h"
+
+#include <algorithm>
+
+#include "backends/cpu/parallel.h"
+
+namespace treadle::cpu {
+namespace {
+
+constexpr int64_t kPanelFloats = 1 << 16, kMostDepth = 1536;
+constexpr int64_t kRowFloats = 1 << 21;
+constexpr size_t kLine = 64;  // bytes
+
+}  // namespace
+
+PanelProduct::PanelProduct(const Shape& shape, Panels panels, std::optional<Activation> activation,
+                           int threads)
+    : s_(shape), panels_(std::move(panels)), threads_(threads), functions_(gemm_functions()) {
+  if (activation && activation->bounds()) {
+    bounds_ = *activation->bounds();
+  } else {
+    activation_ = std::move(activation);
+  }
+  const auto panel = static_cast<int64_t>(functions_.panel);
+  const auto most = static_cast<int64_t>(functions_.rows);
+  // A piece is some rows by a stretch of columns; the epilogue runs over it while it is in L1.
+  // Stretches are about equal, and so are pieces of rows, of which each thread has as many. The
+  // panels of a stretch stay in L2, a part of their depth at a time where they are deep, and rows
+  // in L3, which all stretches read.
+  depth_ = ceil_div(s_.k, ceil_div(s_.k, kMostDepth));
+  const int64_t widest = std::clamp(kPanelFloats / depth_, 2 * panel, static_cast<int64_t>(kTile));
+  across_ = ceil_div(s_.n, widest);
+  columns_ = ceil_div(ceil_div(s_.n, across_), panel) * panel;
+  blocks_ = ceil_div(s_.m, std::max(kRowFloats / s_.k, most));
+  const int64_t rows = ceil_div(s_.m, blocks_);
+  down_ = ceil_div(rows, most);
+  if (down_ > 1) down_ = std::min(rows, ceil_div(down_, threads_) * threads_);
+  if (threads_ > 1 && down_ == 1) columns_ = std::min(columns_, 4 * panel);
+  across_ = ceil_div(s_.n, columns_);
+  grain_ = std::max<int64_t>(
+      1, 16 * kParallelGrain / std::max<int64_t>(1, ceil_div(rows, down_) * columns_ * s_.k));
+}
+
+void PanelProduct::run(const Operands& o) const {
+  // Column by column, so that a thread reads few panels.
+  parallel_for(threads_, blocks_ * across_ * down_, grain_, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end;) {
+      const int64_t first = i % down_, last = std::min(down_, first + end - i);
+      run_stretch(o, i / down_, first, last);
+      i += last - first;
+    }
+  });
+}
+
+// Pieces of rows from `first` to `last`, of a stretch of a block.
+void PanelProduct::run_stretch(const Operands& o, int64_t stretch, int64_t first,
+                               int64_t last) const {
+  const int64_t column = stretch % across_ * columns_, block = stretch / across_ * down_;
+  for (int64_t k = 0; k < s_.k; k += depth_) {
+    for (int64_t i = first; i < last; ++i) run_piece(o, column, k, block + i);
+  }
+}
+
+void PanelProduct::run_piece(const Operands& o, int64_t column, int64_t k, int64_t i) const {
+  const auto panel = static_cast<int64_t>(functions_.panel);
+  const int64_t pieces = blocks_ * down_;
+  const int64_t row = s_.m * i / pieces, end = s_.m * (i + 1) / pieces;
+  const int64_t at = row * s_.n + column;
+  float* y = o.y + at;
+  GemmBlock block{.a = o.a + row * s_.k + k,
+                  .a_stride = static_cast<size_t>(s_.k),
+                  .panels = panels_.at(column * s_.k + k * panel),
+                  .k = static_cast<size_t>(std::min(depth_, s_.k - k)),
+                  .depth = static_cast<size_t>(s_.k),
+                  .bias = o.bias == nullptr || k > 0 ? nullptr : o.bias + column,
+                  .plus = k > 0 ? y : nullptr,
+                  .y = y,
+                  .y_stride = static_cast<size_t>(s_.n),
+                  .rows = static_cast<size_t>(end - row),
+                  .columns = static_cast<size_t>(std::min(columns_, s_.n - column)),
+                  .form = panels_.form};
+  fetch_next(block, column, k, i);
+  if (k == 0 && o.plus != nullptr) block.plus = o.plus + at;
+  const bool last = k + depth_ >= s_.k;
+  if (last) {
+    block.low = bounds_.low;
+    block.high = bounds_.high;
+  }
+  functions_.multiply(block);
+  if (last && activation_) activate(block);
+}
+
+// Each piece of rows fetches its share of the panels that come after these. A part of the depth
+// of neighbouring panels lies s_.k rows apart.
+void PanelProduct::fetch_next(GemmBlock& block, int64_t column, int64_t k, int64_t i) const {
+  const bool deeper = k + depth_ < s_.k;
+  if (!deeper && column + columns_ >= s_.n) return;
+  const auto panel = static_cast<int64_t>(functions_.panel);
+  const int64_t part = depth_ * panel, numbers = columns_ / panel * part;
+  const int64_t from = numbers * (i % down_) / down_;
+  const int64_t start = deeper ? column * s_.k + (k + depth_) * panel : (column + columns_) * s_.k;
+  const int64_t at = start + from / part * panel * s_.k + from % part;
+  const int64_t count = std::min(numbers / down_, part - from % part);
+  if (at + count > panels_.count()) return;
+  block.next = panels_.at(at);
+  block.next_lines = static_cast<size_t>(panels_.at(at + count) - block.next) / kLine;
+}
+
+void PanelProduct::activate(const GemmBlock& block) const {
+  if (block.columns == block.y_stride)
+    return activation_->apply(block.y, block.rows * block.columns);
+  for (size_t r = 0; r < block.rows; ++r)
+    activation_->apply(block.y + r * block.y_stride, block.columns);
+}
+
+}  // namespace treadle::cpu
