@@ -57,6 +57,7 @@ std::optional<std::vector<int64_t>> reshape_spec(const Shape& from, const Shape&
 void widen_halves(Pass&);
 void expand_composites(Pass&);
 void expand_batchnorm(Pass&);
+void number_labels(Pass&);
 void inline_branches(Pass&);
 void fold_constants(Pass&);
 void eliminate(Pass&);

@@ -20,7 +20,7 @@ struct Family {
 // A row of the table: which kinds a family is asked about.
 struct Candidate {
   const char* kind;    // as the rows spell it
-  const char* domain;  // "" or "treadle"
+  const char* domain;  // as the rows spell it
   const Family* family;
 };
 

@@ -18,6 +18,7 @@
 #include "backends/cpu/native/quantize.h"
 #include "backends/cpu/native/resize.h"
 #include "backends/cpu/native/rows.h"
+#include "backends/cpu/native/trees.h"
 #include "backends/cpu/native/winograd.h"
 #include "backends/cpu/onednn/conv.h"
 #include "backends/cpu/onednn/conv_backward.h"
@@ -81,6 +82,9 @@ constexpr Candidate kCandidates[] = {
     {"QuantizedConv", "treadle", &kQuantizedConv},
     {"QuantizedMatMul", "treadle", &kQuantizedMatMul},
     {"NegativeLogLikelihoodLoss", "", &kNativeNll},
+    {"TreeEnsemble", "ai.onnx.ml", &kNativeTrees},
+    {"TreeEnsembleClassifier", "ai.onnx.ml", &kNativeTrees},
+    {"TreeEnsembleRegressor", "ai.onnx.ml", &kNativeTrees},
 };
 
 constexpr Candidate kAfterElementwise[] = {

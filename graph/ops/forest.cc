@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <map>
 #include <string_view>
 
 namespace treadle {
@@ -19,15 +18,25 @@ Branch branch_named(const std::string& name) {
   return static_cast<Branch>(at - kBranchNames.begin());
 }
 
+// A list attribute where it lies: these are long.
+template <class T>
+std::span<const T> list_of(const Attributes& a, std::string_view name) {
+  const Attribute* found = a.find(name);
+  const auto* list = found == nullptr ? nullptr : std::get_if<std::vector<T>>(found);
+  return list == nullptr ? std::span<const T>() : std::span<const T>(*list);
+}
+std::span<const int64_t> ints(const Attributes& a, std::string_view name) {
+  return list_of<int64_t>(a, name);
+}
+
 // A list attribute of floats, or its "_as_tensor" form.
 std::vector<double> numbers(const Attributes& a, const std::string& name) {
   if (const Tensor* t = a.tensor(name + "_as_tensor")) return t->to_doubles();
-  const std::vector<float> floats = a.floats(name);
+  const auto floats = list_of<float>(a, name);
   return {floats.begin(), floats.end()};
 }
 
-template <class T>
-void check_length(const std::vector<T>& list, size_t expected, std::string_view name) {
+void check_length(const auto& list, size_t expected, std::string_view name) {
   TREADLE_CHECK(list.size() == expected, kInvalidModel, "attribute '", name, "' has ", list.size(),
                 " elements, expected ", expected);
 }
@@ -38,19 +47,58 @@ size_t checked_index(int64_t i, size_t size, std::string_view name) {
   return static_cast<size_t>(i);
 }
 
-using NodeKey = std::pair<int64_t, int64_t>;  // tree, node
-using NodeIndex = std::map<NodeKey, size_t>;
+// Where the nodes of a list lie, by tree and id.
+class NodeIndex {
+ public:
+  NodeIndex(std::span<const int64_t> trees, std::span<const int64_t> ids) {
+    entries_.reserve(trees.size());
+    for (size_t i = 0; i < trees.size(); ++i) entries_.push_back({trees[i], ids[i], i});
+    if (!std::ranges::is_sorted(entries_)) std::ranges::sort(entries_);
+    const auto twice = std::ranges::adjacent_find(
+        entries_, [](const Entry& a, const Entry& b) { return a.names(b); });
+    TREADLE_CHECK(twice == entries_.end(), kInvalidModel, "tree ", twice->tree, " has two nodes ",
+                  twice->id);
+  }
 
-size_t node_at(const NodeIndex& index, NodeKey key) {
-  const auto at = index.find(key);
-  TREADLE_CHECK(at != index.end(), kInvalidModel, "tree ", key.first, " has no node ", key.second);
-  return at->second;
-}
+  // `near`: the position of a node of the same tree, from which ids mostly count on.
+  size_t at(int64_t tree, int64_t id, size_t near = 0) const {
+    const Entry wanted{tree, id, 0};
+    if (near < entries_.size()) {
+      const size_t guess = near + static_cast<size_t>(id) - static_cast<size_t>(entries_[near].id);
+      if (guess < entries_.size() && entries_[guess].names(wanted)) return entries_[guess].position;
+    }
+    const auto found = std::ranges::lower_bound(entries_, wanted);
+    TREADLE_CHECK(found != entries_.end() && found->names(wanted), kInvalidModel, "tree ", tree,
+                  " has no node ", id);
+    return found->position;
+  }
+
+  // Of each tree the node that is listed first.
+  std::vector<size_t> roots() const {
+    std::vector<size_t> roots;
+    for (size_t i = 0; i < entries_.size(); ++i) {
+      if (i == 0 || entries_[i].tree != entries_[i - 1].tree) roots.push_back(entries_[i].position);
+      roots.back() = std::min(roots.back(), entries_[i].position);
+    }
+    return roots;
+  }
+
+ private:
+  struct Entry {
+    int64_t tree;
+    int64_t id;
+    size_t position;
+    bool names(const Entry& other) const { return tree == other.tree && id == other.id; }
+    auto operator<=>(const Entry&) const = default;
+  };
+  std::vector<Entry> entries_;
+};
 
 // Votes lie in the order of their leaves; those of one leaf in the order of the attribute.
 void add_votes(Forest& forest, std::vector<std::pair<size_t, Vote>> votes) {
-  std::stable_sort(votes.begin(), votes.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  auto before = [](const auto& a, const auto& b) { return a.first < b.first; };
+  if (!std::ranges::is_sorted(votes, before)) std::ranges::stable_sort(votes, before);
+  forest.votes.reserve(votes.size());
   for (size_t i = 0; i < votes.size(); ++i) {
     TreeNode& leaf = forest.nodes[votes[i].first];
     if (i == 0 || votes[i - 1].first != votes[i].first) leaf.votes_begin = i;
@@ -87,14 +135,14 @@ const TreeNode& Forest::leaf(size_t root, const double* row) const {
 }
 
 Forest forest_by_node_ids(const Attributes& a, const std::string& prefix, int64_t targets) {
-  const auto trees = a.ints("nodes_treeids");
-  const auto ids = a.ints("nodes_nodeids");
-  const auto features = a.ints("nodes_featureids");
-  const auto yes = a.ints("nodes_truenodeids");
-  const auto no = a.ints("nodes_falsenodeids");
-  const auto modes = a.strings("nodes_modes");
+  const auto trees = ints(a, "nodes_treeids");
+  const auto ids = ints(a, "nodes_nodeids");
+  const auto features = ints(a, "nodes_featureids");
+  const auto yes = ints(a, "nodes_truenodeids");
+  const auto no = ints(a, "nodes_falsenodeids");
+  const auto modes = list_of<std::string>(a, "nodes_modes");
   const auto values = numbers(a, "nodes_values");
-  const auto missing = a.ints("nodes_missing_value_tracks_true");
+  const auto missing = ints(a, "nodes_missing_value_tracks_true");
   const size_t count = trees.size();
   check_length(ids, count, "nodes_nodeids");
   check_length(features, count, "nodes_featureids");
@@ -105,14 +153,9 @@ Forest forest_by_node_ids(const Attributes& a, const std::string& prefix, int64_
   if (!missing.empty()) check_length(missing, count, "nodes_missing_value_tracks_true");
 
   Forest forest;
-  NodeIndex index;
-  std::map<int64_t, size_t> roots;  // by tree: its first node
-  for (size_t i = 0; i < count; ++i) {
-    TREADLE_CHECK(index.emplace(NodeKey{trees[i], ids[i]}, i).second, kInvalidModel, "tree ",
-                  trees[i], " has two nodes ", ids[i]);
-    roots.emplace(trees[i], i);
-  }
-  for (const auto& [tree, root] : roots) forest.roots.push_back(root);
+  const NodeIndex index(trees, ids);
+  forest.roots = index.roots();
+  forest.nodes.reserve(count);
   for (size_t i = 0; i < count; ++i) {
     TreeNode n{.branch = branch_named(modes[i])};
     if (n.branch != Branch::kLeaf) {
@@ -122,24 +165,27 @@ Forest forest_by_node_ids(const Attributes& a, const std::string& prefix, int64_
       n.nan_is_true = !missing.empty() && missing[i] != 0;
       n.feature = features[i];
       n.threshold = values[i];
-      n.yes = node_at(index, {trees[i], yes[i]});
-      n.no = node_at(index, {trees[i], no[i]});
+      n.yes = index.at(trees[i], yes[i], i);
+      n.no = index.at(trees[i], no[i], i);
       forest.features = std::max(forest.features, checked_add(n.feature, 1));
     }
     forest.nodes.push_back(n);
   }
-  const auto vote_trees = a.ints(prefix + "treeids");
-  const auto vote_nodes = a.ints(prefix + "nodeids");
-  const auto vote_targets = a.ints(prefix + "ids");
+  const auto vote_trees = ints(a, prefix + "treeids");
+  const auto vote_nodes = ints(a, prefix + "nodeids");
+  const auto vote_targets = ints(a, prefix + "ids");
   const auto weights = numbers(a, prefix + "weights");
   check_length(vote_nodes, vote_trees.size(), prefix + "nodeids");
   check_length(vote_targets, vote_trees.size(), prefix + "ids");
   check_length(weights, vote_trees.size(), prefix + "weights");
+  const std::string prefix_ids = prefix + "ids";
   std::vector<std::pair<size_t, Vote>> votes;
+  votes.reserve(weights.size());
+  size_t node = 0;
   for (size_t i = 0; i < weights.size(); ++i) {
-    checked_index(vote_targets[i], static_cast<size_t>(targets), prefix + "ids");
-    votes.emplace_back(node_at(index, {vote_trees[i], vote_nodes[i]}),
-                       Vote{vote_targets[i], weights[i]});
+    checked_index(vote_targets[i], static_cast<size_t>(targets), prefix_ids);
+    node = index.at(vote_trees[i], vote_nodes[i], node);
+    votes.emplace_back(node, Vote{vote_targets[i], weights[i]});
   }
   add_votes(forest, std::move(votes));
   return forest;
@@ -154,13 +200,13 @@ Forest forest_by_leaves(const Attributes& a, int64_t targets) {
   const std::vector<int64_t> modes = mode_tensor->to_ints();
   const std::vector<double> splits = split_tensor->to_doubles();
   const std::vector<double> weights = weight_tensor->to_doubles();
-  const auto features = a.ints("nodes_featureids");
-  const auto yes = a.ints("nodes_truenodeids");
-  const auto no = a.ints("nodes_falsenodeids");
-  const auto yes_is_leaf = a.ints("nodes_trueleafs");
-  const auto no_is_leaf = a.ints("nodes_falseleafs");
-  const auto leaf_targets = a.ints("leaf_targetids");
-  const auto missing = a.ints("nodes_missing_value_tracks_true");
+  const auto features = ints(a, "nodes_featureids");
+  const auto yes = ints(a, "nodes_truenodeids");
+  const auto no = ints(a, "nodes_falsenodeids");
+  const auto yes_is_leaf = ints(a, "nodes_trueleafs");
+  const auto no_is_leaf = ints(a, "nodes_falseleafs");
+  const auto leaf_targets = ints(a, "leaf_targetids");
+  const auto missing = ints(a, "nodes_missing_value_tracks_true");
   const size_t count = modes.size();
   check_length(splits, count, "nodes_splits");
   check_length(features, count, "nodes_featureids");
@@ -200,7 +246,7 @@ Forest forest_by_leaves(const Attributes& a, int64_t targets) {
     forest.votes.push_back({leaf_targets[i], weights[i]});
     forest.nodes.push_back({.votes_begin = i, .votes_end = i + 1});
   }
-  for (int64_t root : a.ints("tree_roots"))
+  for (int64_t root : ints(a, "tree_roots"))
     forest.roots.push_back(checked_index(root, count, "tree_roots"));
   return forest;
 }

@@ -17,7 +17,7 @@ double inverse_erf(double x) {
 }
 double probit(double x) { return std::numbers::sqrt2 * inverse_erf(2 * x - 1); }
 
-void softmax(std::vector<double>& scores, bool keep_zeros) {
+void softmax(std::span<double> scores, bool keep_zeros) {
   if (scores.empty()) return;
   const double most = *std::max_element(scores.begin(), scores.end());
   double sum = 0;
@@ -31,7 +31,7 @@ void softmax(std::vector<double>& scores, bool keep_zeros) {
 
 }  // namespace
 
-void post_transform(std::vector<double>& scores, const std::string& name) {
+void post_transform(std::span<double> scores, const std::string& name) {
   if (name == "NONE") return;
   if (name == "SOFTMAX" || name == "SOFTMAX_ZERO") return softmax(scores, name == "SOFTMAX_ZERO");
   TREADLE_CHECK(name == "LOGISTIC" || name == "PROBIT", kInvalidModel, "unknown post_transform '",
@@ -43,8 +43,7 @@ void ClassLabels::put(Tensor& labels, size_t row, size_t chosen) const {
   if (!strings.empty()) {
     labels.data<std::string>()[row] = chosen < strings.size() ? strings[chosen] : "";
   } else {
-    labels.data<int64_t>()[row] =
-        chosen < ints.size() ? ints[chosen] : static_cast<int64_t>(chosen);
+    labels.data<int64_t>()[row] = number(chosen);
   }
 }
 

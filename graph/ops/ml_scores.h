@@ -1,6 +1,7 @@
 // What the ai.onnx.ml classifiers and regressors share: class labels and the transforms of scores.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "graph/ops/op.h"
@@ -8,7 +9,7 @@
 namespace treadle {
 
 // NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO, PROBIT; kInvalidModel for another name.
-void post_transform(std::vector<double>& scores, const std::string& name);
+void post_transform(std::span<double> scores, const std::string& name);
 
 // The labels of a classifier, from two attributes of which one is given.
 struct ClassLabels {
@@ -16,7 +17,11 @@ struct ClassLabels {
   std::vector<std::string> strings;
   size_t count() const { return std::max(ints.size(), strings.size()); }
   DType dtype() const { return strings.empty() ? DType::kInt64 : DType::kString; }
-  // labels[row] = that of the class; without labels the class itself.
+  // Of a class; without labels the class itself.
+  int64_t number(size_t chosen) const {
+    return chosen < ints.size() ? ints[chosen] : static_cast<int64_t>(chosen);
+  }
+  // labels[row] = that of the class.
   void put(Tensor& labels, size_t row, size_t chosen) const;
 };
 ClassLabels class_labels(const Attributes& attributes, const char* ints, const char* strings);

@@ -247,7 +247,7 @@ void transform_scores(const Classes& k, Doubles& scores, const std::string& tran
   const double s = scores[0];
   if (transform == "PROBIT") {
     post_transform(scores, transform);
-    scores.push_back(s);
+    scores = {scores[0], s};
   } else if (transform == "NONE" || transform == "LOGISTIC") {
     scores = {-s, s};
     post_transform(scores, transform);
