@@ -138,7 +138,7 @@ class LstmKernel : public Kernel {
     for (int64_t k = 0; k < steps; ++k) {
       const int64_t step = p_.reverse(d) ? steps - 1 - k : k;
       float* y = b.gates + step * p_.batch * gates;
-      if (h != nullptr) direction.step.run({.a = h, .plus = y, .y = y});
+      if (h != nullptr) direction.step.run({.a = h, .plus = y, .y = y, .backward = k % 2 != 0});
       float* out = output(args, kY, ((first + step) * p_.directions + d) * row_floats());
       if (out == nullptr) out = b.h;
       for (int64_t row = 0; row < p_.batch; ++row) {

@@ -46,7 +46,8 @@ void PanelProduct::run(const Operands& o) const {
   parallel_for(threads_, blocks_ * across_ * down_, grain_, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end;) {
       const int64_t first = i % down_, last = std::min(down_, first + end - i);
-      run_stretch(o, i / down_, first, last);
+      const bool turned = o.backward && down_ == 1;
+      run_stretch(o, turned ? begin + end - 1 - i : i / down_, first, last);
       i += last - first;
     }
   });
@@ -79,7 +80,7 @@ void PanelProduct::run_piece(const Operands& o, int64_t column, int64_t k, int64
                   .rows = static_cast<size_t>(end - row),
                   .columns = static_cast<size_t>(std::min(columns_, s_.n - column)),
                   .form = panels_.form};
-  fetch_next(block, column, k, i);
+  if (!o.backward) fetch_next(block, column, k, i);
   if (k == 0 && o.plus != nullptr) block.plus = o.plus + at;
   const bool last = k + depth_ >= s_.k;
   if (last) {

@@ -18,6 +18,9 @@ class PanelProduct {
     const float* bias = nullptr;  // [n]
     const float* plus = nullptr;  // [m, n]; may be y
     float* y;                     // [m, n]
+    // Columns from the last on (of few rows): a product again and again finds in the caches what
+    // the last one ended with.
+    bool backward = false;
   };
   // Without an activation, none.
   PanelProduct(const Shape& shape, Panels panels, std::optional<Activation> activation,
