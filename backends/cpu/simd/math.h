@@ -150,12 +150,6 @@ HWY_INLINE V exp_of(D d, V x) {
   return hn::IfThenElse(hn::IsNaN(x), x, scaled);
 }
 
-template <class D, class V>
-HWY_INLINE V sigmoid_of(D d, V x) {
-  const V one = hn::Set(d, 1.0f);
-  return hn::Div(one, hn::Add(one, exp_of(d, hn::Neg(x))));
-}
-
 // Horner's scheme over constants, the highest power first.
 template <class D, class V, size_t N>
 HWY_INLINE V polynomial(D d, V x, const float (&c)[N]) {
@@ -164,20 +158,34 @@ HWY_INLINE V polynomial(D d, V x, const float (&c)[N]) {
   return p;
 }
 
-// x / (1 + e^-ax). Shorter than exp_of: there are no denormals to make, and a NaN comes back by the
-// division. Where e^-ax is beyond 2^127 it is taken for infinite.
+// 1 + e^z. Shorter than exp_of: there are no denormals to make. Where e^z is beyond 2^127 it is taken
+// for infinite. The polynomial is minimax for the relative error of e^r, 3e-9.
 template <class D, class V>
-HWY_INLINE V swish_of(D d, V x, V a) {
-  const V z = clamp(hn::Neg(hn::Mul(a, x)), hn::Set(d, -87.0f), hn::Set(d, 89.0f));
-  const auto k = hn::NearestInt(hn::Mul(z, hn::Set(d, 1.44269504088896341f)));
-  const V kf = hn::ConvertTo(d, k);
-  V r = hn::MulAdd(kf, hn::Set(d, -0.693359375f), z);
-  r = hn::MulAdd(kf, hn::Set(d, 2.12194440e-4f), r);
-  static constexpr float kP[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
-                                 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
+HWY_INLINE V one_plus_exp(D d, V z) {
+  const V bounded = clamp(z, hn::Set(d, -87.0f), hn::Set(d, 89.0f));
+  // In floats of this size units are the last bits: those of the sum are k + 127.
+  constexpr float kUnits = 12582912.0f + 127;
+  const V biased = hn::MulAdd(bounded, hn::Set(d, 1.44269504088896341f), hn::Set(d, kUnits));
+  const V k = hn::Sub(biased, hn::Set(d, kUnits));
+  const hn::RebindToUnsigned<D> bits;
+  const V power = hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(bits, biased)));
+  V r = hn::MulAdd(k, hn::Set(d, -0.693359375f), bounded);
+  r = hn::MulAdd(k, hn::Set(d, 2.12194440e-4f), r);
+  static constexpr float kP[] = {1.3814539879e-3f, 8.3687451271e-3f, 4.1668390790e-2f,
+                                 1.6666520399e-1f, 4.9999993432e-1f};
   const V one = hn::Set(d, 1.0f);
   const V y = hn::Add(hn::MulAdd(polynomial(d, r, kP), hn::Mul(r, r), r), one);
-  return hn::Div(x, hn::MulAdd(y, power_of_two(d, k), one));
+  return hn::MulAdd(y, power, one);
+}
+
+template <class D, class V>
+HWY_INLINE V sigmoid_of(D d, V x) {
+  return hn::Div(hn::Set(d, 1.0f), one_plus_exp(d, hn::Neg(x)));
+}
+// x / (1 + e^-ax)
+template <class D, class V>
+HWY_INLINE V swish_of(D d, V x, V a) {
+  return hn::Div(x, one_plus_exp(d, hn::Neg(hn::Mul(a, x))));
 }
 
 // Rational approximations as in Eigen (MPL2): minimax on the range where the result is not yet ±1.
