@@ -17,9 +17,8 @@ def tolerance(name, flags):
     rounds = name == "squeezenet-fp16" and "--no-optimize" in flags
     if name in LOOSE or name.startswith("kws-q") or rounds:
         return ["--rtol", "5e-2", "--atol", "2e-2"]
-    # Its expected outputs lie 2.2e-4 from what doubles give, Treadle's unoptimized ones 2.8e-4 to 3.3e-4.
-    apart = name == "yolox-nano" and "--no-optimize" in flags
-    return ["--rtol", "1e-3", "--atol", "3e-4" if apart else "1e-4"]
+    # Its expected outputs lie 2.2e-4 from what doubles give, Treadle's 2.4e-4, unoptimized 2.8e-4 to 3.3e-4.
+    return ["--rtol", "1e-3", "--atol", "3e-4" if name == "yolox-nano" else "1e-4"]
 
 
 def fetch(models):

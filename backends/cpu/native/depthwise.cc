@@ -16,7 +16,7 @@ namespace treadle::cpu {
 namespace {
 
 constexpr size_t kX = 0, kW = 1, kB = 2, kZ = 3;
-constexpr int64_t kMaxKernel = 5;
+constexpr int64_t kMaxRows = 5 + 2;  // that two output rows read, by the largest kernel and stride
 
 std::optional<DepthwiseEpilogue> native_epilogue(const Node& node) {
   using Kind = DepthwiseEpilogue::Kind;
@@ -58,53 +58,59 @@ class DepthwiseKernel : public Kernel {
       : p_(std::move(p)),
         packed_(std::move(packed)),
         threads_(threads),
-        function_(depthwise_function(p_.kernel[0], p_.strides[0])) {
+        function_(depthwise_function(p_.kernel[0], p_.strides[0])),
+        at_once_(depthwise_rows()) {
     const float* zeros = reinterpret_cast<const float*>(packed_.zeros->data());
-    row_ = {.rows = nullptr,
-            .weights = reinterpret_cast<const float*>(packed_.weights->data()),
-            .bias = zeros,
-            .zeros = zeros,
-            .out = nullptr,
-            .channels = static_cast<size_t>(p_.in_channels),
-            .width = p_.input[1],
-            .out_width = p_.output[1],
-            .pad = p_.pads_begin[1],
-            .epilogue = epilogue};
+    common_ = {.rows = nullptr,
+               .count = 1,
+               .weights = reinterpret_cast<const float*>(packed_.weights->data()),
+               .bias = zeros,
+               .zeros = zeros,
+               .out = nullptr,
+               .channels = static_cast<size_t>(p_.in_channels),
+               .width = p_.input[1],
+               .out_width = p_.output[1],
+               .pad = p_.pads_begin[1],
+               .epilogue = epilogue};
   }
 
   void run(const KernelArgs& args) const override {
     const auto* x = static_cast<const float*>(args.inputs[kX]);
     auto* y = static_cast<float*>(args.outputs[0]);
-    DepthwiseRow common = row_;
+    DepthwiseRows common = common_;
     if (has_bias_) common.bias = static_cast<const float*>(args.inputs[kB]);
-    const int64_t work = p_.output[1] * p_.in_channels * p_.kernel[0] * p_.kernel[1];
+    const int64_t groups = ceil_div(p_.output[0], at_once_);
+    const int64_t work = at_once_ * p_.output[1] * p_.in_channels * p_.kernel[0] * p_.kernel[1];
     const int64_t grain = std::max<int64_t>(1, kParallelGrain / work);
-    parallel_for(threads_, p_.batch * p_.output[0], grain, [&](int64_t begin, int64_t end) {
-      DepthwiseRow row = common;
-      for (int64_t i = begin; i < end; ++i) run_row(row, i, x, y);
+    parallel_for(threads_, p_.batch * groups, grain, [&](int64_t begin, int64_t end) {
+      DepthwiseRows rows = common;
+      for (int64_t i = begin; i < end; ++i) run_rows(rows, i / groups, i % groups * at_once_, x, y);
     });
   }
   void read_bias() { has_bias_ = true; }
 
  private:
-  void run_row(DepthwiseRow& row, int64_t index, const float* x, float* y) const {
-    const int64_t n = index / p_.output[0], o = index % p_.output[0];
-    const float* rows[kMaxKernel];
-    for (int64_t k = 0; k < p_.kernel[0]; ++k) {
-      const int64_t i = o * p_.strides[0] - p_.pads_begin[0] + k;
+  // Output rows of image n from `first` on.
+  void run_rows(DepthwiseRows& rows, int64_t n, int64_t first, const float* x, float* y) const {
+    const float* pointers[kMaxRows];
+    const int64_t begin = first * p_.strides[0] - p_.pads_begin[0];
+    rows.count = static_cast<int>(std::min<int64_t>(at_once_, p_.output[0] - first));
+    for (int64_t k = 0; k < (rows.count - 1) * p_.strides[0] + p_.kernel[0]; ++k) {
+      const int64_t i = begin + k;
       const bool inside = i >= 0 && i < p_.input[0];
-      rows[k] = inside ? x + (n * p_.input[0] + i) * p_.input[1] * p_.in_channels : nullptr;
+      pointers[k] = inside ? x + (n * p_.input[0] + i) * p_.input[1] * p_.in_channels : nullptr;
     }
-    row.rows = rows;
-    row.out = y + index * p_.output[1] * p_.in_channels;
-    function_(row);
+    rows.rows = pointers;
+    rows.out = y + (n * p_.output[0] + first) * p_.output[1] * p_.in_channels;
+    function_(rows);
   }
 
   ConvParams p_;
   Packed packed_;
   int threads_;
   DepthwiseFn function_;
-  DepthwiseRow row_;
+  int64_t at_once_;  // output rows
+  DepthwiseRows common_;
   bool has_bias_ = false;
 };
 

@@ -26,84 +26,118 @@ HWY_INLINE V finish(V x, const DepthwiseEpilogue& e) {
   }
 }
 
-// Input columns that a block of kBlock outputs reads.
-template <int kKernel, int kStride, int kBlock>
-constexpr int kSpan = (kBlock - 1) * kStride + kKernel;
+// Of a block: kRows rows of kBlock outputs, and the span of input that they read.
+template <int kKernelSize, int kStep, int kOutputs, int kOutputRows>
+struct Shape {
+  static constexpr int kKernel = kKernelSize, kStride = kStep, kBlock = kOutputs,
+                       kRows = kOutputRows;
+  static constexpr int kSpan = (kBlock - 1) * kStride + kKernel;
+  static constexpr int kInputRows = (kRows - 1) * kStride + kKernel;
+  // Whether output row q reads that input row.
+  static constexpr bool reads(int q, int row) {
+    return row >= q * kStride && row < q * kStride + kKernel;
+  }
+};
 
-// kBlock neighbouring outputs of one vector of channels: every input column is loaded once for all
-// the outputs that read it. `column(row, i)` is the address of column i of the span.
-template <int kKernel, int kStride, int kBlock, class Column>
-HWY_INLINE void block(const DepthwiseRow& r, size_t c, float* out, const Column& column) {
-  V sums[kBlock];
+// Two where there are registers for their sums.
+constexpr int kMostRows = HWY_MAX_BYTES >= 64 ? 2 : 1;
+
+// kBlock neighbouring outputs of each of kRows rows, of one vector of channels: every input column
+// is loaded once for all the outputs that read it. `column(row, i)` is the address of column i of
+// the span.
+template <class S, class Column>
+HWY_INLINE void block(const DepthwiseRows& r, size_t c, float* out, const Column& column) {
+  V sums[S::kRows][S::kBlock];
+  const V bias = hn::LoadU(d, r.bias + c);
+#pragma GCC unroll 2
+  for (int q = 0; q < S::kRows; ++q) {
 #pragma GCC unroll 16
-  for (int o = 0; o < kBlock; ++o) sums[o] = hn::LoadU(d, r.bias + c);
-  for (int row = 0; row < kKernel; ++row) {
-    if (r.rows[row] == nullptr) continue;
-    const float* weights = r.weights + static_cast<size_t>(row * kKernel) * r.channels + c;
-    V w[kKernel];
+    for (int o = 0; o < S::kBlock; ++o) sums[q][o] = bias;
+  }
 #pragma GCC unroll 8
-    for (int k = 0; k < kKernel; ++k)
-      w[k] = hn::LoadU(d, weights + static_cast<size_t>(k) * r.channels);
+  for (int row = 0; row < S::kInputRows; ++row) {
+    if (r.rows[row] == nullptr) continue;
+    V w[S::kRows][S::kKernel];
+#pragma GCC unroll 2
+    for (int q = 0; q < S::kRows; ++q) {
+      if (!S::reads(q, row)) continue;
+#pragma GCC unroll 8
+      for (int k = 0; k < S::kKernel; ++k) {
+        const int tap = (row - q * S::kStride) * S::kKernel + k;
+        w[q][k] = hn::LoadU(d, r.weights + static_cast<size_t>(tap) * r.channels + c);
+      }
+    }
 #pragma GCC unroll 32
-    for (int i = 0; i < kSpan<kKernel, kStride, kBlock>; ++i) {
+    for (int i = 0; i < S::kSpan; ++i) {
       const V x = hn::LoadU(d, column(row, i) + c);
+#pragma GCC unroll 2
+      for (int q = 0; q < S::kRows; ++q) {
+        if (!S::reads(q, row)) continue;
 #pragma GCC unroll 16
-      for (int o = 0; o < kBlock; ++o) {
-        const int k = i - o * kStride;
-        if (k >= 0 && k < kKernel) sums[o] = hn::MulAdd(x, w[k], sums[o]);
+        for (int o = 0; o < S::kBlock; ++o) {
+          const int k = i - o * S::kStride;
+          if (k >= 0 && k < S::kKernel) sums[q][o] = hn::MulAdd(x, w[q][k], sums[q][o]);
+        }
       }
     }
   }
+#pragma GCC unroll 2
+  for (int q = 0; q < S::kRows; ++q) {
+    float* to = out + static_cast<size_t>(q * r.out_width) * r.channels + c;
 #pragma GCC unroll 16
-  for (int o = 0; o < kBlock; ++o) {
-    hn::StoreU(finish(sums[o], r.epilogue), d, out + static_cast<size_t>(o) * r.channels + c);
+    for (int o = 0; o < S::kBlock; ++o)
+      hn::StoreU(finish(sums[q][o], r.epilogue), d, to + static_cast<size_t>(o) * r.channels);
   }
 }
 
 // All channels; the last vector overlaps the one before it.
-template <int kKernel, int kStride, int kBlock, class Column>
-HWY_INLINE void all_channels(const DepthwiseRow& r, float* out, const Column& column) {
+template <class S, class Column>
+HWY_INLINE void all_channels(const DepthwiseRows& r, float* out, const Column& column) {
   const size_t lanes = hn::Lanes(d);
   size_t c = 0;
-  for (; c + lanes <= r.channels; c += lanes) block<kKernel, kStride, kBlock>(r, c, out, column);
-  if (c < r.channels) block<kKernel, kStride, kBlock>(r, r.channels - lanes, out, column);
+  for (; c + lanes <= r.channels; c += lanes) block<S>(r, c, out, column);
+  if (c < r.channels) block<S>(r, r.channels - lanes, out, column);
 }
 
-template <int kKernel, int kStride, int kBlock>
-HWY_NOINLINE void outputs(const DepthwiseRow& r, int64_t first_output) {
-  constexpr int kColumns = kSpan<kKernel, kStride, kBlock>;
+template <class S>
+HWY_NOINLINE void outputs(const DepthwiseRows& r, int64_t first_output) {
   float* out = r.out + static_cast<size_t>(first_output) * r.channels;
-  const int64_t first = first_output * kStride - r.pad;
-  if (first >= 0 && first + kColumns <= r.width) {
+  const int64_t first = first_output * S::kStride - r.pad;
+  if (first >= 0 && first + S::kSpan <= r.width) {
     const size_t at = static_cast<size_t>(first) * r.channels;
-    return all_channels<kKernel, kStride, kBlock>(r, out, [&](int row, int i) HWY_ATTR {
+    return all_channels<S>(r, out, [&](int row, int i) HWY_ATTR {
       return r.rows[row] + at + static_cast<size_t>(i) * r.channels;
     });
   }
-  const float* columns[kKernel][kColumns];
-  for (int row = 0; row < kKernel; ++row) {
-    for (int i = 0; i < kColumns; ++i) {
+  const float* columns[S::kInputRows][S::kSpan];
+  for (int row = 0; row < S::kInputRows; ++row) {
+    for (int i = 0; i < S::kSpan; ++i) {
       const int64_t x = first + i;
       const bool inside = x >= 0 && x < r.width && r.rows[row] != nullptr;
       columns[row][i] = inside ? r.rows[row] + static_cast<size_t>(x) * r.channels : r.zeros;
     }
   }
-  all_channels<kKernel, kStride, kBlock>(r, out,
-                                         [&](int row, int i) HWY_ATTR { return columns[row][i]; });
+  all_channels<S>(r, out, [&](int row, int i) HWY_ATTR { return columns[row][i]; });
 }
 
 // Blocks of 7 outputs (the usual widths are multiples of it); the last one overlaps the one before
 // it.
-template <int kKernel, int kStride>
-void depthwise_row(const DepthwiseRow& r) {
+template <int kKernel, int kStride, int kRows>
+void all_outputs(const DepthwiseRows& r) {
   constexpr int kWide = 7, kNarrow = 3;
   int64_t o = 0;
-  for (; o + kWide <= r.out_width; o += kWide) outputs<kKernel, kStride, kWide>(r, o);
-  if (r.out_width - o > kNarrow && r.out_width >= kWide) {
-    return outputs<kKernel, kStride, kWide>(r, r.out_width - kWide);
-  }
-  for (; o + kNarrow <= r.out_width; o += kNarrow) outputs<kKernel, kStride, kNarrow>(r, o);
-  for (; o < r.out_width; ++o) outputs<kKernel, kStride, 1>(r, o);
+  for (; o + kWide <= r.out_width; o += kWide) outputs<Shape<kKernel, kStride, kWide, kRows>>(r, o);
+  if (r.out_width - o > kNarrow && r.out_width >= kWide)
+    return outputs<Shape<kKernel, kStride, kWide, kRows>>(r, r.out_width - kWide);
+  for (; o + kNarrow <= r.out_width; o += kNarrow)
+    outputs<Shape<kKernel, kStride, kNarrow, kRows>>(r, o);
+  for (; o < r.out_width; ++o) outputs<Shape<kKernel, kStride, 1, kRows>>(r, o);
+}
+
+template <int kKernel, int kStride>
+void depthwise_row(const DepthwiseRows& r) {
+  return r.count == 1 ? all_outputs<kKernel, kStride, 1>(r)
+                      : all_outputs<kKernel, kStride, kMostRows>(r);
 }
 
 DepthwiseFn find_depthwise(int64_t kernel, int64_t stride) {
@@ -115,6 +149,7 @@ DepthwiseFn find_depthwise(int64_t kernel, int64_t stride) {
 }
 
 size_t count_lanes() { return hn::Lanes(d); }
+int count_rows() { return kMostRows; }
 
 }  // namespace treadle::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -124,6 +159,7 @@ namespace treadle::cpu {
 
 HWY_EXPORT(find_depthwise);
 HWY_EXPORT(count_lanes);
+HWY_EXPORT(count_rows);
 
 DepthwiseFn depthwise_function(int64_t kernel, int64_t stride) {
   prepare_simd();
@@ -133,6 +169,11 @@ DepthwiseFn depthwise_function(int64_t kernel, int64_t stride) {
 size_t depthwise_lanes() {
   prepare_simd();
   return HWY_DYNAMIC_DISPATCH(count_lanes)();
+}
+
+int depthwise_rows() {
+  prepare_simd();
+  return HWY_DYNAMIC_DISPATCH(count_rows)();
 }
 
 }  // namespace treadle::cpu

@@ -13,9 +13,11 @@ struct DepthwiseEpilogue {
   float high = 0;
 };
 
-// One output row. Channels lie innermost everywhere; `channels` is at least a vector.
-struct DepthwiseRow {
-  const float* const* rows;  // the input row of each tap row, null where it is padding
+// An output row, or two that follow each other. Channels lie innermost everywhere; `channels` is at
+// least a vector.
+struct DepthwiseRows {
+  const float* const* rows;  // the input rows that they read, null where it is padding
+  int count;                 // 1, or what depthwise_rows() says
   const float* weights;      // [kernel, kernel, channels]
   const float* bias;         // [channels]
   const float* zeros;        // [channels]
@@ -26,11 +28,13 @@ struct DepthwiseRow {
   int64_t pad;  // columns before the input
   DepthwiseEpilogue epilogue;
 };
-using DepthwiseFn = void (*)(const DepthwiseRow& row);
+using DepthwiseFn = void (*)(const DepthwiseRows& rows);
 
 // Null where there is none for this kernel size and stride.
 DepthwiseFn depthwise_function(int64_t kernel, int64_t stride);
 // Channels that a vector holds.
 size_t depthwise_lanes();
+// Output rows that are best taken at once, which share the input rows they read.
+int depthwise_rows();
 
 }  // namespace treadle::cpu
