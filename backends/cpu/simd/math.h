@@ -158,8 +158,8 @@ HWY_INLINE V polynomial(D d, V x, const float (&c)[N]) {
   return p;
 }
 
-// 1 + e^z. Shorter than exp_of: there are no denormals to make. Where e^z is beyond 2^127 it is taken
-// for infinite. The polynomial is minimax for the relative error of e^r, 3e-9.
+// 1 + e^z. Shorter than exp_of: there are no denormals to make. Where e^z is beyond 2^127 it is
+// taken for infinite. The polynomial is minimax for the relative error of e^r, 3e-9.
 template <class D, class V>
 HWY_INLINE V one_plus_exp(D d, V z) {
   const V bounded = clamp(z, hn::Set(d, -87.0f), hn::Set(d, 89.0f));
