@@ -72,6 +72,7 @@ void fuse_quantized(Pass&);
 void fold_dequantized(Pass&);
 void fuse_update(Pass&);
 void fuse_attention(Pass&);
+void fuse_heads(Pass&);
 void fuse_epilogue(Pass&);
 void recompute(Pass&);
 void fuse_elementwise(Pass&);

@@ -39,6 +39,7 @@ constexpr Entry kPasses[] = {
     // Fuse: fewer nodes, fewer tensors between them.
     {"fuse_update", fuse_update},            // steps of training by a product
     {"fuse_attention", fuse_attention},      // before MatMuls are taken
+    {"fuse_heads", fuse_heads},              // Attention without transposes around it
     {"fuse_epilogue", fuse_epilogue},        // products with bias, residual, activation
     {"recompute", recompute},                // in training: what is cheap to make again
     {"fuse_elementwise", fuse_elementwise},  // what elementwise nodes are left

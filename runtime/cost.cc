@@ -1,5 +1,8 @@
 // Multiply-adds of the operators that have many: what inspect and profile
 // count.
+#include <algorithm>
+
+#include "graph/ops/fused_attention.h"
 #include "runtime/describe.h"
 
 namespace treadle {
@@ -49,6 +52,21 @@ int64_t attention(const NodeSpec& s) {
   return capped_mul(capped_add(count(s.inputs[0]), count(s.outputs[0])), k[k.size() - 2]);
 }
 
+// Of rank 3 the heads may be some of the columns.
+int64_t fused_attention(const NodeSpec& s) {
+  const auto of = [&](size_t i, int64_t rank4, int64_t rank3) {
+    const Dims& dims = s.inputs[i].dims;
+    return dims[static_cast<size_t>(dims.size() == 4 ? rank4 : rank3)];
+  };
+  const Attributes& a = s.node->attributes;
+  const auto size = [&](size_t i) {
+    return s.inputs[i].dims.size() == 4 ? s.inputs[i].dims[3] : head_columns(a, i).size;
+  };
+  const int64_t keys = of(1, 2, sequence_first(a) ? 0 : 1);
+  const int64_t results = count(s.outputs[0]) / std::max<int64_t>(size(2), 1);
+  return capped_mul(capped_mul(results, capped_add(size(1), size(2))), keys);
+}
+
 }  // namespace
 
 int64_t multiply_adds(const NodeSpec& s) {
@@ -68,6 +86,7 @@ int64_t multiply_adds(const NodeSpec& s) {
   if (kind == "ConvGradWeights") return conv_gradient(s, s.outputs[0]);
   if (kind == "LSTM" || kind == "GRU" || kind == "RNN") return recurrent(s);
   if (kind == "Attention") return attention(s);
+  if (kind == "FusedAttention") return fused_attention(s);
   return 0;
 }
 

@@ -64,6 +64,7 @@ constexpr Candidate kCandidates[] = {
     {"FusedGemm", "treadle", &kOnednnMatMul},
     {"FusedMatMul", "treadle", &kNativeProduct},
     {"FusedMatMul", "treadle", &kOnednnMatMul},
+    {"FusedAttention", "treadle", &kNativeAttention},
     {"GemmUpdate", "treadle", &kNativeGemmUpdate},
     {"FusedElementwise", "treadle", &kNativeElementwise},
     {"AveragePoolGrad", "treadle", &kOnednnPoolGrad},

@@ -24,6 +24,7 @@ std::vector<std::span<const OpDef>> op_families() {
       softmax_ops(),
       cast_ops(),
       fused_ops(),
+      fused_attention_ops(),
       identity_ops(),
       concat_ops(),
       loss_ops(),

@@ -25,6 +25,7 @@ std::span<const OpDef> rotary_ops();
 std::span<const OpDef> softmax_ops();
 std::span<const OpDef> cast_ops();
 std::span<const OpDef> fused_ops();
+std::span<const OpDef> fused_attention_ops();
 std::span<const OpDef> identity_ops();
 std::span<const OpDef> loss_ops();
 std::span<const OpDef> matmul_ops();

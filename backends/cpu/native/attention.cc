@@ -18,6 +18,16 @@ namespace {
 
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 
+// Row `j` of a head.
+template <class T>
+const T* row_at(const KernelArgs& args, const Rows& r, int64_t b, int64_t h, int64_t j) {
+  const bool before = j < r.past.rows;
+  const Heads& heads = before ? r.past : r.now;
+  const int64_t row = before ? j : j - r.past.rows;
+  const void* all = args.inputs[before ? r.input + kPast : r.input];
+  return static_cast<const T*>(all) + heads.at(b, h) + row * heads.row_stride;
+}
+
 // Rows that lie in one piece.
 template <class T>
 struct Piece {
@@ -28,13 +38,18 @@ struct Piece {
 
 // From row `j` of a head on.
 template <class T>
-Piece<T> piece_at(const KernelArgs& args, const Rows& r, int64_t head, int64_t j) {
+Piece<T> piece_at(const KernelArgs& args, const Rows& r, int64_t b, int64_t h, int64_t j) {
   const bool before = j < r.past.rows;
   const Heads& heads = before ? r.past : r.now;
-  const int64_t row = before ? j : j - r.past.rows;
-  const int64_t at = heads.at(head / heads.heads, head % heads.heads) + row * heads.row_stride;
-  const void* all = args.inputs[before ? r.input + kPast : r.input];
-  return {static_cast<const T*>(all) + at, heads.row_stride, heads.rows - row};
+  return {row_at<T>(args, r, b, h, j), heads.row_stride,
+          heads.rows - (before ? j : j - r.past.rows)};
+}
+
+// Short rows that are far from each other come late unless they are asked for before.
+template <class T>
+void fetch(const T* row, int64_t n) {
+  constexpr auto kLine = static_cast<int64_t>(64 / sizeof(T));
+  for (int64_t i = 0; i < n; i += kLine) __builtin_prefetch(row + i);
 }
 
 // In steps whose copies are inlined.
@@ -55,7 +70,7 @@ void keep(const KernelArgs& args, const Rows& r, int64_t head) {
   if (!r.kept || args.outputs[r.input] == nullptr) return;
   T* to = static_cast<T*>(args.outputs[r.input]) + head * r.count() * r.size();
   for (int64_t j = 0; j < r.count();) {
-    const Piece<T> piece = piece_at<T>(args, r, head, j);
+    const Piece<T> piece = piece_at<T>(args, r, head / r.now.heads, head % r.now.heads, j);
     for (int64_t i = 0; i < piece.rows; ++i, to += r.size())
       std::copy_n(piece.from + i * piece.stride, r.size(), to);
     j += piece.rows;
@@ -91,14 +106,20 @@ class AttentionKernel : public Kernel {
 
   void run(const KernelArgs& args) const override {
     auto* packed = static_cast<float*>(args.scratch);
-    const int64_t grain = std::max<int64_t>(1, kParallelGrain / (key_panels_ + value_panels_));
-    parallel_for(threads_, kv_heads(), grain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        pack(args, i, packed + i * (key_panels_ + value_panels_));
-        keep<T>(args, p_.k, i);
-        keep<T>(args, p_.v, i);
-      }
+    const int64_t blocks = padded_keys_ / panel_;
+    const int64_t block = panel_ * (p_.k.size() + p_.v.size()) * p_.k.now.heads;
+    const int64_t grain = std::max<int64_t>(1, kParallelGrain / block);
+    parallel_for(threads_, p_.k.now.batch * blocks, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) pack(args, i / blocks, i % blocks * panel_, packed);
     });
+    if (p_.k.kept || p_.v.kept) {
+      parallel_for(threads_, kv_heads(), 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          keep<T>(args, p_.k, i);
+          keep<T>(args, p_.v, i);
+        }
+      });
+    }
     float* slots = packed + kv_heads() * (key_panels_ + value_panels_);
     parallel_for(threads_, slots_, 1, [&](int64_t begin, int64_t end) {
       for (int64_t slot = begin; slot < end; ++slot) {
@@ -116,21 +137,30 @@ class AttentionKernel : public Kernel {
   int64_t kv_heads() const { return p_.k.now.batch * p_.k.now.heads; }
   int64_t tasks() const { return p_.q.batch * p_.q.heads * tiles_; }
 
-  // Keys as columns, and values as rows, in the panels of simd/gemm.h.
-  void pack(const KernelArgs& args, int64_t head, float* to) const {
-    for (int64_t first = 0; first < p_.k.count(); first += panel_, to += p_.k.size() * panel_)
-      pack_keys(args, head, first, to);
-    for (int64_t first = 0; first < p_.v.size(); first += panel_, to += p_.v.count() * panel_)
-      pack_values(args, head, first, to);
+  // Keys as columns, and values as rows, in the panels of simd/gemm.h: up to a panel of them from
+  // `first` on, of one head after another, for the heads of a row may lie beside each other.
+  void pack(const KernelArgs& args, int64_t b, int64_t first, float* packed) const {
+    const int64_t heads = p_.k.now.heads, end = std::min(first + panel_, p_.k.count());
+    for (int64_t h = 0; h < heads; ++h) {
+      float* to = packed + (b * heads + h) * (key_panels_ + value_panels_);
+      for (int64_t j = first; j < end; ++j) {
+        if (h + 1 < heads) {
+          fetch(row_at<T>(args, p_.k, b, h + 1, j), p_.k.size());
+          fetch(row_at<T>(args, p_.v, b, h + 1, j), p_.v.size());
+        }
+        pack_value(row_at<T>(args, p_.v, b, h, j), to + key_panels_ + j * panel_);
+      }
+      pack_keys(args, b, h, to + first * p_.k.size(), first);
+    }
   }
 
-  void pack_keys(const KernelArgs& args, int64_t head, int64_t first, float* to) const {
+  void pack_keys(const KernelArgs& args, int64_t b, int64_t h, float* to, int64_t first) const {
     const int64_t columns = std::min(panel_, p_.k.count() - first);
     for (int64_t c = 0; c < columns;) {
-      const Piece<T> piece = piece_at<T>(args, p_.k, head, first + c);
-      const int64_t count = std::min(columns - c, piece.rows);
-      turn({piece.from, piece.stride, count}, to + c);
-      c += count;
+      Piece<T> piece = piece_at<T>(args, p_.k, b, h, first + c);
+      piece.rows = std::min(columns - c, piece.rows);
+      turn(piece, to + c);
+      c += piece.rows;
     }
     for (int64_t d = 0; d < p_.k.size(); ++d)
       std::fill(to + d * panel_ + columns, to + (d + 1) * panel_, 0.0f);
@@ -153,15 +183,12 @@ class AttentionKernel : public Kernel {
     }
   }
 
-  void pack_values(const KernelArgs& args, int64_t head, int64_t first, float* to) const {
-    const int64_t columns = std::min(panel_, p_.v.size() - first);
-    for (int64_t j = 0; j < p_.v.count();) {
-      const Piece<T> piece = piece_at<T>(args, p_.v, head, j);
-      for (int64_t i = 0; i < piece.rows; ++i, to += panel_) {
-        copy_row(piece.from + i * piece.stride + first, columns, to);
-        std::fill(to + columns, to + panel_, 0.0f);
-      }
-      j += piece.rows;
+  // A row of values over its panels.
+  void pack_value(const T* from, float* to) const {
+    for (int64_t c = 0; c < p_.v.size(); c += panel_, to += p_.v.count() * panel_) {
+      const int64_t columns = std::min(panel_, p_.v.size() - c);
+      copy_row(from + c, columns, to);
+      std::fill(to + columns, to + panel_, 0.0f);
     }
   }
 
@@ -199,21 +226,35 @@ class AttentionKernel : public Kernel {
     float* queries = scores + tile_rows_ * padded_keys_;
     float* results = queries + tile_rows_ * p_.q.size;
     score(args, t, queries, scores);
+    const Tile next = task + 1 < tasks() ? tile_of(args, task + 1, packed) : Tile{};
     float factors[kMaxTileRows];
-    for (int64_t r = 0; r < t.rows; ++r) factors[r] = weigh(args, t, r, scores + r * padded_keys_);
+    for (int64_t r = 0; r < t.rows; ++r) {
+      if (r < next.rows) fetch(query(args, next, r), p_.q.size);
+      fetch(y + r * p_.y.row_stride, p_.y.size);
+      factors[r] = weigh(args, t, r, scores + r * padded_keys_);
+    }
     sum_values(t, scores, results);
-    for (int64_t r = 0; r < t.rows; ++r, y += p_.y.row_stride, results += p_.v.size()) {
-      for (int64_t c = 0; c < p_.v.size(); ++c) y[c] = T(results[c] * factors[r]);
+    for (int64_t r = 0; r < t.rows; ++r, y += p_.y.row_stride, results += p_.v.size())
+      scale_row(results, p_.v.size(), factors[r], y);
+  }
+
+  const T* query(const KernelArgs& args, const Tile& t, int64_t r) const {
+    return static_cast<const T*>(args.inputs[kQ]) + p_.q.at(t.b, t.h) +
+           (t.first + r) * p_.q.row_stride;
+  }
+
+  template <class From, class To>
+  void scale_row(const From* from, int64_t n, float factor, To* to) const {
+    if constexpr (std::is_same_v<From, float> && std::is_same_v<To, float>) {
+      rows_.spread(from, {.centre = 0, .factor = factor, .term = 0}, to, static_cast<size_t>(n));
+    } else {
+      for (int64_t i = 0; i < n; ++i) to[i] = To(static_cast<float>(from[i]) * factor);
     }
   }
 
   void score(const KernelArgs& args, const Tile& t, float* queries, float* scores) const {
-    const T* q = static_cast<const T*>(args.inputs[kQ]) + p_.q.at(t.b, t.h);
-    for (int64_t r = 0; r < t.rows; ++r) {
-      const T* from = q + (t.first + r) * p_.q.row_stride;
-      for (int64_t d = 0; d < p_.q.size; ++d)
-        queries[r * p_.q.size + d] = p_.scale * static_cast<float>(from[d]);
-    }
+    for (int64_t r = 0; r < t.rows; ++r)
+      scale_row(query(args, t, r), p_.q.size, p_.scale, queries + r * p_.q.size);
     gemm_.multiply({.a = queries,
                     .a_stride = static_cast<size_t>(p_.q.size),
                     .panels = t.panels + t.keys.begin * p_.k.size(),
@@ -230,7 +271,8 @@ class AttentionKernel : public Kernel {
   float weigh(const KernelArgs& args, const Tile& t, int64_t r, float* row) const {
     const Range seen = visible(p_, t.valid, t.first + r);
     const int64_t begin = seen.begin - t.keys.begin, end = seen.end - t.keys.begin;
-    const int64_t n = ceil_div(t.keys.end - t.keys.begin, panel_) * panel_;
+    const int64_t lanes = panel_ / 2;
+    const int64_t n = ceil_div(t.keys.end - t.keys.begin, lanes) * lanes;
     constrain(row + begin, end - begin, mask_row(args, t, t.first + r), seen.begin);
     std::fill(row, row + begin, kForbidden);
     std::fill(row + end, row + n, kForbidden);
@@ -263,23 +305,15 @@ class AttentionKernel : public Kernel {
   }
 
   void sum_values(const Tile& t, const float* weights, float* results) const {
-    const float* panels = t.panels + key_panels_ + t.keys.begin * panel_;
-    GemmBlock product{.a = weights,
-                      .a_stride = static_cast<size_t>(padded_keys_),
-                      .panels = panels,
-                      .k = static_cast<size_t>(t.keys.end - t.keys.begin),
-                      .bias = nullptr,
-                      .y = results,
-                      .y_stride = static_cast<size_t>(p_.v.size()),
-                      .rows = static_cast<size_t>(t.rows),
-                      .columns = 0};
-    for (int64_t c = 0; c < p_.v.size(); c += panel_) {
-      product.columns = static_cast<size_t>(std::min(panel_, p_.v.size() - c));
-      gemm_.multiply(product);
-      panels += p_.v.count() * panel_;
-      product.panels = panels;
-      product.y += panel_;
-    }
+    gemm_.multiply({.a = weights,
+                    .a_stride = static_cast<size_t>(padded_keys_),
+                    .panels = t.panels + key_panels_ + t.keys.begin * panel_,
+                    .k = static_cast<size_t>(t.keys.end - t.keys.begin),
+                    .depth = static_cast<size_t>(p_.v.count()),
+                    .y = results,
+                    .y_stride = static_cast<size_t>(p_.v.size()),
+                    .rows = static_cast<size_t>(t.rows),
+                    .columns = static_cast<size_t>(p_.v.size())});
   }
 
   AttentionProblem p_;

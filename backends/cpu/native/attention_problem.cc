@@ -3,20 +3,58 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/ops/fused_attention.h"
+
 namespace treadle::cpu {
 namespace {
 
-Heads heads_of(const Dims& dims, int64_t heads) {
-  if (dims.size() == 4) return {dims[0], dims[1], dims[2], dims[3], dims[3], dims[2] * dims[3]};
-  const int64_t size = dims[2] / heads;
-  return {dims[0], heads, dims[1], size, dims[2], size};
+bool is_fused(const NodeSpec& spec) { return spec.node->is("FusedAttention", "treadle"); }
+
+Heads whole(const Dims& dims) {
+  const int64_t head = dims[2] * dims[3];
+  return {dims[0], dims[1], dims[2], dims[3], dims[1] * head, head, dims[3]};
+}
+
+Heads in_rows(const Dims& dims, const HeadColumns& columns, bool turned) {
+  Heads h{dims[0], columns.heads, dims[1], columns.size, dims[1] * dims[2], columns.size, dims[2]};
+  if (turned) {
+    std::swap(h.batch, h.rows);
+    h.batch_stride = dims[2];
+    h.row_stride = dims[1] * dims[2];
+  }
+  h.start = columns.start;
+  return h;
+}
+
+// The columns of input `i`, of rank 3, that are its heads; no heads where they do not fit.
+HeadColumns columns_of(const NodeSpec& spec, size_t i) {
+  const Attributes& a = spec.node->attributes;
+  const int64_t width = spec.inputs[i].dims[2];
+  if (is_fused(spec)) {
+    const HeadColumns columns = head_columns(a, i);
+    return columns.end() <= width ? columns : HeadColumns{};
+  }
+  const int64_t heads = a.i(i == kQ ? "q_num_heads" : "kv_num_heads", 0);
+  return heads > 0 && width % heads == 0 ? HeadColumns{0, heads, width / heads} : HeadColumns{};
+}
+
+Heads heads_of(const NodeSpec& spec, size_t i) {
+  const Dims& dims = spec.inputs[i].dims;
+  const bool turned = is_fused(spec) && sequence_first(spec.node->attributes);
+  return dims.size() == 4 ? whole(dims) : in_rows(dims, columns_of(spec, i), turned);
+}
+
+Heads results_of(const NodeSpec& spec, const Heads& q, int64_t size) {
+  const Dims& dims = spec.outputs[0].dims;
+  const bool turned = is_fused(spec) && sequence_first(spec.node->attributes);
+  return dims.size() == 4 ? whole(dims) : in_rows(dims, {0, q.heads, size}, turned);
 }
 
 Rows rows_of(const NodeSpec& spec, size_t input) {
   Rows r;
   r.input = input;
-  r.now = heads_of(spec.inputs[input].dims, spec.node->attributes.i("kv_num_heads", 1));
-  if (spec.has(input + kPast)) r.past = heads_of(spec.inputs[input + kPast].dims, 1);
+  r.now = heads_of(spec, input);
+  if (spec.has(input + kPast)) r.past = whole(spec.inputs[input + kPast].dims);
   r.kept = input < spec.outputs.size() && spec.outputs[input].present();
   return r;
 }
@@ -38,8 +76,7 @@ Support supports_shapes(const NodeSpec& spec) {
     const Dims& dims = spec.inputs[i].dims;
     if (element_count(dims) == 0) return Support::no("no elements");
     if (dims.size() == 4) continue;
-    const int64_t heads = spec.node->attributes.i(i == kQ ? "q_num_heads" : "kv_num_heads", 0);
-    if (dims.size() != 3 || heads <= 0 || dims[2] % heads != 0) return Support::no("heads");
+    if (dims.size() != 3 || columns_of(spec, i).heads == 0) return Support::no("heads");
   }
   for (size_t i : {kK + kPast, kV + kPast}) {
     if (spec.has(i) != spec.has(kK + kPast)) return Support::no("half a past");
@@ -63,10 +100,10 @@ Support supports_shapes(const NodeSpec& spec) {
 AttentionProblem attention_problem(const NodeSpec& spec) {
   const Attributes& a = spec.node->attributes;
   AttentionProblem p;
-  p.q = heads_of(spec.inputs[kQ].dims, a.i("q_num_heads", 1));
-  p.y = heads_of(spec.outputs[0].dims, a.i("q_num_heads", 1));
+  p.q = heads_of(spec, kQ);
   p.k = rows_of(spec, kK);
   p.v = rows_of(spec, kV);
+  p.y = results_of(spec, p.q, p.v.size());
   if (spec.has(kMask)) {
     Dims rows = spec.inputs[kMask].dims;
     p.mask_columns = rows.back();

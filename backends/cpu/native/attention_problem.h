@@ -10,17 +10,19 @@ inline constexpr size_t kPast = 3;  // input i's past is input i + kPast, and bo
 inline constexpr int64_t kFar = int64_t{1}
                                 << 40;  // beyond every position; sums of it do not overflow
 
-// An operand as [batch, heads, rows, size]; a row is dense. Of rank 3 in ONNX the heads of a row
+// An operand as [batch, heads, rows, size]; a row of a head is dense. Of rank 3 the heads of a row
 // lie beside each other.
 struct Heads {
   int64_t batch = 0;
   int64_t heads = 0;
   int64_t rows = 0;
   int64_t size = 0;
-  int64_t row_stride = 0;
+  int64_t batch_stride = 0;
   int64_t head_stride = 0;
+  int64_t row_stride = 0;
+  int64_t start = 0;
 
-  int64_t at(int64_t b, int64_t h) const { return b * heads * rows * size + h * head_stride; }
+  int64_t at(int64_t b, int64_t h) const { return start + b * batch_stride + h * head_stride; }
 };
 
 // Keys or values.
