@@ -16,6 +16,7 @@
 #include "backends/cpu/native/pool.h"
 #include "backends/cpu/native/product.h"
 #include "backends/cpu/native/quantize.h"
+#include "backends/cpu/native/quantized_depthwise.h"
 #include "backends/cpu/native/resize.h"
 #include "backends/cpu/native/rows.h"
 #include "backends/cpu/native/trees.h"
@@ -80,6 +81,7 @@ constexpr Candidate kCandidates[] = {
     {"ConvGradWeights", "treadle", &kOnednnConvGradWeights},
     {"DropoutMask", "treadle", &kNativeDropoutMask},
     {"MaxPoolGrad", "treadle", &kNativeMaxPoolGrad},
+    {"QuantizedConv", "treadle", &kQuantizedDepthwise},
     {"QuantizedConv", "treadle", &kQuantizedConv},
     {"QuantizedMatMul", "treadle", &kQuantizedMatMul},
     {"NegativeLogLikelihoodLoss", "", &kNativeNll},

@@ -31,7 +31,7 @@ MAY = {
     "backends/cpu": (["graph/", "backends/backend.h", "backends/cpu/"],
                      ["oneapi/", "dnnl", "omp.h"]),
     "backends/cpu/native": (["graph/", "backends/backend.h", "backends/cpu/native/", "backends/cpu/simd/"] +
-                            [f"backends/cpu/{door}.h" for door in "cpu epilogue family layout parallel pool_window product recurrent".split()], []),
+                            [f"backends/cpu/{door}.h" for door in "cpu epilogue family layout parallel pool_window product quantized_product recurrent".split()], []),
     "backends/cpu/simd": (["graph/base/", "backends/cpu/simd/"], ["hwy/"]),
     "backends/cuda": (["graph/", "backends/backend.h", "backends/cuda/"],
                       ["cuda", "cudnn", "cublas", "nvrtc"]),

@@ -31,6 +31,13 @@ OpCase activated(const std::string& activation, float alpha, float beta,
           .want = {f32({3, 1}, want)}};
 }
 
+// 32 bytes in a row.
+std::vector<uint8_t> levels(int first, int step) {
+  std::vector<uint8_t> bytes;
+  for (int i = 0; i < 32; ++i) bytes.push_back(static_cast<uint8_t>(first + i * step));
+  return bytes;
+}
+
 std::vector<OpCase> cases() {
   const Tensor a = f32({2, 2}, {1, -2, 3, 4});
   const Tensor b = f32({2, 2}, {1, 2, -1, 1});
@@ -110,6 +117,14 @@ std::vector<OpCase> cases() {
        .inputs = {i8({1, 2, 2}, {3, -128, 0, 127}), i8({1, 2, 1}, {1, 2}), Value{}, f32({}, {0.5f}),
                   f32({}, {0.25f})},
        .want = {f32({1, 1, 2}, {0.375f, 15.75f})}},
+      {.name = "depthwise",
+       .op = "QuantizedConv",
+       .domain = "treadle",
+       .attributes = {{"group", int64_t{32}}, {"pads", std::vector<int64_t>{1, 1, 1, 1}}},
+       .inputs = {u8({1, 32, 1, 1}, levels(0, 1)), i8({32, 1, 3, 3}, std::vector<int8_t>(288, -3)),
+                  Value{}, f32({}, {0.5f}), f32({}, {0.25f}), u8({}, {40}), f32({}, {0.375f}),
+                  u8({}, {200})},
+       .want = {u8({1, 32, 1, 1}, levels(240, -1))}},
       {.name = "adds",
        .op = "QuantizedConv",
        .domain = "treadle",

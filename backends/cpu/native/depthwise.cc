@@ -7,16 +7,13 @@
 
 #include "backends/cpu/epilogue.h"
 #include "backends/cpu/layout.h"
-#include "backends/cpu/parallel.h"
 #include "backends/cpu/simd/depthwise.h"
 #include "graph/base/lasting.h"
-#include "graph/ops/conv_params.h"
 
 namespace treadle::cpu {
 namespace {
 
 constexpr size_t kX = 0, kW = 1, kB = 2, kZ = 3;
-constexpr int64_t kMaxRows = 5 + 2;  // that two output rows read, by the largest kernel and stride
 
 std::optional<DepthwiseEpilogue> native_epilogue(const Node& node) {
   using Kind = DepthwiseEpilogue::Kind;
@@ -31,17 +28,7 @@ std::optional<DepthwiseEpilogue> native_epilogue(const Node& node) {
 
 Support supports_depthwise(const NodeSpec& spec) {
   if (Support s = supports_f32(spec); !s.ok) return s;
-  if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
-  const Dims& w = spec.inputs[kW].dims;
-  const ConvParams p = conv_params(spec.node->attributes, spec.inputs[kX].dims, w);
-  if (p.group != p.in_channels || p.out_channels != p.in_channels)
-    return Support::no("not depthwise");
-  if (p.kernel[0] != p.kernel[1] || p.strides[0] != p.strides[1] ||
-      depthwise_function(p.kernel[0], p.strides[0]) == nullptr) {
-    return Support::no("kernel size or stride");
-  }
-  if (p.dilations[0] != 1 || p.dilations[1] != 1) return Support::no("dilations");
-  if (p.in_channels < static_cast<int64_t>(depthwise_lanes())) return Support::no("few channels");
+  if (Support s = supports_depthwise_windows(spec, depthwise_lanes()); !s.ok) return s;
   if (spec.constant(kW) == nullptr) return Support::no("weights of the run");
   if (spec.has(kZ)) return Support::no("residual");
   if (!native_epilogue(*spec.node)) return Support::no("activation");
@@ -79,32 +66,18 @@ class DepthwiseKernel : public Kernel {
     auto* y = static_cast<float*>(args.outputs[0]);
     DepthwiseRows common = common_;
     if (has_bias_) common.bias = static_cast<const float*>(args.inputs[kB]);
-    const int64_t groups = ceil_div(p_.output[0], at_once_);
-    const int64_t work = at_once_ * p_.output[1] * p_.in_channels * p_.kernel[0] * p_.kernel[1];
-    const int64_t grain = std::max<int64_t>(1, kParallelGrain / work);
-    parallel_for(threads_, p_.batch * groups, grain, [&](int64_t begin, int64_t end) {
+    const auto run_rows = [&](int64_t first, int64_t count, const float* const* inputs) {
       DepthwiseRows rows = common;
-      for (int64_t i = begin; i < end; ++i) run_rows(rows, i / groups, i % groups * at_once_, x, y);
-    });
+      rows.rows = inputs;
+      rows.count = static_cast<int>(count);
+      rows.out = y + first * p_.output[1] * p_.in_channels;
+      function_(rows);
+    };
+    for_depthwise_rows(p_, {threads_, at_once_}, x, run_rows);
   }
   void read_bias() { has_bias_ = true; }
 
  private:
-  // Output rows of image n from `first` on.
-  void run_rows(DepthwiseRows& rows, int64_t n, int64_t first, const float* x, float* y) const {
-    const float* pointers[kMaxRows];
-    const int64_t begin = first * p_.strides[0] - p_.pads_begin[0];
-    rows.count = static_cast<int>(std::min<int64_t>(at_once_, p_.output[0] - first));
-    for (int64_t k = 0; k < (rows.count - 1) * p_.strides[0] + p_.kernel[0]; ++k) {
-      const int64_t i = begin + k;
-      const bool inside = i >= 0 && i < p_.input[0];
-      pointers[k] = inside ? x + (n * p_.input[0] + i) * p_.input[1] * p_.in_channels : nullptr;
-    }
-    rows.rows = pointers;
-    rows.out = y + (n * p_.output[0] + first) * p_.output[1] * p_.in_channels;
-    function_(rows);
-  }
-
   ConvParams p_;
   Packed packed_;
   int threads_;
@@ -153,6 +126,21 @@ Compiled compile_depthwise(const NodeSpec& spec, const CompileContext& context) 
 }
 
 }  // namespace
+
+Support supports_depthwise_windows(const NodeSpec& spec, size_t lanes) {
+  if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
+  const Dims& w = spec.inputs[kW].dims;
+  const ConvParams p = conv_params(spec.node->attributes, spec.inputs[kX].dims, w);
+  if (p.group != p.in_channels || p.out_channels != p.in_channels)
+    return Support::no("not depthwise");
+  if (p.kernel[0] != p.kernel[1] || p.strides[0] != p.strides[1] ||
+      depthwise_function(p.kernel[0], p.strides[0]) == nullptr) {
+    return Support::no("kernel size or stride");
+  }
+  if (p.dilations[0] != 1 || p.dilations[1] != 1) return Support::no("dilations");
+  if (p.in_channels < static_cast<int64_t>(lanes)) return Support::no("few channels");
+  return {};
+}
 
 const Family kDepthwise = {"native depthwise", supports_depthwise, compile_depthwise};
 

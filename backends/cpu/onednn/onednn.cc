@@ -26,6 +26,7 @@ constexpr std::pair<std::string_view, dnnl_cpu_isa_t> kIsaNames[] = {
     {"avx2", dnnl_cpu_isa_avx2},
     {"avx2_vnni", dnnl_cpu_isa_avx2_vnni},
     {"avx512", dnnl_cpu_isa_avx512_core},
+    {"avx512_vnni", dnnl_cpu_isa_avx512_core_vnni},
     {"avx512_core", dnnl_cpu_isa_avx512_core},
     {"avx512_core_vnni", dnnl_cpu_isa_avx512_core_vnni},
     {"avx512_core_bf16", dnnl_cpu_isa_avx512_core_bf16},
@@ -53,7 +54,8 @@ dnnl_cpu_isa_t wanted_isa() {
       if (known == name) return isa;
     }
     fail(Code::kInvalidArgument, "TREADLE_ISA is ", name,
-         ", expected one of scalar sse41 avx avx2 avx2_vnni avx512 avx512_core … avx512_core_fp16");
+         ", expected one of scalar sse41 avx avx2 avx2_vnni avx512 avx512_vnni avx512_core … "
+         "avx512_core_fp16");
   }
   return amx_without_tiles() ? dnnl_cpu_isa_avx512_core_fp16 : dnnl_cpu_isa_default;
 }

@@ -8,6 +8,7 @@
 #include "backends/cpu/onednn/conv_plan.h"
 #include "backends/cpu/onednn/onednn.h"
 #include "backends/cpu/pool_window.h"
+#include "backends/cpu/quantized_product.h"
 #include "graph/ops/quantize.h"
 #include "graph/ops/quantized_inputs.h"
 
@@ -27,36 +28,11 @@ bool has_integer_products() {
 }
 
 Support supports_quantized(const NodeSpec& spec) {
-  if (!has_integer_products()) return Support::no("no VNNI");
-  for (size_t i : {kW, kWScale, kB, kYScale, kYZero, kZScale, kZZero, kSumScale, kSumZero}) {
-    if (spec.has(i) && spec.constant(i) == nullptr) return Support::no("parameters of the run");
-  }
-  for (size_t i : {kXScale, kXZero, kYScale, kYZero, kZScale, kZZero, kSumScale, kSumZero}) {
-    if (spec.has(i) && element_count(spec.inputs[i].dims) != 1)
-      return Support::no("several scales of the data");
-  }
-  for (const TensorSpec* t : {&spec.inputs[kX], &spec.inputs[kW], &spec.outputs[0]}) {
-    if (element_count(t->dims) == 0) return Support::no("empty tensor");
-  }
-  return {};
+  return has_integer_products() ? supports_quantized_product(spec) : Support::no("no VNNI");
 }
 
-int64_t scales_of_weights(const NodeSpec& spec) { return spec.constant(kWScale)->count(); }
-
 Support supports_conv(const NodeSpec& spec) {
-  if (Support s = supports_quantized(spec); !s.ok) return s;
-  const size_t rank = spec.inputs[kX].dims.size();
-  if (rank < 3 || rank > 5) return Support::no(cat("rank ", rank));
-  if (spec.has(kZ) && (spec.inputs[kZ].dims != spec.outputs[0].dims ||
-                       spec.inputs[kZ].dtype != spec.outputs[0].dtype))
-    return Support::no("a sum of other bytes");
-  const int64_t channels = spec.inputs[kW].dims[0];
-  for (size_t i : {kWScale, kB}) {
-    if (!spec.has(i)) continue;
-    const int64_t count = spec.constant(i)->count();
-    if (count != channels && (i == kB || count != 1)) return Support::no("not one a channel");
-  }
-  return {};
+  return has_integer_products() ? supports_quantized_conv(spec) : Support::no("no VNNI");
 }
 
 // Scales, zero points and the bias of a product: arguments that are constants.
@@ -69,7 +45,8 @@ class Parameters {
         to_zero_(spec.has(kZ) ? kSumZero : kYZero) {
     attributes_ = user_scratch_attributes();
     attributes_.set_scales_mask(DNNL_ARG_SRC, 0);
-    attributes_.set_scales_mask(DNNL_ARG_WEIGHTS, scales_of_weights(spec) == 1 ? 0 : by_output);
+    attributes_.set_scales_mask(DNNL_ARG_WEIGHTS,
+                                spec.constant(kWScale)->count() == 1 ? 0 : by_output);
     if (shifts(kXZero)) attributes_.set_zero_points_mask(DNNL_ARG_SRC, 0);
     if (spec.has(kZ)) attributes_.set_post_ops(sum());
     if (spec.has(to_scale_)) attributes_.set_scales_mask(DNNL_ARG_DST, 0);
@@ -210,8 +187,8 @@ Support supports_matmul(const NodeSpec& spec) {
   if (Support s = supports_quantized(spec); !s.ok) return s;
   const Dims& w = spec.inputs[kW].dims;
   const int64_t n = w[turned(spec) ? 0 : 1];
-  if (scales_of_weights(spec) != 1 && scales_of_weights(spec) != n)
-    return Support::no("scales that are not one a column");
+  const int64_t scales = spec.constant(kWScale)->count();
+  if (scales != 1 && scales != n) return Support::no("scales that are not one a column");
   if (spec.has(kB) && spec.constant(kB)->count() != n)
     return Support::no("bias that is not one a column");
   return {};
