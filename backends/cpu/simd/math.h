@@ -123,33 +123,6 @@ HWY_INLINE V clamp(V x, V low, V high) {
   return at_most(at_least(x, low), high);
 }
 
-// 2^k for integers within [-126, 127].
-template <class D, class VI>
-HWY_INLINE hn::Vec<D> power_of_two(D d, VI k) {
-  const hn::RebindToSigned<D> di;
-  return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(k, hn::Set(di, 127))));
-}
-
-// Cephes' expf; denormal results are right, the scale being applied in two steps.
-template <class D, class V>
-HWY_INLINE V exp_of(D d, V x) {
-  const V bounded = clamp(x, hn::Set(d, -104.0f), hn::Set(d, 89.0f));
-  const auto k = hn::NearestInt(hn::Mul(bounded, hn::Set(d, 1.44269504088896341f)));
-  const V kf = hn::ConvertTo(d, k);
-  V r = hn::MulAdd(kf, hn::Set(d, -0.693359375f), bounded);
-  r = hn::MulAdd(kf, hn::Set(d, 2.12194440e-4f), r);
-  V p = hn::Set(d, 1.9875691500e-4f);
-  p = hn::MulAdd(p, r, hn::Set(d, 1.3981999507e-3f));
-  p = hn::MulAdd(p, r, hn::Set(d, 8.3334519073e-3f));
-  p = hn::MulAdd(p, r, hn::Set(d, 4.1665795894e-2f));
-  p = hn::MulAdd(p, r, hn::Set(d, 1.6666665459e-1f));
-  p = hn::MulAdd(p, r, hn::Set(d, 5.0000001201e-1f));
-  const V y = hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), hn::Set(d, 1.0f));
-  const auto half = hn::ShiftRight<1>(k);
-  const V scaled = hn::Mul(hn::Mul(y, power_of_two(d, half)), power_of_two(d, hn::Sub(k, half)));
-  return hn::IfThenElse(hn::IsNaN(x), x, scaled);
-}
-
 // Horner's scheme over constants, the highest power first.
 template <class D, class V, size_t N>
 HWY_INLINE V polynomial(D d, V x, const float (&c)[N]) {
@@ -158,24 +131,45 @@ HWY_INLINE V polynomial(D d, V x, const float (&c)[N]) {
   return p;
 }
 
-// 1 + e^z. Shorter than exp_of: there are no denormals to make. Where e^z is beyond 2^127 it is
-// taken for infinite. The polynomial is minimax for the relative error of e^r, 3e-9.
-template <class D, class V>
-HWY_INLINE V one_plus_exp(D d, V z) {
-  const V bounded = clamp(z, hn::Set(d, -87.0f), hn::Set(d, 89.0f));
-  // In floats of this size units are the last bits: those of the sum are k + 127.
-  constexpr float kUnits = 12582912.0f + 127;
-  const V biased = hn::MulAdd(bounded, hn::Set(d, 1.44269504088896341f), hn::Set(d, kUnits));
-  const V k = hn::Sub(biased, hn::Set(d, kUnits));
-  const hn::RebindToUnsigned<D> bits;
-  const V power = hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(bits, biased)));
-  V r = hn::MulAdd(k, hn::Set(d, -0.693359375f), bounded);
+// e^z as y * 2^k, y near 1. In floats of the sum's size units are the last bits: those of `biased`
+// are k + kBias. The polynomial is minimax for the relative error of e^r, 3e-9.
+template <class D>
+struct ExpParts {
+  hn::Vec<D> y;
+  hn::Vec<hn::RebindToUnsigned<D>> biased;
+};
+template <int kBias, class D, class V>
+HWY_INLINE ExpParts<D> exp_parts(D d, V z) {
+  constexpr float kUnits = 12582912.0f + kBias;
+  const V sum = hn::MulAdd(z, hn::Set(d, 1.44269504088896341f), hn::Set(d, kUnits));
+  const V k = hn::Sub(sum, hn::Set(d, kUnits));
+  V r = hn::MulAdd(k, hn::Set(d, -0.693359375f), z);
   r = hn::MulAdd(k, hn::Set(d, 2.12194440e-4f), r);
   static constexpr float kP[] = {1.3814539879e-3f, 8.3687451271e-3f, 4.1668390790e-2f,
                                  1.6666520399e-1f, 4.9999993432e-1f};
-  const V one = hn::Set(d, 1.0f);
-  const V y = hn::Add(hn::MulAdd(polynomial(d, r, kP), hn::Mul(r, r), r), one);
-  return hn::MulAdd(y, power, one);
+  const V y = hn::Add(hn::MulAdd(polynomial(d, r, kP), hn::Mul(r, r), r), hn::Set(d, 1.0f));
+  return {y, hn::BitCast(hn::RebindToUnsigned<D>(), sum)};
+}
+// 2^k where the last bits are k + 127; of these 0 and 255 stand for zero and infinity.
+template <class D, class VI>
+HWY_INLINE hn::Vec<D> power_of_two(D d, VI biased) {
+  return hn::BitCast(d, hn::ShiftLeft<23>(biased));
+}
+
+// Denormal results are right, the scale being applied in two steps.
+template <class D, class V>
+HWY_INLINE V exp_of(D d, V x) {
+  const auto e = exp_parts<2 * 127>(d, clamp(x, hn::Set(d, -104.0f), hn::Set(d, 89.0f)));
+  const auto half = hn::ShiftRight<1>(e.biased);
+  return hn::Mul(hn::Mul(e.y, power_of_two(d, half)), power_of_two(d, hn::Sub(e.biased, half)));
+}
+
+// 1 + e^z. Shorter than exp_of: there are no denormals to make. Where e^z is beyond 2^127 it is
+// taken for infinite.
+template <class D, class V>
+HWY_INLINE V one_plus_exp(D d, V z) {
+  const auto e = exp_parts<127>(d, clamp(z, hn::Set(d, -87.0f), hn::Set(d, 89.0f)));
+  return hn::MulAdd(e.y, power_of_two(d, e.biased), hn::Set(d, 1.0f));
 }
 
 template <class D, class V>

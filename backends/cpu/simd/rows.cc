@@ -191,22 +191,10 @@ void maximum(const float* const* rows, size_t count, size_t n, float* to) {
   store_part(d, one[0], to + i, n - i);
 }
 
-// e^x for x that are not above 0, without denormals: they are 0. NaN stays. Adding `whole` rounds
-// to an integer, which the lowest bits of the sum then hold.
+// e^x for x that are not above 0. Where 2^-127 is nearest it is 0. NaN stays.
 HWY_INLINE V exp_below(V x) {
-  const hn::RebindToSigned<D> di;
-  const V low = hn::Set(d, -87.0f);
-  const V whole = hn::Set(d, 12582912.0f);  // 3 * 2^22
-  const V bounded = clamp(x, low, hn::Zero(d));
-  const V shifted = hn::MulAdd(bounded, hn::Set(d, 1.44269504088896341f), whole);
-  const V kf = hn::Sub(shifted, whole);
-  V r = hn::MulAdd(kf, hn::Set(d, -0.693359375f), bounded);
-  r = hn::MulAdd(kf, hn::Set(d, 2.12194440e-4f), r);
-  static constexpr float kP[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
-                                 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
-  const V y = hn::Add(hn::MulAdd(polynomial(d, r, kP), hn::Mul(r, r), r), hn::Set(d, 1.0f));
-  return hn::IfThenElse(hn::Lt(x, low), hn::Zero(d),
-                        hn::Mul(y, power_of_two(d, hn::BitCast(di, shifted))));
+  const auto e = exp_parts<127>(d, at_least(x, hn::Set(d, -88.0f)));
+  return hn::Mul(e.y, power_of_two(d, e.biased));
 }
 
 float exponentiate_row(const float* x, float* y, size_t n) {
