@@ -160,6 +160,28 @@ TEST(NativeGemm, LargeProductsInParts) {
   check({1400, 1600}, {1600, 33}, "Relu");
 }
 
+// Columns that follow the last whole vector of them: dot products, of deep enough rows.
+TEST(NativeGemm, FewColumnsAfterTheLastVector) {
+  for (const int64_t n : {1, 4, 7, 10, 17, 21, 36, 100}) {
+    for (const int64_t k : {30, 64, 333, 1601}) {
+      for (const int64_t m : {1, 5, 13}) {
+        const KernelCase c{
+            .name = cat(m, " x ", n, " x ", k),
+            .op = "FusedMatMul",
+            .attributes = {{"activation", std::string("Clip")},
+                           {"activation_alpha", -1.5F},
+                           {"activation_beta", 2.0F}},
+            .inputs = {numbers({m, k}, 1), numbers({k, n}, 2), numbers({n}, 3), numbers({m, n}, 4)},
+            .constants = {1, 2},
+            .domain = "treadle",
+            .rtol = 1e-4,
+            .atol = 1e-4};
+        check_on_all_targets(c);
+      }
+    }
+  }
+}
+
 // y of rows of ones and halves by panels of n columns.
 std::vector<float> multiplied(const cpu::Panels& panels, const cpu::PanelSource& m, size_t rows) {
   std::vector<float> a(rows * static_cast<size_t>(m.k));
@@ -197,7 +219,7 @@ TEST(NativeGemm, PanelsOfSixteenBitsGiveTheSame) {
           const Tensor b = narrow_numbers(form, {k, n});
           const cpu::PanelSource m{.n = n, .k = k, .row = n, .column = 1};
           const cpu::Panels narrow = cpu::narrow_panels(b, m, {});
-          const cpu::Panels wide{cpu::packed_panels(b, m, {})};
+          const cpu::Panels wide = cpu::packed_panels(b, m, {});
           ASSERT_EQ(narrow.form, form) << n << ' ' << k;
           EXPECT_LT(narrow.numbers->size(), wide.numbers->size());
           for (size_t rows = 1; rows <= 2 * cpu::kNarrowRows + 1; ++rows)
@@ -217,7 +239,7 @@ TEST(NativeGemm, PanelsStayFloatsWhereOneNumberNeedsThem) {
   PackCache packs;
   const cpu::Panels panels = cpu::narrow_panels(b, m, {.packs = &packs});
   EXPECT_EQ(panels.form, cpu::PanelForm::kFloat);
-  EXPECT_EQ(panels.numbers, cpu::packed_panels(b, m, {.packs = &packs}));
+  EXPECT_EQ(panels.numbers, cpu::packed_panels(b, m, {.packs = &packs}).numbers);
   EXPECT_EQ(packs.bytes(), panels.numbers->size());
 }
 

@@ -131,8 +131,7 @@ bool gemm_pays(const NodeSpec& spec) {
 Panels pack(const NodeSpec& spec, const Product& p, const CompileContext& context) {
   const Tensor& b = *spec.constant(kB);
   const PanelSource matrix{.n = p.n, .k = p.k, .row = p.row, .column = p.column, .scale = p.scale};
-  return reads_dominate(p) ? narrow_panels(b, matrix, context)
-                           : Panels{packed_panels(b, matrix, context)};
+  return reads_dominate(p) ? narrow_panels(b, matrix, context) : packed_panels(b, matrix, context);
 }
 
 // Empty where the run reads the bias, or there is none.

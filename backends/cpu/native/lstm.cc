@@ -173,7 +173,7 @@ PanelProduct product_of(const NodeSpec& spec, size_t weights, int64_t direction,
   const int64_t outputs = w.dim(1), columns = w.dim(2);
   const PanelSource source{
       .n = outputs, .k = columns, .row = 1, .column = columns, .at = direction * outputs * columns};
-  return {{rows, outputs, columns}, {packed_panels(w, source, context)}, {}, context.threads};
+  return {{rows, outputs, columns}, packed_panels(w, source, context), {}, context.threads};
 }
 
 Compiled compile_lstm(const NodeSpec& spec, const CompileContext& context) {

@@ -80,6 +80,8 @@ void PanelProduct::run_piece(const Operands& o, int64_t column, int64_t k, int64
                   .rows = static_cast<size_t>(end - row),
                   .columns = static_cast<size_t>(std::min(columns_, s_.n - column)),
                   .form = panels_.form};
+  if (panels_.tail_at != 0 && column + columns_ >= s_.n)
+    block.tail = reinterpret_cast<const float*>(panels_.at(panels_.tail_at + k));
   if (!o.backward) fetch_next(block, column, k, i);
   if (k == 0 && o.plus != nullptr) block.plus = o.plus + at;
   const bool last = k + depth_ >= s_.k;

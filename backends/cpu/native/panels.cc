@@ -15,13 +15,27 @@ Tensor aligned(const Tensor& t) {
   return reinterpret_cast<uintptr_t>(t.raw()) % alignof(float) == 0 ? t : t.clone();
 }
 
-std::shared_ptr<Buffer> pack(const Tensor& source, const PanelSource& m) {
+// Of whole panels.
+int64_t panel_numbers(const PanelSource& m) {
+  const auto panel = static_cast<int64_t>(gemm_functions().panel);
+  return checked_mul(checked_mul(ceil_div(m.n, panel), panel), m.k);
+}
+
+// Columns after the last whole vector of them, where dot products (each sums a vector up at its end)
+// take less time than a vector of which most is padding.
+int64_t tail_columns(const PanelSource& m) {
+  const auto lanes = static_cast<int64_t>(gemm_functions().lanes);
+  constexpr int64_t kSumUp = 12;
+  const int64_t count = m.n % lanes;
+  return count * (ceil_div(m.k, lanes) + kSumUp) < m.k ? count : 0;
+}
+
+std::shared_ptr<Buffer> pack(const Tensor& source, const PanelSource& m, int64_t tail) {
   const ProductFunctions& f = product_functions();
   const auto panel = static_cast<int64_t>(f.panel);
-  const int64_t columns = checked_mul(ceil_div(m.n, panel), panel);
-  auto buffer =
-      allocate_lasting(static_cast<size_t>(byte_size(DType::kFloat, checked_mul(columns, m.k))));
-  const std::span to(reinterpret_cast<float*>(buffer->data()), static_cast<size_t>(columns * m.k));
+  const int64_t whole = panel_numbers(m), all = whole + tail * m.k;
+  auto buffer = allocate_lasting(static_cast<size_t>(byte_size(DType::kFloat, all)));
+  const std::span to(reinterpret_cast<float*>(buffer->data()), static_cast<size_t>(all));
   const Tensor plain = aligned(source);
   const float* from = plain.data<float>().data() + m.at;
   // Few rows at a time are few pages at a time; columns that are contiguous are read along.
@@ -37,8 +51,16 @@ std::shared_ptr<Buffer> pack(const Tensor& source, const PanelSource& m) {
              to.data() + c * m.k + k * panel);
     }
   }
+  float* end = to.data() + whole;
+  for (int64_t c = m.n - tail; c < m.n; ++c) {
+    for (int64_t k = 0; k < m.k; ++k) *end++ = from[k * m.row + c * m.column];
+  }
   if (m.scale != 1) std::ranges::for_each(to, [&](float& x) { x *= m.scale; });
   return buffer;
+}
+
+Panels floats(const PanelSource& m, std::shared_ptr<Buffer> numbers) {
+  return {.numbers = std::move(numbers), .tail_at = tail_columns(m) == 0 ? 0 : panel_numbers(m)};
 }
 
 std::string key_of(const char* what, const PanelSource& m) {
@@ -93,26 +115,24 @@ bool may_be_narrow(const Tensor& source, const PanelSource& m) {
 
 }  // namespace
 
-std::shared_ptr<Buffer> packed_panels(const Tensor& source, const PanelSource& m,
-                                      const CompileContext& context) {
-  return packed(context, source, key_of("panels", m),
-                [&](const Tensor& plain) { return pack(plain, m); });
+Panels packed_panels(const Tensor& source, const PanelSource& m, const CompileContext& context) {
+  return floats(m, packed(context, source, key_of("panels", m),
+                          [&](const Tensor& plain) { return pack(plain, m, tail_columns(m)); }));
 }
 
 Panels narrow_panels(const Tensor& source, const PanelSource& m, const CompileContext& context) {
-  const auto whole = [&](const Tensor& plain) { return pack(plain, m); };
+  const auto whole = [&](const Tensor& plain) { return pack(plain, m, tail_columns(m)); };
   const auto make = [&](const Tensor& plain) -> std::shared_ptr<Buffer> {
     if (may_be_narrow(plain, m)) {
-      if (auto buffer = narrowed(*whole(plain))) return buffer;
+      if (auto buffer = narrowed(*pack(plain, m, 0))) return buffer;
     }
     if (context.packs == nullptr) return whole(plain);
     return context.packs->get(source, key_of("panels", m), whole);
   };
   auto buffer = packed(context, source, key_of("narrow panels", m), make);
-  const bool wide = buffer->size() % sizeof(uint16_t) == 0;
-  const auto form =
-      wide ? PanelForm::kFloat : static_cast<PanelForm>(buffer->data()[buffer->size() - 1]);
-  return {std::move(buffer), form};
+  if (buffer->size() % sizeof(uint16_t) == 0) return floats(m, std::move(buffer));
+  const auto form = static_cast<PanelForm>(buffer->data()[buffer->size() - 1]);
+  return {.numbers = std::move(buffer), .form = form};
 }
 
 }  // namespace treadle::cpu

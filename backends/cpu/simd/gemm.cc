@@ -194,21 +194,77 @@ constexpr auto kRowBlocks = row_blocks<float>(std::make_index_sequence<kRowsAtOn
 constexpr auto kFloat16Blocks = row_blocks<Float16>(std::make_index_sequence<kNarrowRows>());
 constexpr auto kBfloat16Blocks = row_blocks<Bfloat16>(std::make_index_sequence<kNarrowRows>());
 
+// kRows by kColumns of the tail: dot products, for which the rows of a are read along.
+template <size_t kRows, size_t kColumns>
+HWY_NOINLINE void dots(const GemmBlock& g, size_t row, size_t column, const float* b) {
+  const size_t lanes = hn::Lanes(d);
+  const float* a = g.a + row * g.a_stride;
+  V sum[kRows][kColumns];
+  for_each_sum<kRows, kColumns>(sum, [&](V& x, size_t, size_t) HWY_ATTR { x = hn::Zero(d); });
+  const auto step = [&](const auto& read) HWY_ATTR {
+    V right[kColumns];
+#pragma GCC unroll 4
+    for (size_t c = 0; c < kColumns; ++c) right[c] = read(b + c * g.panel_depth());
+#pragma GCC unroll 12
+    for (size_t r = 0; r < kRows; ++r) {
+      const V left = read(a + r * g.a_stride);
+#pragma GCC unroll 4
+      for (size_t c = 0; c < kColumns; ++c) sum[r][c] = hn::MulAdd(left, right[c], sum[r][c]);
+    }
+  };
+  size_t k = 0;
+  for (; k + lanes <= g.k; k += lanes)
+    step([&](const float* from) HWY_ATTR { return hn::LoadU(d, from + k); });
+  if (k < g.k) step([&](const float* from) HWY_ATTR { return load_part(d, from + k, g.k - k); });
+  for_each_sum<kRows, kColumns>(sum, [&](const V& x, size_t r, size_t c) HWY_ATTR {
+    const size_t at = (row + r) * g.y_stride + column + c;
+    float y = hn::GetLane(hn::SumOfLanes(d, x));
+    if (g.bias != nullptr) y += g.bias[column + c];
+    if (g.plus != nullptr) y += g.plus[at];
+    if (y < g.low) y = g.low;
+    g.y[at] = y > g.high ? g.high : y;
+  });
+}
+
+constexpr size_t kTailRows = kRowsAtOnce / 2, kTailColumns = 4;
+
+template <size_t kRows>
+void tail_rows(const GemmBlock& g, size_t row) {
+  const size_t count = g.columns % hn::Lanes(d), first = g.columns - count;
+  const auto column = [&](size_t c) { return g.tail + c * g.panel_depth(); };
+  size_t c = 0;
+  for (; c + kTailColumns <= count; c += kTailColumns)
+    dots<kRows, kTailColumns>(g, row, first + c, column(c));
+  for (; c < count; ++c) dots<kRows, 1>(g, row, first + c, column(c));
+}
+
+void multiply_tail(const GemmBlock& g) {
+  size_t row = 0;
+  for (; row + kTailRows <= g.rows; row += kTailRows) tail_rows<kTailRows>(g, row);
+  for (; row < g.rows; ++row) tail_rows<1>(g, row);
+}
+
 // With 32 registers, six rows of four vectors: fewer loads than twelve of two, which are for the
 // columns that are left.
 constexpr size_t kWideRows = 6;
 
 template <size_t kMost>
 void multiply_rows(const GemmBlock& g, const std::array<RowBlock, kMost>& blocks_of) {
-  const auto columns = [&](Columns part, size_t most) {
+  const auto multiply = [&](Columns part, size_t most) {
     if (part.begin == part.end) return;
     for_equal_pieces(g.rows, std::min(most, kMost),
                      [&](size_t row, size_t rows) { blocks_of[rows - 1](g, row, part); });
   };
-  const size_t wide = g.columns / (4 * hn::Lanes(d)) * (4 * hn::Lanes(d));
-  if (kRowsAtOnce <= kWideRows || g.rows <= kWideRows) return columns({0, g.columns}, kWideRows);
-  columns({0, wide}, kWideRows);
-  columns({wide, g.columns}, kRowsAtOnce);
+  const size_t lanes = hn::Lanes(d),
+               end = g.tail == nullptr ? g.columns : g.columns / lanes * lanes;
+  const size_t wide = end / (4 * lanes) * (4 * lanes);
+  if (kRowsAtOnce <= kWideRows || g.rows <= kWideRows) {
+    multiply({0, end}, kWideRows);
+  } else {
+    multiply({0, wide}, kWideRows);
+    multiply({wide, end}, kRowsAtOnce);
+  }
+  if (end < g.columns) multiply_tail(g);
 }
 void multiply_block(const GemmBlock& g) {
   switch (g.form) {
@@ -219,7 +275,8 @@ void multiply_block(const GemmBlock& g) {
 }
 
 const GemmFunctions* gemm_table() {
-  static const GemmFunctions table{kPanelVectors * hn::Lanes(d), kRowsAtOnce, multiply_block};
+  static const GemmFunctions table{kPanelVectors * hn::Lanes(d), hn::Lanes(d), kRowsAtOnce,
+                                   multiply_block};
   return &table;
 }
 

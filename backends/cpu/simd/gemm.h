@@ -14,7 +14,7 @@ inline constexpr size_t kNarrowRows = 4;  // that products with panels of 16 bit
 
 // y[rows, columns] = a[rows, k] . panels + bias (one a column) + plus (as y; it may be y), within
 // [low, high]. `panels` begins at the first column; the columns beyond the last whole panel are
-// there, padded.
+// there, padded. Where few columns follow the last whole vector of them, `tail` may have them too.
 struct GemmBlock {
   const float* a;
   size_t a_stride;
@@ -31,6 +31,7 @@ struct GemmBlock {
   float low = -std::numeric_limits<float>::infinity();
   float high = std::numeric_limits<float>::infinity();
   PanelForm form = PanelForm::kFloat;
+  const float* tail = nullptr;  // [columns % lanes, depth], from the block's k on
   // Lines of the cache that a later block reads: they are fetched meanwhile.
   const std::byte* next = nullptr;
   size_t next_lines = 0;
@@ -38,6 +39,7 @@ struct GemmBlock {
 
 struct GemmFunctions {
   size_t panel;
+  size_t lanes;
   size_t rows;  // a multiple of what the inner loops take at once
   void (*multiply)(const GemmBlock& block);
 };
