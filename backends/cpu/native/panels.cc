@@ -21,8 +21,8 @@ int64_t panel_numbers(const PanelSource& m) {
   return checked_mul(checked_mul(ceil_div(m.n, panel), panel), m.k);
 }
 
-// Columns after the last whole vector of them, where dot products (each sums a vector up at its end)
-// take less time than a vector of which most is padding.
+// Columns after the last whole vector of them, where dot products (each sums up a vector at its
+// end) take less time than a vector of which most is padding.
 int64_t tail_columns(const PanelSource& m) {
   const auto lanes = static_cast<int64_t>(gemm_functions().lanes);
   constexpr int64_t kSumUp = 12;
