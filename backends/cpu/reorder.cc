@@ -10,6 +10,12 @@ bool is_plain_or_last(const TensorSpec& spec) {
   return spec.layout == kPlain || spec.layout == kChannelsLast;
 }
 
+bool has_vectors(const TensorSpec& from, const TensorSpec& to) {
+  if (from.layout == to.layout || !is_plain_or_last(from) || !is_plain_or_last(to)) return false;
+  const bool picture = to.layout == kChannelsLast && from.dims[1] == 3;
+  return dtype_bits(from.dtype) == 32 || (dtype_bits(from.dtype) == 8 && picture);
+}
+
 // Between N C S and N S C.
 Compiled transposing(const TensorSpec& from, const TensorSpec& to, int threads) {
   const int64_t n = from.dims[0], channels = from.dims[1];
@@ -47,10 +53,8 @@ Compiled compile_reorder(const TensorSpec& from, const TensorSpec& to,
   TREADLE_CHECK(from.dtype == to.dtype && from.dims == to.dims, kInternal, "no reorder of ",
                 dtype_name(from.dtype), ' ', shape_text(from.dims));
   // oneDNN's is slower where there are vectors of the elements.
-  const bool vectors = dtype_bits(from.dtype) == 32 && from.layout != to.layout &&
-                       is_plain_or_last(from) && is_plain_or_last(to);
-  Compiled compiled =
-      vectors ? transposing(from, to, context.threads) : onednn_reorder(from, to, context.threads);
+  Compiled compiled = has_vectors(from, to) ? transposing(from, to, context.threads)
+                                            : onednn_reorder(from, to, context.threads);
   compiled.input_layouts = {from.layout};
   compiled.output_layouts = {to.layout};
   return compiled;

@@ -50,7 +50,8 @@ TEST(Onednn, CanonicalLayouts) {
 }
 
 TEST(Onednn, ReordersThereAndBack) {
-  for (const Dims& dims : {Dims{2, 17, 5}, Dims{1, 3, 4, 5}, Dims{2, 33, 2, 3, 4}}) {
+  for (const Dims& dims :
+       {Dims{2, 17, 5}, Dims{1, 3, 4, 5}, Dims{2, 3, 9, 15}, Dims{2, 33, 2, 3, 4}}) {
     for (const DType dtype : {DType::kFloat, DType::kUint8, DType::kInt32}) {
       for (const Layout layout : {kBlocked16, kChannelsLast}) {
         const Tensor x = random_tensor(dtype, dims, 1, 0, 100);

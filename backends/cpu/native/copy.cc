@@ -80,9 +80,24 @@ void copy_run(const Runs& r, const T* from, T* to) {
   }
 }
 
+struct Transposes {
+  TransposeFn words = transpose_function();
+  TransposeBytesFn bytes = transpose_bytes_function();
+};
+
+template <class T>
+TransposeOf<T> transpose_job(const Runs& r, const T* from, T* to, int64_t columns) {
+  return {.from = from,
+          .from_step = static_cast<size_t>(r.from_step),
+          .to = to,
+          .to_step = static_cast<size_t>(r.width_to),
+          .rows = static_cast<size_t>(r.length),
+          .columns = static_cast<size_t>(columns)};
+}
+
 // `columns` of the second dimension, in tiles small enough that the lines of both sides stay in L1.
 template <class T>
-void copy_transposed(const Runs& r, const T* from, T* to, int64_t columns, TransposeFn) {
+void copy_transposed(const Runs& r, const T* from, T* to, int64_t columns, const Transposes&) {
   constexpr int64_t kTile = 16;
   for (int64_t j0 = 0; j0 < r.length; j0 += kTile) {
     const int64_t j1 = std::min(r.length, j0 + kTile);
@@ -97,19 +112,18 @@ void copy_transposed(const Runs& r, const T* from, T* to, int64_t columns, Trans
   }
 }
 void copy_transposed(const Runs& r, const uint32_t* from, uint32_t* to, int64_t columns,
-                     TransposeFn transpose) {
-  transpose({.from = from,
-             .from_step = static_cast<size_t>(r.from_step),
-             .to = to,
-             .to_step = static_cast<size_t>(r.width_to),
-             .rows = static_cast<size_t>(r.length),
-             .columns = static_cast<size_t>(columns)});
+                     const Transposes& transposes) {
+  transposes.words(transpose_job(r, from, to, columns));
+}
+void copy_transposed(const Runs& r, const uint8_t* from, uint8_t* to, int64_t columns,
+                     const Transposes& transposes) {
+  transposes.bytes(transpose_job(r, from, to, columns));
 }
 
 // Columns [begin, end) of all the runs' one after another.
 template <class T>
 void copy_range(const Runs& r, const T* from, T* to, int64_t begin, int64_t end,
-                TransposeFn transpose) {
+                const Transposes& transposes) {
   from += r.from_at;
   to += r.to_at;
   std::array<int64_t, kMaxRank> index{};
@@ -123,7 +137,7 @@ void copy_range(const Runs& r, const T* from, T* to, int64_t begin, int64_t end,
   for (int64_t at = begin; at < end;) {
     const int64_t column = at % r.width, columns = std::min(r.width - column, end - at);
     if (r.width > 1) {
-      copy_transposed(r, from + column, to + column * r.width_to, columns, transpose);
+      copy_transposed(r, from + column, to + column * r.width_to, columns, transposes);
     } else {
       copy_run(r, from, to);
     }
@@ -158,7 +172,7 @@ class CopyKernel : public Kernel {
       auto* to = static_cast<T*>(args.outputs[r.output]);
       const int64_t grain = std::max<int64_t>(1, kParallelGrain / (r.length + 4));
       parallel_for(threads_, r.count * r.width, grain, [&](int64_t begin, int64_t end) {
-        copy_range(r, from, to, begin, end, transpose_);
+        copy_range(r, from, to, begin, end, transposes_);
       });
     }
   }
@@ -167,7 +181,7 @@ class CopyKernel : public Kernel {
   std::vector<Runs> runs_;
   CopyFill fill_;
   int threads_;
-  TransposeFn transpose_ = transpose_function();
+  Transposes transposes_;
 };
 
 }  // namespace

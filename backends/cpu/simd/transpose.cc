@@ -32,13 +32,15 @@ bool transpose_blocks(Tag tag, const TransposeJob& job) {
 
 #if HWY_TARGET != HWY_SCALAR
 // Three rows, whose elements lie side by side afterwards: the channels of a picture.
-void interleave_three(const TransposeJob& job) {
-  const size_t lanes = hn::Lanes(d);
-  const uint32_t* const rows[] = {job.from, job.from + job.from_step, job.from + 2 * job.from_step};
+template <class T>
+void interleave_three(const TransposeOf<T>& job) {
+  const hn::ScalableTag<T> dt;
+  const size_t lanes = hn::Lanes(dt);
+  const T* const rows[] = {job.from, job.from + job.from_step, job.from + 2 * job.from_step};
   size_t i = 0;
   for (; i + lanes <= job.columns; i += lanes) {
-    hn::StoreInterleaved3(hn::LoadU(d, rows[0] + i), hn::LoadU(d, rows[1] + i),
-                          hn::LoadU(d, rows[2] + i), d, job.to + 3 * i);
+    hn::StoreInterleaved3(hn::LoadU(dt, rows[0] + i), hn::LoadU(dt, rows[1] + i),
+                          hn::LoadU(dt, rows[2] + i), dt, job.to + 3 * i);
   }
   for (; i < job.columns; ++i) {
     for (size_t r = 0; r < 3; ++r) job.to[3 * i + r] = rows[r][i];
@@ -46,10 +48,9 @@ void interleave_three(const TransposeJob& job) {
 }
 #endif
 
-void transpose(const TransposeJob& job) {
-  if (transpose_blocks(d, job)) return;
+template <class T>
+void transpose_rest(const TransposeOf<T>& job) {
 #if HWY_TARGET != HWY_SCALAR
-  if (transpose_blocks(hn::FixedTag<uint32_t, 4>(), job)) return;
   if (job.rows == 3 && job.to_step == 3) return interleave_three(job);
 #endif
   constexpr size_t kTile = 16;  // columns whose lines stay in L1
@@ -62,6 +63,16 @@ void transpose(const TransposeJob& job) {
   }
 }
 
+void transpose(const TransposeJob& job) {
+  if (transpose_blocks(d, job)) return;
+#if HWY_TARGET != HWY_SCALAR
+  if (transpose_blocks(hn::FixedTag<uint32_t, 4>(), job)) return;
+#endif
+  transpose_rest(job);
+}
+
+void transpose_bytes(const TransposeOf<uint8_t>& job) { transpose_rest(job); }
+
 }  // namespace treadle::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -69,10 +80,16 @@ HWY_AFTER_NAMESPACE();
 namespace treadle::cpu {
 
 HWY_EXPORT(transpose);
+HWY_EXPORT(transpose_bytes);
 
 TransposeFn transpose_function() {
   prepare_simd();
   return HWY_DYNAMIC_DISPATCH(transpose);
+}
+
+TransposeBytesFn transpose_bytes_function() {
+  prepare_simd();
+  return HWY_DYNAMIC_DISPATCH(transpose_bytes);
 }
 
 }  // namespace treadle::cpu
