@@ -31,6 +31,9 @@ endif()
 
 find_package(Protobuf 3.21 REQUIRED)
 find_package(hwy CONFIG REQUIRED)
+# Highway's headers alone (backends/cpu/simd/simd.h says why).
+add_library(treadle_highway INTERFACE)
+target_include_directories(treadle_highway SYSTEM INTERFACE $<TARGET_PROPERTY:hwy::hwy,INTERFACE_INCLUDE_DIRECTORIES>)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)

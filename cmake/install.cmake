@@ -11,7 +11,7 @@ endif()
 install(DIRECTORY include/treadle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN *.h PATTERN *.hpp)
 
-set(bundled "^libdnnl[.]so" "^libhwy[.]so" "^libprotobuf-lite[.]so" "^libre2[.]so"
+set(bundled "^libdnnl[.]so" "^libprotobuf-lite[.]so" "^libre2[.]so"
             "^libturbojpeg[.]so" "^libpng16[.]so")
 if(SKBUILD)
   list(APPEND bundled "^libgomp[.]so")

@@ -50,7 +50,6 @@ Support supports_mask(const NodeSpec& spec) {
 }
 
 Compiled compile_mask(const NodeSpec& spec, const CompileContext& context) {
-  prepare_simd();
   const double ratio = ratio_of(spec);
   const DropoutDraw draw{.key = static_cast<uint64_t>(spec.node->attributes.i("key", 0)),
                          .draw = 0,

@@ -67,12 +67,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-HWY_EXPORT(blend_table);
-
-const BlendFunctions& blend_functions() {
-  prepare_simd();
-  return *HWY_DYNAMIC_DISPATCH(blend_table)();
-}
+const BlendFunctions& blend_functions() { return *TREADLE_DISPATCH(blend_table)(); }
 
 }  // namespace treadle::cpu
 #endif

@@ -159,12 +159,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-HWY_EXPORT(channel_table);
-
-const ChannelFunctions& channel_functions() {
-  prepare_simd();
-  return *HWY_DYNAMIC_DISPATCH(channel_table)();
-}
+const ChannelFunctions& channel_functions() { return *TREADLE_DISPATCH(channel_table)(); }
 
 }  // namespace treadle::cpu
 #endif

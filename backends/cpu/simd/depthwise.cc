@@ -157,24 +157,13 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-HWY_EXPORT(find_depthwise);
-HWY_EXPORT(count_lanes);
-HWY_EXPORT(count_rows);
-
 DepthwiseFn depthwise_function(int64_t kernel, int64_t stride) {
-  prepare_simd();
-  return HWY_DYNAMIC_DISPATCH(find_depthwise)(kernel, stride);
+  return TREADLE_DISPATCH(find_depthwise)(kernel, stride);
 }
 
-size_t depthwise_lanes() {
-  prepare_simd();
-  return HWY_DYNAMIC_DISPATCH(count_lanes)();
-}
+size_t depthwise_lanes() { return TREADLE_DISPATCH(count_lanes)(); }
 
-int depthwise_rows() {
-  prepare_simd();
-  return HWY_DYNAMIC_DISPATCH(count_rows)();
-}
+int depthwise_rows() { return TREADLE_DISPATCH(count_rows)(); }
 
 }  // namespace treadle::cpu
 #endif

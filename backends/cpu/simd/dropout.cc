@@ -103,10 +103,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-HWY_EXPORT(draw_mask);
-
 void draw_dropout_mask(const DropoutDraw& draw, uint64_t first, float* mask, size_t count) {
-  HWY_DYNAMIC_DISPATCH(draw_mask)(draw, first, mask, count);
+  TREADLE_DISPATCH(draw_mask)(draw, first, mask, count);
 }
 
 }  // namespace treadle::cpu

@@ -286,12 +286,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-HWY_EXPORT(gemm_table);
-
-const GemmFunctions& gemm_functions() {
-  prepare_simd();
-  return *HWY_DYNAMIC_DISPATCH(gemm_table)();
-}
+const GemmFunctions& gemm_functions() { return *TREADLE_DISPATCH(gemm_table)(); }
 
 }  // namespace treadle::cpu
 #endif

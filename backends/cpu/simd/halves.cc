@@ -80,12 +80,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-HWY_EXPORT(half_table);
-
-const HalfFunctions& half_functions() {
-  prepare_simd();
-  return HWY_DYNAMIC_DISPATCH(half_table)();
-}
+const HalfFunctions& half_functions() { return TREADLE_DISPATCH(half_table)(); }
 
 }  // namespace treadle::cpu
 #endif

@@ -82,12 +82,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-HWY_EXPORT(outer_table);
-
-const OuterFunctions& outer_functions() {
-  prepare_simd();
-  return *HWY_DYNAMIC_DISPATCH(outer_table)();
-}
+const OuterFunctions& outer_functions() { return *TREADLE_DISPATCH(outer_table)(); }
 
 }  // namespace treadle::cpu
 #endif

@@ -131,12 +131,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-HWY_EXPORT(product_table);
-
-const ProductFunctions& product_functions() {
-  prepare_simd();
-  return *HWY_DYNAMIC_DISPATCH(product_table)();
-}
+const ProductFunctions& product_functions() { return *TREADLE_DISPATCH(product_table)(); }
 
 }  // namespace treadle::cpu
 #endif

@@ -90,12 +90,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-HWY_EXPORT(quantize_table);
-
-const QuantizeFunctions& quantize_functions() {
-  prepare_simd();
-  return HWY_DYNAMIC_DISPATCH(quantize_table)();
-}
+const QuantizeFunctions& quantize_functions() { return TREADLE_DISPATCH(quantize_table)(); }
 
 }  // namespace treadle::cpu
 #endif

@@ -289,15 +289,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-HWY_EXPORT(find_blocks);
-HWY_EXPORT(find_function);
-
 ChannelBlocks quantized_depthwise_blocks() {
-  return HWY_DYNAMIC_DISPATCH(find_blocks)(simd_has_vnni());
+  return TREADLE_DISPATCH(find_blocks)(simd_has_vnni());
 }
 
 QuantizedDepthwiseFn quantized_depthwise_function(int64_t kernel, int64_t stride) {
-  return HWY_DYNAMIC_DISPATCH(find_function)(kernel, stride, simd_has_vnni());
+  return TREADLE_DISPATCH(find_function)(kernel, stride, simd_has_vnni());
 }
 
 }  // namespace treadle::cpu

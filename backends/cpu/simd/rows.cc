@@ -304,12 +304,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-HWY_EXPORT(row_table);
-
-const RowFunctions& row_functions() {
-  prepare_simd();
-  return *HWY_DYNAMIC_DISPATCH(row_table)();
-}
+const RowFunctions& row_functions() { return *TREADLE_DISPATCH(row_table)(); }
 
 }  // namespace treadle::cpu
 #endif

@@ -2,6 +2,8 @@
 
 #include <hwy/highway.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <mutex>
 
@@ -12,36 +14,35 @@ namespace {
 
 struct Target {
   const char* name;
-  int64_t bits;
+  SimdTarget target;
+  bool (*available)();  // compiled, and runs here
 };
-// No code is compiled for Highway's own target of this name: here it says that there is VNNI.
-constexpr int64_t kVnni = HWY_AVX3_DL;
-constexpr Target kTargets[] = {{"avx512_vnni", HWY_AVX3 | kVnni},
-                               {"avx512", HWY_AVX3},
-                               {"avx2", HWY_AVX2},
-                               {"scalar", HWY_SCALAR}};
 
-bool has_vnni() {
 #if HWY_ARCH_X86
-  return __builtin_cpu_supports("avx512vnni") != 0;
-#else
-  return false;
+bool has_avx2() {
+  return (HWY_TARGETS & HWY_AVX2) != 0 && __builtin_cpu_supports("avx2") &&
+         __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+         __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("f16c");
+}
+bool has_avx512() {
+  return (HWY_TARGETS & HWY_AVX3) != 0 && has_avx2() && __builtin_cpu_supports("avx512f") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq");
+}
+bool has_vnni() { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
 #endif
-}
 
-// Asked once: CPUID takes tens of microseconds in a virtual machine.
-int64_t detected() {
-  static const int64_t supported =
-      (hwy::SupportedTargets() & HWY_TARGETS & ~kVnni) | (has_vnni() ? kVnni : 0);
-  return supported;
-}
+// Best first.
+constexpr Target kTargets[] = {
+#if HWY_ARCH_X86
+    {"avx512_vnni", SimdTarget::kAvx512Vnni, has_vnni},
+    {"avx512", SimdTarget::kAvx512, has_avx512},
+    {"avx2", SimdTarget::kAvx2, has_avx2},
+#endif
+    {"scalar", SimdTarget::kScalar, [] { return true; }},
+};
 
-bool available(const Target& target) { return (detected() & target.bits) == target.bits; }
-
-void use(int64_t bits) {
-  hwy::SetSupportedTargetsForTest(bits);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
+std::atomic<SimdTarget> chosen = SimdTarget::kScalar;
 
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
@@ -50,9 +51,10 @@ std::string joined(const std::vector<std::string>& names) {
 }
 
 void choose(std::string_view name) {
-  if (name.empty()) return use(detected());
-  for (const Target& target : kTargets) {
-    if (name == target.name && available(target)) return use(target.bits);
+  for (const Target& t : kTargets) {
+    if ((!name.empty() && name != t.name) || !t.available()) continue;
+    chosen = t.target;
+    return;
   }
   fail(Code::kInvalidArgument, "the instruction set '", name,
        "' is not available; there are: ", joined(simd_targets()));
@@ -61,7 +63,7 @@ void choose(std::string_view name) {
 // TREADLE_ISA also takes oneDNN's names: "avx512_core_vnni", "sse41".
 std::string_view own_name(std::string_view name) {
   if (name.starts_with("avx512"))
-    return name.ends_with("512") || name.ends_with("core") || !available(kTargets[0])
+    return name.ends_with("512") || name.ends_with("core") || !kTargets[0].available()
                ? "avx512"
                : "avx512_vnni";
   if (name.starts_with("avx2")) return "avx2";
@@ -72,36 +74,30 @@ std::string_view own_name(std::string_view name) {
 
 std::vector<std::string> simd_targets() {
   std::vector<std::string> names;
-  for (const Target& target : kTargets) {
-    if (available(target)) names.emplace_back(target.name);
+  for (const Target& t : kTargets) {
+    if (t.available()) names.emplace_back(t.name);
   }
   return names;
 }
 
 std::string_view simd_target() {
-  prepare_simd();
-  for (const Target& target : kTargets) {
-    if ((hwy::SupportedTargets() & target.bits) == target.bits) return target.name;
-  }
-  return "scalar";
+  return std::ranges::find(kTargets, chosen_target(), &Target::target)->name;
 }
 
-bool simd_has_vnni() {
-  prepare_simd();
-  return (hwy::SupportedTargets() & kTargets[0].bits) == kTargets[0].bits;
-}
+bool simd_has_vnni() { return chosen_target() == SimdTarget::kAvx512Vnni; }
 
 void set_simd_target(std::string_view name) {
-  prepare_simd();
+  chosen_target();
   choose(name);
 }
 
-void prepare_simd() {
+SimdTarget chosen_target() {
   static std::once_flag once;
   std::call_once(once, [] {
     const char* wanted = std::getenv("TREADLE_ISA");
     choose(wanted == nullptr ? "" : own_name(wanted));
   });
+  return chosen;
 }
 
 }  // namespace treadle::cpu

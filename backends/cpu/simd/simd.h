@@ -1,8 +1,10 @@
 // Which instruction set the native kernels use.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace treadle::cpu {
@@ -19,8 +21,24 @@ void set_simd_target(std::string_view name);
 // Whether the one in use sums products of four bytes (AVX-512 VNNI).
 bool simd_has_vnni();
 
-// Fixes the choice before the first dispatch; called by whoever fetches a function of some
-// instruction set.
-void prepare_simd();
+enum class SimdTarget : uint8_t { kScalar, kAvx2, kAvx512, kAvx512Vnni };
+SimdTarget chosen_target();
+
+// That of the instruction set in use: each has a function F, made by hwy/foreach_target.h. Not by
+// Highway's own table, for which its library would be there, which measures timers when it is loaded
+// (6 ms).
+#define TREADLE_DISPATCH(F) \
+  ::treadle::cpu::dispatch(HWY_CHOOSE_FALLBACK(F), HWY_CHOOSE_AVX2(F), HWY_CHOOSE_AVX3(F))
+
+template <class F>
+F dispatch(F scalar, std::type_identity_t<F> avx2, std::type_identity_t<F> avx512) {
+  switch (chosen_target()) {
+    case SimdTarget::kAvx512Vnni:
+    case SimdTarget::kAvx512: return avx512;
+    case SimdTarget::kAvx2: return avx2;
+    case SimdTarget::kScalar: return scalar;
+  }
+  return scalar;
+}
 
 }  // namespace treadle::cpu

@@ -197,18 +197,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-HWY_EXPORT(run_tape);
-HWY_EXPORT(byte_table);
+const ByteFunctions& byte_functions() { return TREADLE_DISPATCH(byte_table)(); }
 
-const ByteFunctions& byte_functions() {
-  prepare_simd();
-  return HWY_DYNAMIC_DISPATCH(byte_table)();
-}
-
-TapeFn tape_function() {
-  prepare_simd();
-  return HWY_DYNAMIC_DISPATCH(run_tape);
-}
+TapeFn tape_function() { return TREADLE_DISPATCH(run_tape); }
 
 }  // namespace treadle::cpu
 #endif

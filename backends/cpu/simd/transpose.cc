@@ -79,18 +79,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-HWY_EXPORT(transpose);
-HWY_EXPORT(transpose_bytes);
+TransposeFn transpose_function() { return TREADLE_DISPATCH(transpose); }
 
-TransposeFn transpose_function() {
-  prepare_simd();
-  return HWY_DYNAMIC_DISPATCH(transpose);
-}
-
-TransposeBytesFn transpose_bytes_function() {
-  prepare_simd();
-  return HWY_DYNAMIC_DISPATCH(transpose_bytes);
-}
+TransposeBytesFn transpose_bytes_function() { return TREADLE_DISPATCH(transpose_bytes); }
 
 }  // namespace treadle::cpu
 #endif

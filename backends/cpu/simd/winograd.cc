@@ -273,12 +273,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-HWY_EXPORT(winograd_table);
-
-const WinogradFunctions& winograd_functions(int m) {
-  prepare_simd();
-  return *HWY_DYNAMIC_DISPATCH(winograd_table)(m);
-}
+const WinogradFunctions& winograd_functions(int m) { return *TREADLE_DISPATCH(winograd_table)(m); }
 
 }  // namespace treadle::cpu
 #endif
