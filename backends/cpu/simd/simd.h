@@ -24,9 +24,8 @@ bool simd_has_vnni();
 enum class SimdTarget : uint8_t { kScalar, kAvx2, kAvx512, kAvx512Vnni };
 SimdTarget chosen_target();
 
-// That of the instruction set in use: each has a function F, made by hwy/foreach_target.h. Not by
-// Highway's own table, for which its library would be there, which measures timers when it is loaded
-// (6 ms).
+// That of the instruction set in use: each has a function F, made by hwy/foreach_target.h. The
+// table of Highway would need its library, which measures timers for 6 ms when it is loaded.
 #define TREADLE_DISPATCH(F) \
   ::treadle::cpu::dispatch(HWY_CHOOSE_FALLBACK(F), HWY_CHOOSE_AVX2(F), HWY_CHOOSE_AVX3(F))
 
