@@ -209,6 +209,27 @@ TEST(NativeElementwise, Quantization) {
   }
 }
 
+// Quotients are the division's, rounded where they are halves or next to them, and beyond the bounds.
+TEST(NativeElementwise, QuantizationOfHalves) {
+  for (const float scale : {0.3f, 0.0071f, 1.7e5f, 3e-31f}) {
+    std::vector<float> x;
+    for (float level = -140.5f; level < 141; level += 1) {
+      float half = level * scale;
+      for (int i = 0; i < 3; ++i) half = std::nextafter(half, -1e9f);
+      for (int i = 0; i < 7; ++i, half = std::nextafter(half, 1e9f)) x.push_back(half);
+    }
+    for (const int zero : {-128, 0, 5, 127}) {
+      check_on_all_targets(
+          {.name = cat("halves ", scale, " ", zero),
+           .op = "QuantizeLinear",
+           .inputs = {f32({static_cast<int64_t>(x.size())}, x), Tensor::scalar(scale),
+                      Tensor::scalar(static_cast<int8_t>(zero))},
+           .rtol = 0,
+           .atol = 0});
+    }
+  }
+}
+
 // Bytes are numbers there, and nowhere else.
 TEST(NativeElementwise, ArithmeticOfBytesIsDeclined) {
   const Tensor a = random_tensor(DType::kUint8, {8}, 1, 0, 255);

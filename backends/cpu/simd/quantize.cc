@@ -52,23 +52,17 @@ Extremes extremes(const float* x, size_t n) {
           hn::GetLane(hn::SumOfLanes(d, found[0].trace)) == 0};
 }
 
-// One more step after the product with the reciprocal gives the quotient as a division rounds it,
-// in fewer cycles; and a sum with a number whose last bit is worth 1 rounds that.
+// A sum with a number whose last bit is worth 1 rounds.
 void to_uint8(const float* x, uint8_t* y, size_t n, float scale, int32_t zero_point) {
   constexpr float kOnes = 12582912;  // 1.5 * 2^23
   const hn::Rebind<int32_t, D> ints;
   const hn::Rebind<uint32_t, D> words;
   const hn::Rebind<uint8_t, D> bytes;
-  const V by = hn::Set(d, scale), ones = hn::Set(d, kOnes);
+  const V by = hn::Set(d, scale), inverse = hn::Set(d, 1 / scale), ones = hn::Set(d, kOnes);
   const auto shift = hn::Sub(hn::Set(ints, zero_point), hn::BitCast(ints, ones));
   const auto most = hn::Set(ints, 255);
   const auto quantized = [&](V v) HWY_ATTR {
-#if HWY_NATIVE_FMA
-    const V inverse = hn::Set(d, 1 / scale), near = hn::Mul(v, inverse);
-    const V quotient = hn::MulAdd(hn::NegMulAdd(near, by, v), inverse, near);
-#else
-    const V quotient = hn::Div(v, by);
-#endif
+    const V quotient = quotient_of(v, by, inverse);
     const auto level = hn::Add(hn::BitCast(ints, hn::Add(quotient, ones)), shift);
     return hn::BitCast(words, hn::Min(hn::Max(level, hn::Zero(ints)), most));
   };

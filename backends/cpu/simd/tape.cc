@@ -5,6 +5,7 @@
 #include <hwy/foreach_target.h>
 
 #include "backends/cpu/simd/math.h"
+#include "backends/cpu/simd/quantize.h"
 #include "backends/cpu/simd/simd.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -78,11 +79,20 @@ HWY_INLINE V hard_swish_of(V x) {
 // To the 256 numbers from `low` on.
 void quantize(const float* from, float* to, size_t n, const TapeInstr& t, float low) {
   const V scale = hn::Set(d, t.p), zero = hn::Set(d, t.q);
-  const V least = hn::Set(d, low), most = hn::Set(d, low + 255);
+  const float least = low - t.q, most = least + 255;
+  const auto rounded = [](V scaled) HWY_ATTR {
+    return hn::IfThenZeroElse(hn::IsNaN(scaled), hn::Round(scaled));
+  };
+  if (t.p >= kLeastScale && t.p <= 1 / kLeastScale) {
+    const V inverse = hn::Set(d, 1 / t.p);
+    const V low_x = hn::Set(d, least * t.p), high_x = hn::Set(d, most * t.p);
+    return each(from, to, n, [=](V x) HWY_ATTR {
+      return hn::Add(rounded(quotient_of(clamp(x, low_x, high_x), scale, inverse)), zero);
+    });
+  }
+  const V low_y = hn::Set(d, low), high_y = hn::Set(d, low + 255);
   each(from, to, n, [=](V x) HWY_ATTR {
-    const V scaled = hn::Div(x, scale);
-    const V rounded = hn::IfThenZeroElse(hn::IsNaN(scaled), hn::Round(scaled));
-    return clamp(hn::Add(rounded, zero), least, most);
+    return clamp(hn::Add(rounded(hn::Div(x, scale)), zero), low_y, high_y);
   });
 }
 
@@ -96,14 +106,20 @@ void widen(const T* from, float* to, size_t n) {
     hn::StoreU(hn::ConvertTo(d, hn::PromoteTo(ints, hn::LoadU(bytes, from + i))), d, to + i);
   for (; i < n; ++i) to[i] = static_cast<float>(from[i]);
 }
+// Of whole numbers that T holds: the last bits of their sums with a number whose last bit is
+// worth 1.
 template <class T>
 void narrow(const float* from, T* to, size_t n) {
-  const hn::Rebind<T, D> bytes;
-  const hn::Rebind<int32_t, D> ints;
+  const hn::Rebind<uint8_t, D> bytes;
+  const hn::Rebind<uint32_t, D> words;
+  const V ones = hn::Set(d, 12582912.0f);  // 1.5 * 2^23
   const size_t lanes = hn::Lanes(d);
+  auto* const out = reinterpret_cast<uint8_t*>(to);
   size_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    hn::StoreU(hn::DemoteTo(bytes, hn::ConvertTo(ints, hn::LoadU(d, from + i))), bytes, to + i);
+  for (; i + lanes <= n; i += lanes) {
+    const auto sums = hn::BitCast(words, hn::Add(hn::LoadU(d, from + i), ones));
+    hn::StoreU(hn::TruncateTo(bytes, sums), bytes, out + i);
+  }
   for (; i < n; ++i) to[i] = static_cast<T>(from[i]);
 }
 
