@@ -54,8 +54,8 @@ struct RecurrentParams {
 // shapes do not fit.
 RecurrentParams recurrent_params(const Attributes& attributes, int64_t gates, const Dims& x,
                                  int64_t hidden);
-// Sets the shapes of Y, Y_h and Y_c, and checks inputs 3 to 7; `hidden` is the hidden size where
-// attribute hidden_size is absent.
+// Sets the shapes of Y, Y_h and Y_c, and checks inputs 3 to 7 and how many directions W and R have;
+// `hidden` is the hidden size where attribute hidden_size is absent.
 void infer_recurrent(InferContext& c, int64_t gates, const Dim& hidden);
 
 // Rows of inputs (or states) times a direction's weights: count rows of gates*hidden sums, written

@@ -160,6 +160,8 @@ void infer_recurrent(InferContext& c, int64_t gates, const Dim& hidden_of_r) {
   const Shape state =
       batch_first ? Shape{batch, directions, hidden} : Shape{directions, batch, hidden};
   for (size_t i = 1; i < c.output_count(); ++i) c.set_shape(i, state);
+  for (size_t weights : {1, 2})
+    expect_shape(c, weights, {directions, Dim::unknown(), Dim::unknown()});
   expect_shape(c, 3, {directions, hidden * (2 * gates)});
   expect_shape(c, 4, {batch});
   expect_shape(c, 5, state);

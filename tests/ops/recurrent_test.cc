@@ -288,6 +288,8 @@ std::vector<OpCase> cases(const std::string& op, std::span<const Layer> layers) 
                                                     "Cosine")}});
   refused("weights", "input 'W' has shape").inputs[1] = f32(
       {1, gates(op) * kHidden, 1}, std::vector<float>(static_cast<size_t>(gates(op) * kHidden)));
+  refused("one_direction", "input 'W' has shape", {{"direction", std::string("bidirectional")}})
+      .inputs = layer_case(op, {}).inputs;
   refused("lengths", "sequence_lens has 4").inputs = layer_case(op, {.lengths = {4, 1}}).inputs;
   return list;
 }
