@@ -58,7 +58,8 @@ std::shared_ptr<void> map_pages(size_t bytes) {
 
 namespace {
 thread_local BriefPages* reuse = nullptr;
-}
+constexpr size_t kMostLarger = 5;  // times what is asked for
+}  // namespace
 
 BriefPages::BriefPages() : outer_(reuse) { reuse = this; }
 
@@ -67,15 +68,18 @@ BriefPages::~BriefPages() {
   for (Pages& kept : kept_) give_back(kept);
 }
 
-// The smallest that suffice; where none do, the largest make room for what comes.
+// The smallest that suffice, but none far larger: a plan may hold for long what was read into them.
+// Where all are too small, the largest make room for what comes.
 BriefPages::Pages BriefPages::take(size_t bytes) {
   if (reuse == nullptr) return {};
   auto& kept = reuse->kept_;
   std::ranges::sort(kept, {}, &Pages::bytes);
   for (Pages& pages : kept) {
-    if (pages.bytes >= bytes) return std::exchange(pages, {});
+    if (pages.bytes >= bytes && pages.bytes / kMostLarger <= bytes) return std::exchange(pages, {});
   }
-  if (kept.back().data != nullptr) ::munmap(kept.back().data, kept.back().bytes);
+  const Pages largest = kept.back();
+  if (largest.data == nullptr || largest.bytes >= bytes) return {};
+  ::munmap(largest.data, largest.bytes);
   kept.back() = {};
   return {};
 }
@@ -92,8 +96,8 @@ std::shared_ptr<void> map_brief_pages(size_t bytes) {
   BriefPages::Pages pages = BriefPages::take(bytes);
   if (pages.data == nullptr) {
     // Room for somewhat larger ones, which often follow.
-    constexpr size_t kUnit = size_t{256} << 10;
-    const size_t whole = reuse == nullptr ? bytes : (bytes / kUnit + 1) * kUnit;
+    TREADLE_CHECK(bytes <= SIZE_MAX / 2, kLimit, "size overflows: ", bytes, " bytes");
+    const size_t whole = reuse == nullptr ? bytes : bytes + bytes / 8;
     pages = {map(whole, kAllAtOnce), whole};
   }
   TREADLE_CHECK(pages.data != nullptr, kOutOfMemory, "cannot allocate ", bytes, " bytes");

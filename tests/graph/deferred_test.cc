@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graph/attributes.h"
+#include "graph/base/pages.h"
 
 namespace treadle::test {
 namespace {
@@ -108,6 +109,16 @@ TEST(Deferred, PartsAreBoundedByTheBuffer) {
   const auto& buffer = source.tensor.buffer();
   EXPECT_EQ(Tensor(DType::kFloat, {2}, buffer, 8).data<float>()[0], 3);
   EXPECT_THROW(Tensor(DType::kFloat, {3}, buffer, 8), Error);
+}
+
+// What a plan holds of them would hold the large ones.
+TEST(Deferred, FewBytesTakeNoLargePages) {
+  constexpr size_t kLarge = size_t{8} << 20, kSmall = size_t{20} << 10;
+  const BriefPages reused;
+  const void* large = map_brief_pages(kLarge).get();
+  const auto small = map_brief_pages(kSmall);
+  EXPECT_NE(small.get(), large);
+  EXPECT_EQ(map_brief_pages(kLarge / 2).get(), large);
 }
 
 TEST(Deferred, ThreadsShareWhatIsProduced) {
