@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kPanelFloats = 1 << 16, kMostDepth = 1536;
 constexpr int64_t kRowFloats = 1 << 21;
+constexpr int64_t kFewRows = 4;
 constexpr size_t kLine = 64;  // bytes
 
 }  // namespace
@@ -37,8 +38,10 @@ PanelProduct::PanelProduct(const Shape& shape, Panels panels, std::optional<Acti
   if (down_ > 1) down_ = std::min(rows, ceil_div(down_, threads_) * threads_);
   if (threads_ > 1 && down_ == 1) columns_ = std::min(columns_, 4 * panel);
   across_ = ceil_div(s_.n, columns_);
+  // Few rows take as long as reading the panels.
+  const int64_t at_once = s_.m <= kFewRows ? 4 : 16;  // multiplications
   grain_ = std::max<int64_t>(
-      1, 16 * kParallelGrain / std::max<int64_t>(1, ceil_div(rows, down_) * columns_ * s_.k));
+      1, at_once * kParallelGrain / std::max<int64_t>(1, ceil_div(rows, down_) * columns_ * s_.k));
 }
 
 void PanelProduct::run(const Operands& o) const {
