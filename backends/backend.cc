@@ -49,7 +49,7 @@ std::shared_ptr<Buffer> packed(const CompileContext& context, const Tensor& sour
 }
 
 Tensor held_plain(const CompileContext& context, const Tensor& source) {
-  Tensor plain = source.resident();
+  Tensor plain = source.resident(true);
   // Bytes that lie in memory anyway are nothing that a plan holds.
   if (context.held != nullptr && plain.buffer() != source.buffer())
     context.held->push_back(plain.buffer());

@@ -58,7 +58,6 @@ std::shared_ptr<void> map_pages(size_t bytes) {
 
 namespace {
 thread_local BriefPages* reuse = nullptr;
-constexpr size_t kMostLarger = 5;  // times what is asked for
 }  // namespace
 
 BriefPages::BriefPages() : outer_(reuse) { reuse = this; }
@@ -68,18 +67,15 @@ BriefPages::~BriefPages() {
   for (Pages& kept : kept_) give_back(kept);
 }
 
-// The smallest that suffice, but none far larger: a plan may hold for long what was read into them.
-// Where all are too small, the largest make room for what comes.
+// The smallest that suffice; where none do, the largest make room for what comes.
 BriefPages::Pages BriefPages::take(size_t bytes) {
   if (reuse == nullptr) return {};
   auto& kept = reuse->kept_;
   std::ranges::sort(kept, {}, &Pages::bytes);
   for (Pages& pages : kept) {
-    if (pages.bytes >= bytes && pages.bytes / kMostLarger <= bytes) return std::exchange(pages, {});
+    if (pages.bytes >= bytes) return std::exchange(pages, {});
   }
-  const Pages largest = kept.back();
-  if (largest.data == nullptr || largest.bytes >= bytes) return {};
-  ::munmap(largest.data, largest.bytes);
+  if (kept.back().data != nullptr) ::munmap(kept.back().data, kept.back().bytes);
   kept.back() = {};
   return {};
 }

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <new>
 
+#include "graph/base/lasting.h"
 #include "graph/base/pages.h"
 
 namespace treadle {
@@ -68,10 +69,10 @@ struct Buffer::Deferred {
   std::weak_ptr<Buffer> resident;  // the last that was handed out
   std::shared_ptr<Buffer> kept;    // the bytes that stay
 
-  std::shared_ptr<Buffer> produce(size_t bytes, bool lasting) {
+  std::shared_ptr<Buffer> produce(size_t bytes, std::shared_ptr<Buffer> (*allocate)(size_t)) {
     if (kept != nullptr) return kept;
     if (auto shared = resident.lock()) return shared;
-    auto made = lasting ? Buffer::allocate(bytes) : allocate_brief(bytes);
+    auto made = allocate(bytes);
     fill({made->data(), bytes});
     resident = made;
     return made;
@@ -116,10 +117,10 @@ bool Buffer::in_memory() const {
   return deferred_->kept != nullptr || !deferred_->resident.expired();
 }
 
-std::shared_ptr<Buffer> Buffer::resident() const {
+std::shared_ptr<Buffer> Buffer::resident(bool lasting) const {
   TREADLE_CHECK(deferred_ != nullptr, kInternal, "the buffer is not deferred");
   const std::lock_guard lock(deferred_->mutex);
-  return deferred_->produce(size_, false);
+  return deferred_->produce(size_, lasting ? allocate_lasting : allocate_brief);
 }
 
 void Buffer::copy_to(std::span<std::byte> to, size_t offset) const {
@@ -131,12 +132,12 @@ void Buffer::copy_to(std::span<std::byte> to, size_t offset) const {
   const std::lock_guard lock(deferred_->mutex);
   const bool in_memory = deferred_->kept != nullptr || !deferred_->resident.expired();
   if (!in_memory && to.size() == size_) return deferred_->fill(to);
-  std::memcpy(to.data(), deferred_->produce(size_, false)->data() + offset, to.size());
+  std::memcpy(to.data(), deferred_->produce(size_, allocate_brief)->data() + offset, to.size());
 }
 
 std::byte* Buffer::keep() const {
   const std::lock_guard lock(deferred_->mutex);
-  deferred_->kept = deferred_->produce(size_, true);
+  deferred_->kept = deferred_->produce(size_, Buffer::allocate);
   deferred_->fill = nullptr;  // what it holds is needed no more
   data_.store(deferred_->kept->data(), std::memory_order_release);
   return deferred_->kept->data();
@@ -176,10 +177,10 @@ void Tensor::check_type(DType wanted) const {
                 dtype_name(wanted));
 }
 
-Tensor Tensor::resident() const {
+Tensor Tensor::resident(bool lasting) const {
   if (bytes_at_ != nullptr || buffer_ == nullptr || !buffer_->deferred()) return *this;
   Tensor loaded = *this;
-  loaded.buffer_ = buffer_->resident();
+  loaded.buffer_ = buffer_->resident(lasting);
   loaded.bytes_at_ = loaded.buffer_->data() + offset_;
   return loaded;
 }

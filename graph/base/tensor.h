@@ -53,8 +53,9 @@ class Buffer {
   // Whether the bytes lie in memory now.
   bool in_memory() const;
   // Of a deferred buffer: one of the same bytes that frees them with its last holder. Who asks
-  // meanwhile shares it.
-  std::shared_ptr<Buffer> resident() const;
+  // meanwhile shares it. `lasting`: it will be held for long, not just read; brief ones may lie in
+  // much larger pages (BriefPages).
+  std::shared_ptr<Buffer> resident(bool lasting = false) const;
   // Copies to.size() bytes from `offset` on, which leaves the buffer as it is: where all are wanted
   // and none is in memory, they are produced in `to`.
   void copy_to(std::span<std::byte> to, size_t offset = 0) const;
@@ -106,8 +107,8 @@ class Tensor {
   std::span<T> data();
 
   // The same elements in memory, at least as long as the result is held; itself when they are
-  // there anyway. Not to be written to: others share the bytes.
-  Tensor resident() const;
+  // there anyway. Not to be written to: others share the bytes. `lasting` as a buffer's.
+  Tensor resident(bool lasting = false) const;
   // What tells its bytes from all others' while it lives, without loading them.
   std::pair<const void*, size_t> identity() const;
 

@@ -112,13 +112,17 @@ TEST(Deferred, PartsAreBoundedByTheBuffer) {
 }
 
 // What a plan holds of them would hold the large ones.
-TEST(Deferred, FewBytesTakeNoLargePages) {
+TEST(Deferred, WhatIsHeldForLongLiesInNoPagesThatAreUsedAgain) {
   constexpr size_t kLarge = size_t{8} << 20, kSmall = size_t{20} << 10;
+  const auto buffer =
+      Buffer::defer(kSmall, [](std::span<std::byte> to) { std::memset(to.data(), 7, to.size()); });
   const BriefPages reused;
   const void* large = map_brief_pages(kLarge).get();
-  const auto small = map_brief_pages(kSmall);
-  EXPECT_NE(small.get(), large);
   EXPECT_EQ(map_brief_pages(kLarge / 2).get(), large);
+  const auto held = buffer->resident(true);
+  EXPECT_NE(held->data(), large);
+  EXPECT_EQ(map_brief_pages(kLarge).get(), large);
+  EXPECT_EQ(buffer->resident(), held);
 }
 
 TEST(Deferred, ThreadsShareWhatIsProduced) {
