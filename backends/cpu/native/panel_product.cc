@@ -31,7 +31,9 @@ PanelProduct::PanelProduct(const Shape& shape, Panels panels, std::optional<Acti
   depth_ = ceil_div(s_.k, ceil_div(s_.k, kMostDepth));
   const int64_t widest = std::clamp(kPanelFloats / depth_, 2 * panel, static_cast<int64_t>(kTile));
   across_ = ceil_div(s_.n, widest);
-  columns_ = ceil_div(ceil_div(s_.n, across_), panel) * panel;
+  const int64_t equal = ceil_div(s_.n, across_);
+  const int64_t unit = equal < 4 * panel ? 2 * panel : panel;  // narrow ones for the inner loop
+  columns_ = ceil_div(equal, unit) * unit;
   blocks_ = ceil_div(s_.m, std::max(kRowFloats / s_.k, most));
   const int64_t rows = ceil_div(s_.m, blocks_);
   down_ = ceil_div(rows, most);
