@@ -69,13 +69,14 @@ void PanelProduct::run_stretch(const Operands& o, int64_t stretch, int64_t first
 
 void PanelProduct::run_piece(const Operands& o, int64_t column, int64_t k, int64_t i) const {
   const auto panel = static_cast<int64_t>(functions_.panel);
+  const bool turned = panels_.form == PanelForm::kTurned;
   const int64_t pieces = blocks_ * down_;
   const int64_t row = s_.m * i / pieces, end = s_.m * (i + 1) / pieces;
   const int64_t at = row * s_.n + column;
   float* y = o.y + at;
   GemmBlock block{.a = o.a + row * s_.k + k,
                   .a_stride = static_cast<size_t>(s_.k),
-                  .panels = panels_.at(column * s_.k + k * panel),
+                  .panels = panels_.at(turned ? k : column * s_.k + k * panel),
                   .k = static_cast<size_t>(std::min(depth_, s_.k - k)),
                   .depth = static_cast<size_t>(s_.k),
                   .bias = o.bias == nullptr || k > 0 ? nullptr : o.bias + column,
@@ -85,9 +86,7 @@ void PanelProduct::run_piece(const Operands& o, int64_t column, int64_t k, int64
                   .rows = static_cast<size_t>(end - row),
                   .columns = static_cast<size_t>(std::min(columns_, s_.n - column)),
                   .form = panels_.form};
-  if (panels_.tail_at != 0 && column + columns_ >= s_.n)
-    block.tail = reinterpret_cast<const float*>(panels_.at(panels_.tail_at + k));
-  if (!o.backward) fetch_next(block, column, k, i);
+  if (!o.backward && !turned) fetch_next(block, column, k, i);
   if (k == 0 && o.plus != nullptr) block.plus = o.plus + at;
   const bool last = k + depth_ >= s_.k;
   if (last) {

@@ -15,27 +15,32 @@ Tensor aligned(const Tensor& t) {
   return reinterpret_cast<uintptr_t>(t.raw()) % alignof(float) == 0 ? t : t.clone();
 }
 
-// Of whole panels.
-int64_t panel_numbers(const PanelSource& m) {
-  const auto panel = static_cast<int64_t>(gemm_functions().panel);
-  return checked_mul(checked_mul(ceil_div(m.n, panel), panel), m.k);
-}
-
-// Columns after the last whole vector of them, where dot products (each sums up a vector at its
-// end) take less time than a vector of which most is padding.
-int64_t tail_columns(const PanelSource& m) {
+// Whether dot products, each of which sums up a vector at its end, take less time than a vector of
+// columns that is padding for the most part.
+bool turns(const PanelSource& m) {
   const auto lanes = static_cast<int64_t>(gemm_functions().lanes);
   constexpr int64_t kSumUp = 12;
-  const int64_t count = m.n % lanes;
-  return count * (ceil_div(m.k, lanes) + kSumUp) < m.k ? count : 0;
+  return m.n < lanes && m.n * (ceil_div(m.k, lanes) + kSumUp) < m.k;
 }
 
-std::shared_ptr<Buffer> pack(const Tensor& source, const PanelSource& m, int64_t tail) {
+std::shared_ptr<Buffer> turned(const Tensor& source, const PanelSource& m) {
+  auto buffer = allocate_lasting(static_cast<size_t>(byte_size(DType::kFloat, m.n * m.k)));
+  auto* to = reinterpret_cast<float*>(buffer->data());
+  const Tensor plain = aligned(source);
+  const float* from = plain.data<float>().data() + m.at;
+  for (int64_t c = 0; c < m.n; ++c) {
+    for (int64_t k = 0; k < m.k; ++k) *to++ = m.scale * from[k * m.row + c * m.column];
+  }
+  return buffer;
+}
+
+std::shared_ptr<Buffer> pack(const Tensor& source, const PanelSource& m) {
   const ProductFunctions& f = product_functions();
   const auto panel = static_cast<int64_t>(f.panel);
-  const int64_t whole = panel_numbers(m), all = whole + tail * m.k;
-  auto buffer = allocate_lasting(static_cast<size_t>(byte_size(DType::kFloat, all)));
-  const std::span to(reinterpret_cast<float*>(buffer->data()), static_cast<size_t>(all));
+  const int64_t columns = checked_mul(ceil_div(m.n, panel), panel);
+  auto buffer =
+      allocate_lasting(static_cast<size_t>(byte_size(DType::kFloat, checked_mul(columns, m.k))));
+  const std::span to(reinterpret_cast<float*>(buffer->data()), static_cast<size_t>(columns * m.k));
   const Tensor plain = aligned(source);
   const float* from = plain.data<float>().data() + m.at;
   // Few rows at a time are few pages at a time; columns that are contiguous are read along.
@@ -51,16 +56,8 @@ std::shared_ptr<Buffer> pack(const Tensor& source, const PanelSource& m, int64_t
              to.data() + c * m.k + k * panel);
     }
   }
-  float* end = to.data() + whole;
-  for (int64_t c = m.n - tail; c < m.n; ++c) {
-    for (int64_t k = 0; k < m.k; ++k) *end++ = from[k * m.row + c * m.column];
-  }
   if (m.scale != 1) std::ranges::for_each(to, [&](float& x) { x *= m.scale; });
   return buffer;
-}
-
-Panels floats(const PanelSource& m, std::shared_ptr<Buffer> numbers) {
-  return {.numbers = std::move(numbers), .tail_at = tail_columns(m) == 0 ? 0 : panel_numbers(m)};
 }
 
 std::string key_of(const char* what, const PanelSource& m) {
@@ -116,22 +113,27 @@ bool may_be_narrow(const Tensor& source, const PanelSource& m) {
 }  // namespace
 
 Panels packed_panels(const Tensor& source, const PanelSource& m, const CompileContext& context) {
-  return floats(m, packed(context, source, key_of("panels", m),
-                          [&](const Tensor& plain) { return pack(plain, m, tail_columns(m)); }));
+  const bool turn = turns(m);
+  auto numbers = packed(context, source, key_of("panels", m), [&](const Tensor& plain) {
+    return turn ? turned(plain, m) : pack(plain, m);
+  });
+  return {.numbers = std::move(numbers), .form = turn ? PanelForm::kTurned : PanelForm::kFloat};
 }
 
 Panels narrow_panels(const Tensor& source, const PanelSource& m, const CompileContext& context) {
-  const auto whole = [&](const Tensor& plain) { return pack(plain, m, tail_columns(m)); };
+  if (turns(m)) return packed_panels(source, m, context);
+  const auto whole = [&](const Tensor& plain) { return pack(plain, m); };
   const auto make = [&](const Tensor& plain) -> std::shared_ptr<Buffer> {
     if (may_be_narrow(plain, m)) {
-      if (auto buffer = narrowed(*pack(plain, m, 0))) return buffer;
+      if (auto buffer = narrowed(*pack(plain, m))) return buffer;
     }
     if (context.packs == nullptr) return whole(plain);
     return context.packs->get(source, key_of("panels", m), whole);
   };
   auto buffer = packed(context, source, key_of("narrow panels", m), make);
-  if (buffer->size() % sizeof(uint16_t) == 0) return floats(m, std::move(buffer));
-  const auto form = static_cast<PanelForm>(buffer->data()[buffer->size() - 1]);
+  const bool wide = buffer->size() % sizeof(uint16_t) == 0;
+  const auto form =
+      wide ? PanelForm::kFloat : static_cast<PanelForm>(buffer->data()[buffer->size() - 1]);
   return {.numbers = std::move(buffer), .form = form};
 }
 

@@ -19,15 +19,14 @@ struct PanelSource {
 struct Panels {
   std::shared_ptr<Buffer> numbers;
   PanelForm form = PanelForm::kFloat;
-  // Where the columns that GemmBlock::tail wants stand too; 0: nowhere.
-  int64_t tail_at = 0;
-  size_t width() const { return form == PanelForm::kFloat ? sizeof(float) : sizeof(uint16_t); }
+  bool halves() const { return form == PanelForm::kFloat16 || form == PanelForm::kBfloat16; }
+  size_t width() const { return halves() ? sizeof(uint16_t) : sizeof(float); }
   int64_t count() const { return static_cast<int64_t>(numbers->size() / width()); }
   const std::byte* at(int64_t number) const {
     return numbers->data() + static_cast<size_t>(number) * width();
   }
 };
-// With a tail where that is faster for many rows.
+// Turned where that takes less time.
 Panels packed_panels(const Tensor& source, const PanelSource& matrix,
                      const CompileContext& context);
 // The same for few rows, which take as long as reading the panels: in 16 bits where every number

@@ -194,7 +194,7 @@ constexpr auto kRowBlocks = row_blocks<float>(std::make_index_sequence<kRowsAtOn
 constexpr auto kFloat16Blocks = row_blocks<Float16>(std::make_index_sequence<kNarrowRows>());
 constexpr auto kBfloat16Blocks = row_blocks<Bfloat16>(std::make_index_sequence<kNarrowRows>());
 
-// kRows by kColumns of the tail: dot products, for which the rows of a are read along.
+// kRows by kColumns: dot products, for which the rows of a are read along.
 template <size_t kRows, size_t kColumns>
 HWY_NOINLINE void dots(const GemmBlock& g, size_t row, size_t column, const float* b) {
   const size_t lanes = hn::Lanes(d);
@@ -226,22 +226,23 @@ HWY_NOINLINE void dots(const GemmBlock& g, size_t row, size_t column, const floa
   });
 }
 
-constexpr size_t kTailRows = kRowsAtOnce / 2, kTailColumns = 4;
+constexpr size_t kDotRows = kRowsAtOnce / 2, kDotColumns = 4;
 
 template <size_t kRows>
-void tail_rows(const GemmBlock& g, size_t row) {
-  const size_t count = g.columns % hn::Lanes(d), first = g.columns - count;
-  const auto column = [&](size_t c) { return g.tail + c * g.panel_depth(); };
+void dot_rows(const GemmBlock& g, size_t row) {
+  const auto column = [&](size_t c) {
+    return static_cast<const float*>(g.panels) + c * g.panel_depth();
+  };
   size_t c = 0;
-  for (; c + kTailColumns <= count; c += kTailColumns)
-    dots<kRows, kTailColumns>(g, row, first + c, column(c));
-  for (; c < count; ++c) dots<kRows, 1>(g, row, first + c, column(c));
+  for (; c + kDotColumns <= g.columns; c += kDotColumns)
+    dots<kRows, kDotColumns>(g, row, c, column(c));
+  for (; c < g.columns; ++c) dots<kRows, 1>(g, row, c, column(c));
 }
 
-void multiply_tail(const GemmBlock& g) {
+void multiply_turned(const GemmBlock& g) {
   size_t row = 0;
-  for (; row + kTailRows <= g.rows; row += kTailRows) tail_rows<kTailRows>(g, row);
-  for (; row < g.rows; ++row) tail_rows<1>(g, row);
+  for (; row + kDotRows <= g.rows; row += kDotRows) dot_rows<kDotRows>(g, row);
+  for (; row < g.rows; ++row) dot_rows<1>(g, row);
 }
 
 // With 32 registers, six rows of four vectors: fewer loads than twelve of two, which are for the
@@ -255,22 +256,17 @@ void multiply_rows(const GemmBlock& g, const std::array<RowBlock, kMost>& blocks
     for_equal_pieces(g.rows, std::min(most, kMost),
                      [&](size_t row, size_t rows) { blocks_of[rows - 1](g, row, part); });
   };
-  const size_t lanes = hn::Lanes(d),
-               end = g.tail == nullptr ? g.columns : g.columns / lanes * lanes;
-  const size_t wide = end / (4 * lanes) * (4 * lanes);
-  if (kRowsAtOnce <= kWideRows || g.rows <= kWideRows) {
-    multiply({0, end}, kWideRows);
-  } else {
-    multiply({0, wide}, kWideRows);
-    multiply({wide, end}, kRowsAtOnce);
-  }
-  if (end < g.columns) multiply_tail(g);
+  const size_t wide = g.columns / (4 * hn::Lanes(d)) * (4 * hn::Lanes(d));
+  if (kRowsAtOnce <= kWideRows || g.rows <= kWideRows) return multiply({0, g.columns}, kWideRows);
+  multiply({0, wide}, kWideRows);
+  multiply({wide, g.columns}, kRowsAtOnce);
 }
 void multiply_block(const GemmBlock& g) {
   switch (g.form) {
     case PanelForm::kFloat: return multiply_rows(g, kRowBlocks);
     case PanelForm::kFloat16: return multiply_rows(g, kFloat16Blocks);
     case PanelForm::kBfloat16: return multiply_rows(g, kBfloat16Blocks);
+    case PanelForm::kTurned: return multiply_turned(g);
   }
 }
 

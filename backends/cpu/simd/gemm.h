@@ -8,13 +8,14 @@
 
 namespace treadle::cpu {
 
-// Of the numbers in panels.
-enum class PanelForm : uint8_t { kFloat, kFloat16, kBfloat16 };
+// Of the numbers in panels. kTurned: floats, [columns, depth] in place of panels, of fewer columns
+// than a vector has lanes.
+enum class PanelForm : uint8_t { kFloat, kFloat16, kBfloat16, kTurned };
 inline constexpr size_t kNarrowRows = 4;  // that products with panels of 16 bits may have
 
 // y[rows, columns] = a[rows, k] . panels + bias (one a column) + plus (as y; it may be y), within
 // [low, high]. `panels` begins at the first column; the columns beyond the last whole panel are
-// there, padded. Where few columns follow the last whole vector of them, `tail` may have them too.
+// there, padded. All columns are summed up in the same order: equal ones give equal results.
 struct GemmBlock {
   const float* a;
   size_t a_stride;
@@ -31,7 +32,6 @@ struct GemmBlock {
   float low = -std::numeric_limits<float>::infinity();
   float high = std::numeric_limits<float>::infinity();
   PanelForm form = PanelForm::kFloat;
-  const float* tail = nullptr;  // [columns % lanes, depth], from the block's k on
   // Lines of the cache that a later block reads: they are fetched meanwhile.
   const std::byte* next = nullptr;
   size_t next_lines = 0;
