@@ -1,8 +1,6 @@
 #include "backends/cpu/native/depthwise.h"
 
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <optional>
 
 #include "backends/cpu/epilogue.h"

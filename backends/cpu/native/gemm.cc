@@ -1,7 +1,6 @@
 #include "backends/cpu/native/gemm.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "backends/cpu/layout.h"
 #include "backends/cpu/native/panel_product.h"

@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kX = 0, kW = 1, kR = 2, kB = 3, kInitialH = 5, kInitialC = 6;
 constexpr size_t kY = 0, kYh = 1, kYc = 2;
 constexpr int64_t kGates = 4;              // i o f c
-constexpr int64_t kFewRows = 4;            // oneDNN is faster with larger batches
+constexpr int64_t kFewRows = 32;           // several threads do larger batches faster by oneDNN
 constexpr int64_t kChunkFloats = 1 << 16;  // of projected gates: they stay in L2
 
 bool lstm_pays(const NodeSpec& spec) { return spec.inputs[kX].dims[1] <= kFewRows; }
