@@ -1,5 +1,7 @@
 #include "backends/cpu/quantized_product.h"
 
+#include <cmath>
+
 #include "graph/ops/quantized_inputs.h"
 
 namespace treadle::cpu {
@@ -13,6 +15,10 @@ Support supports_quantized_product(const NodeSpec& spec) {
   for (size_t i : {kXScale, kXZero, kYScale, kYZero, kZScale, kZZero, kSumScale, kSumZero}) {
     if (spec.has(i) && element_count(spec.inputs[i].dims) != 1)
       return Support::no("several scales of the data");
+  }
+  for (size_t i : {kXScale, kXZero}) {
+    if (spec.has(kYScale) && spec.has(i) && spec.constant(i) == nullptr)
+      return Support::no("parameters of the run");
   }
   for (const TensorSpec* t : {&spec.inputs[kX], &spec.inputs[kW], &spec.outputs[0]}) {
     if (element_count(t->dims) == 0) return Support::no("empty tensor");
@@ -34,6 +40,35 @@ Support supports_quantized_conv(const NodeSpec& spec) {
     if (count != channels && (i == kB || count != 1)) return Support::no("not one a channel");
   }
   return {};
+}
+
+int32_t zero_point(const NodeSpec& spec, size_t input) {
+  return spec.has(input) ? static_cast<int32_t>(spec.constant(input)->to_ints()[0]) : 0;
+}
+
+ChannelScales::ChannelScales(const NodeSpec& spec)
+    : levels_(spec.has(kYScale)), factor_(1), scales_(spec.constant(kWScale)->to_doubles()) {
+  if (const Tensor* scale = spec.constant(kXScale)) factor_ = scale->to_doubles()[0];
+  if (spec.has(kB)) biases_ = spec.constant(kB)->to_doubles();
+  if (!levels_) return;
+  const double y_scale = spec.constant(kYScale)->to_doubles()[0];
+  factor_ /= y_scale;
+  for (double& bias : biases_) bias /= y_scale;
+}
+
+float ChannelScales::scale(size_t channel) const {
+  return static_cast<float>(factor_ * scales_[scales_.size() == 1 ? 0 : channel]);
+}
+
+float ChannelScales::bias(size_t channel) const {
+  return biases_.empty() ? 0 : static_cast<float>(biases_[channel]);
+}
+
+void ChannelScales::check(size_t channel, int32_t size) const {
+  constexpr float kGreatest = 1 << 30;
+  const float greatest = 255 * static_cast<float>(size) * std::abs(scale(channel));
+  TREADLE_CHECK(!levels_ || greatest + std::abs(bias(channel)) < kGreatest, kUnsupported,
+                "levels beyond what an integer holds");
 }
 
 }  // namespace treadle::cpu

@@ -16,6 +16,7 @@
 #include "backends/cpu/native/pool.h"
 #include "backends/cpu/native/product.h"
 #include "backends/cpu/native/quantize.h"
+#include "backends/cpu/native/quantized.h"
 #include "backends/cpu/native/quantized_depthwise.h"
 #include "backends/cpu/native/resize.h"
 #include "backends/cpu/native/rows.h"
@@ -25,7 +26,6 @@
 #include "backends/cpu/onednn/conv_backward.h"
 #include "backends/cpu/onednn/matmul.h"
 #include "backends/cpu/onednn/pool.h"
-#include "backends/cpu/onednn/quantized.h"
 #include "backends/cpu/onednn/rnn.h"
 
 namespace treadle::cpu {

@@ -1,7 +1,7 @@
 // The native depthwise convolution of bytes against the reference, by every instruction set.
 #include "backends/cpu/native/quantized_depthwise.h"
 
-#include "backends/cpu/onednn/quantized.h"
+#include "backends/cpu/native/quantized.h"
 #include "backends/cpu/simd/simd.h"
 #include "tests/support/kernel_check.h"
 
@@ -76,7 +76,8 @@ TEST(QuantizedDepthwise, Types) {
 TEST(QuantizedDepthwise, SameAsOneDnn) {
   KernelCase c = depthwise({1, 80, 9, 9, 3, 2}, DType::kUint8, DType::kInt8);
   c.inputs[7] = zero(DType::kInt8, 6);  // even: it adds this before it rounds
-  if (reason(cpu::kQuantizedConv, c) == "no VNNI") GTEST_SKIP() << "products of bytes need VNNI";
+  if (reason(cpu::kQuantizedConv, c) == "no vectors")
+    GTEST_SKIP() << "products of bytes need vectors";
   c.want = {CompiledCase(cpu::kQuantizedConv, c, 1).run()[0]};
   check_by_each(c);
 }

@@ -1,5 +1,5 @@
 // Products of bytes: every shape of scales, with and without zero points, and tails.
-#include "backends/cpu/onednn/quantized.h"
+#include "backends/cpu/native/quantized.h"
 
 #include <gtest/gtest.h>
 
@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "backends/cpu/native/quantize.h"
+#include "backends/cpu/onednn/pool.h"
 #include "backends/cpu/simd/simd.h"
 #include "tests/support/kernel_check.h"
 
@@ -25,17 +26,29 @@ Value zero(DType dtype, int64_t value) {
                                : Value(Tensor::scalar(static_cast<uint8_t>(value)));
 }
 
+// With every instruction set that has vectors.
+void check_by_each(const cpu::Family& family, const KernelCase& c) {
+  for (const std::string& target : cpu::simd_targets()) {
+    if (target == "scalar") continue;
+    SCOPED_TRACE(target);
+    cpu::set_simd_target(target);
+    check_kernel(family, c);
+  }
+  cpu::set_simd_target("");
+}
+
+bool has_vectors() { return cpu::simd_targets().size() > 1; }
+
 // To floats, where the sums show; and to bytes.
 void check_product(const cpu::Family& family, KernelCase c, DType dtype, double y_scale) {
   c.domain = "treadle";
   c.constants = {1, 2, 3, 4, 5, 6, 7};
-  if (reason(family, c) == "no VNNI") GTEST_SKIP() << "products of bytes need VNNI";
-  check_kernel(family, c);
+  check_by_each(family, c);
   c.inputs.resize(6);
   c.inputs.push_back(Tensor::scalar(static_cast<float>(y_scale)));
   c.inputs.push_back(zero(dtype, 5));
   c.rtol = 0, c.atol = 1;  // a tie that is rounded otherwise
-  check_kernel(family, c);
+  check_by_each(family, c);
 }
 
 TEST(Quantized, Convolutions) {
@@ -57,6 +70,73 @@ TEST(Quantized, Convolutions) {
       }
     }
   }
+}
+
+struct Window {
+  int64_t channels, outputs, group, kernel, stride, dilation, width;
+};
+
+// Lines of taps, single taps and gathered windows; blocks of columns and rows with their tails; and
+// padding that stands for nothing, or not.
+TEST(Quantized, Windows) {
+  for (const Window& w : {Window{3, 40, 1, 7, 2, 1, 30},
+                          {64, 70, 1, 3, 1, 1, 14},
+                          {64, 16, 1, 3, 1, 2, 9},
+                          {8, 130, 1, 1, 2, 1, 13},
+                          {6, 9, 1, 1, 1, 1, 8},
+                          {128, 72, 2, 3, 1, 1, 7},
+                          {12, 6, 2, 3, 2, 1, 6},
+                          {70, 70, 1, 1, 1, 1, 5},
+                          {22, 64, 1, 3, 1, 1, 7},
+                          {130, 8, 2, 3, 1, 1, 3}}) {
+    for (const DType dtype : {DType::kUint8, DType::kInt8}) {
+      for (const int64_t z : {0, 11}) {
+        KernelCase c;
+        c.name = cat(dtype_name(dtype), " ", w.channels, " ", w.outputs, " ", w.group, " ",
+                     w.kernel, " ", w.stride, " ", w.dilation, " ", w.width, " ", z);
+        c.op = "QuantizedConv";
+        const int64_t pad = w.kernel / 2;
+        c.attributes = {{"pads", std::vector<int64_t>{pad, pad, pad, pad}},
+                        {"strides", std::vector<int64_t>(2, w.stride)},
+                        {"dilations", std::vector<int64_t>(2, w.dilation)},
+                        {"group", w.group}};
+        c.inputs = {bytes(dtype, {2, w.channels, 6, w.width}, 1),
+                    bytes(DType::kInt8, {w.outputs, w.channels / w.group, w.kernel, w.kernel}, 2),
+                    random_tensor(DType::kFloat, {w.outputs}, 3),
+                    scales(1, 4, 0.02),
+                    scales(w.outputs, 5, 0.01),
+                    zero(dtype, z)};
+        check_product(cpu::kQuantizedConv, c, dtype, 0.3);
+      }
+    }
+  }
+}
+
+TEST(Quantized, Reasons) {
+  if (!has_vectors()) GTEST_SKIP() << "products of bytes need vectors";
+  KernelCase c;
+  c.op = "QuantizedMatMul";
+  c.domain = "treadle";
+  c.inputs = {bytes(DType::kUint8, {1, 65794}, 1), bytes(DType::kInt8, {65794, 1}, 2), Value{},
+              scales(1, 4, 0.02), scales(1, 5, 0.01)};
+  c.constants = {1, 2, 3, 4, 5, 6, 7};
+  EXPECT_EQ(reason(cpu::kQuantizedMatMul, c), "sums beyond 32 bits");
+  c.inputs[0] = bytes(DType::kUint8, {1, 40}, 1);
+  c.inputs[1] = bytes(DType::kInt8, {40, 1}, 2);
+  c.inputs.resize(6);
+  c.inputs.push_back(Tensor::scalar(1e-30f));
+  EXPECT_EQ(compare_kernel(cpu::kQuantizedMatMul, c), "levels beyond what an integer holds");
+}
+
+// All weights and bytes at their ends: sums do not wrap around.
+TEST(Quantized, GreatestSums) {
+  KernelCase c;
+  c.op = "QuantizedMatMul";
+  Tensor a = Tensor::zeros(DType::kUint8, {7, 65792}), w = Tensor::zeros(DType::kInt8, {65792, 5});
+  std::ranges::fill(a.data<uint8_t>(), uint8_t{255});
+  std::ranges::fill(w.data<int8_t>(), int8_t{-128});
+  c.inputs = {a, w, Value{}, scales(1, 4, 0.02), scales(1, 5, 0.01), Value{}};
+  check_product(cpu::kQuantizedMatMul, c, DType::kUint8, 1000);
 }
 
 // The sum with what was quantized before, in place where that may be.
@@ -84,9 +164,8 @@ TEST(Quantized, ConvolutionsThatAdd) {
                   zero(dtype, 11)};
       c.constants = {1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12};
       c.rtol = 0, c.atol = 1;
-      if (reason(cpu::kQuantizedConv, c) == "no VNNI")
-        GTEST_SKIP() << "products of bytes need VNNI";
-      check_kernel(cpu::kQuantizedConv, c);
+      check_by_each(cpu::kQuantizedConv, c);
+      if (!has_vectors()) continue;
       c.inputs[8] = bytes(dtype, {1, channels, 7, 9}, 7);
       EXPECT_EQ(reason(cpu::kQuantizedConv, c), "a sum of other bytes");
     }
@@ -143,8 +222,7 @@ TEST(Quantized, ScaleAndZeroPointOfTheRun) {
               scales(20, 5, 0.01),
               zero(DType::kUint8, 131)};
   c.constants = {1, 2, 4};
-  if (reason(cpu::kQuantizedMatMul, c) == "no VNNI") GTEST_SKIP() << "products need VNNI";
-  check_kernel(cpu::kQuantizedMatMul, c);
+  check_by_each(cpu::kQuantizedMatMul, c);
 }
 
 TEST(Quantized, MaximaOfBytes) {

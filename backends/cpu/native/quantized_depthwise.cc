@@ -1,6 +1,5 @@
 #include "backends/cpu/native/quantized_depthwise.h"
 
-#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
@@ -16,24 +15,12 @@ namespace {
 
 using namespace quantized;
 
-// Of an int8 as uint8, and back.
-constexpr uint8_t kFlip = 0x80;
-// Levels of the output, before they are bounded, are rounded to integers of 32 bits.
-constexpr float kGreatest = 1 << 30;
-
 Support supports_quantized_depthwise(const NodeSpec& spec) {
   if (Support s = supports_quantized_conv(spec); !s.ok) return s;
   if (Support s = supports_depthwise_windows(spec, ChannelBlocks::kSmallest); !s.ok) return s;
   if (!spec.has(kYScale)) return Support::no("floats");
   if (spec.has(kZ)) return Support::no("residual");
-  for (size_t i : {kXScale, kXZero}) {
-    if (spec.has(i) && spec.constant(i) == nullptr) return Support::no("parameters of the run");
-  }
   return {};
-}
-
-int32_t zero_point(const NodeSpec& spec, size_t input) {
-  return spec.has(input) ? static_cast<int32_t>(spec.constant(input)->to_ints()[0]) : 0;
 }
 
 // What belongs to channels, in the order of `blocks`.
@@ -76,7 +63,7 @@ std::shared_ptr<Buffer> pack_weights(const Tensor& w, const Channels& channels, 
   return buffer;
 }
 
-// y = scale * (start + sum) + bias, in the levels of the output.
+// As QuantizedDepthwiseRow has them.
 struct Constants {
   std::vector<int32_t> starts;
   std::vector<float> scales, biases;
@@ -89,27 +76,20 @@ Constants make_constants(const NodeSpec& spec, const Channels& channels, uint8_t
   const auto* weights = reinterpret_cast<const int8_t*>(w.raw());
   const size_t taps = w.bytes() / channels.count;
   const int32_t x_zero = zero_point(spec, kXZero);
-  const double x_scale = spec.constant(kXScale)->to_doubles()[0];
-  const double y_scale = spec.constant(kYScale)->to_doubles()[0];
-  const std::vector<double> w_scales = spec.constant(kWScale)->to_doubles();
-  const std::vector<double> biases =
-      spec.has(kB) ? spec.constant(kB)->to_doubles() : std::vector<double>(channels.count);
+  const ChannelScales scales(spec);
   Constants c{std::vector<int32_t>(total), std::vector<float>(total), std::vector<float>(total),
               std::vector<uint8_t>(channels.count, static_cast<uint8_t>(x_zero))};
   channels.for_each([&](size_t at, size_t i, size_t, size_t channel) {
-    int32_t sum = 0, most = 0;
+    int32_t sum = 0, size = 0;
     for (size_t tap = 0; tap < taps; ++tap) {
       const int32_t weight = weights[channel * taps + tap];
       sum += weight;
-      most += 255 * std::abs(weight);
+      size += std::abs(weight);
     }
     c.starts[at + i] = -sum * (x_zero + flip);
-    const double w_scale = w_scales[w_scales.size() == 1 ? 0 : channel];
-    c.scales[at + i] = static_cast<float>(x_scale * w_scale / y_scale);
-    c.biases[at + i] = static_cast<float>(biases[channel] / y_scale);
-    const float greatest = static_cast<float>(most) * std::abs(c.scales[at + i]);
-    TREADLE_CHECK(greatest + std::abs(c.biases[at + i]) < kGreatest, kUnsupported,
-                  "levels beyond what an integer holds");
+    scales.check(channel, size);
+    c.scales[at + i] = scales.scale(channel);
+    c.biases[at + i] = scales.bias(channel);
   });
   return c;
 }

@@ -7,6 +7,7 @@
 #include <hwy/foreach_target.h>
 
 #include "backends/cpu/simd/math.h"
+#include "backends/cpu/simd/quads.h"
 #include "backends/cpu/simd/simd.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -18,69 +19,9 @@ constexpr int kSpan = (kBlock - 1) * kStride + kKernel;
 
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 
-// What Highway 1.0 lacks.
-#if HWY_TARGET == HWY_AVX3
-HWY_INLINE hn::Vec512<int8_t> to_bytes(hn::Vec512<int16_t> a, hn::Vec512<int16_t> b) {
-  return hn::Vec512<int8_t>{_mm512_packs_epi16(a.raw, b.raw)};
-}
-HWY_INLINE hn::Vec512<int32_t> to_integers(hn::Vec512<float> x) {
-  return hn::Vec512<int32_t>{_mm512_cvtps_epi32(x.raw)};
-}
-#endif
-HWY_INLINE hn::Vec256<int8_t> to_bytes(hn::Vec256<int16_t> a, hn::Vec256<int16_t> b) {
-  return hn::Vec256<int8_t>{_mm256_packs_epi16(a.raw, b.raw)};
-}
-HWY_INLINE hn::Vec256<int32_t> to_integers(hn::Vec256<float> x) {
-  return hn::Vec256<int32_t>{_mm256_cvtps_epi32(x.raw)};
-}
-
 using Smallest = hn::FixedTag<uint8_t, ChannelBlocks::kSmallest>;
-template <class D>
-using Sums = hn::Vec<hn::Repartition<int32_t, D>>;
-
-// Four bytes of each channel, or the weights for them. By VNNI.
-template <class D>
-struct ByteQuads {
-  static constexpr size_t kLargest = HWY_MAX_BYTES;  // channels
-  static constexpr size_t kWidth = 1;                // bytes a weight
-  hn::Vec<D> bytes;
-
-  static HWY_INLINE ByteQuads of(hn::Vec<D> x) { return {x}; }
-  static HWY_INLINE ByteQuads load(const std::byte* weights) {
-    return {hn::LoadU(D(), reinterpret_cast<const uint8_t*>(weights))};
-  }
-  // sum + this * weights. As assembly since the functions around it are compiled without VNNI.
-  HWY_INLINE Sums<D> add_product(const ByteQuads& weights, Sums<D> sum) const {
-    asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(bytes.raw), "v"(weights.bytes.raw));
-    return sum;
-  }
-};
-
-// The same as pairs of integers of 16 bits.
-template <class D>
-struct PairQuads {
-  using D16 = hn::Repartition<int16_t, D>;
-  static constexpr size_t kLargest = 32;
-  static constexpr size_t kWidth = 2;
-  hn::Vec<D16> even, odd;
-
-  static HWY_INLINE PairQuads of(hn::Vec<D> x) {
-    const hn::Repartition<uint16_t, D> d16;
-    const auto both = hn::BitCast(d16, x);
-    return {hn::BitCast(D16(), hn::And(both, hn::Set(d16, 255))),
-            hn::BitCast(D16(), hn::ShiftRight<8>(both))};
-  }
-  static HWY_INLINE PairQuads load(const std::byte* weights) {
-    const auto* from = reinterpret_cast<const int16_t*>(weights);
-    return {hn::LoadU(D16(), from), hn::LoadU(D16(), from + hn::MaxLanes(D16()))};
-  }
-  HWY_INLINE Sums<D> add_product(const PairQuads& weights, Sums<D> sum) const {
-    const hn::Repartition<int32_t, D> d32;
-    Sums<D> none = hn::Zero(d32);  // on x86 the first takes all
-    sum = hn::ReorderWidenMulAccumulate(d32, even, weights.even, sum, none);
-    return hn::ReorderWidenMulAccumulate(d32, odd, weights.odd, sum, none);
-  }
-};
+// Channels of the largest vector.
+constexpr size_t kLargest = HWY_TARGET == HWY_AVX3 ? 64 : 32;
 
 // A vector of channels of one output row.
 struct Part {
@@ -98,8 +39,7 @@ HWY_INLINE V interleave(D d, V a, V b) {
 
 // kBlock neighbouring outputs of half the channels of a vector, as integers of 16 bits: every input
 // column is interleaved once for all the outputs that read it.
-template <template <class> class Quads, int kHalf, int kKernel, int kStride, int kBlock, class D,
-          class Column>
+template <int kHalf, int kKernel, int kStride, int kBlock, class D, class Column>
 HWY_INLINE void half_block(D d, const Part& p, const Column& column,
                            hn::Vec<hn::Repartition<int16_t, D>> (&out)[kBlock]) {
   const hn::Repartition<uint16_t, D> d16;
@@ -159,11 +99,11 @@ HWY_INLINE void half_block(D d, const Part& p, const Column& column,
   }
 }
 
-template <template <class> class Quads, int kKernel, int kStride, int kBlock, class D, class Column>
+template <int kKernel, int kStride, int kBlock, class D, class Column>
 HWY_INLINE void block(D d, const Part& p, uint8_t* out, const Column& column) {
   hn::Vec<hn::Repartition<int16_t, D>> lower[kBlock], upper[kBlock];
-  half_block<Quads, 0, kKernel, kStride, kBlock>(d, p, column, lower);
-  half_block<Quads, 1, kKernel, kStride, kBlock>(d, p, column, upper);
+  half_block<0, kKernel, kStride, kBlock>(d, p, column, lower);
+  half_block<1, kKernel, kStride, kBlock>(d, p, column, upper);
   const auto flip = hn::Set(d, p.r.flip_out);
 #pragma GCC unroll 16
   for (int o = 0; o < kBlock; ++o) {
@@ -172,17 +112,16 @@ HWY_INLINE void block(D d, const Part& p, uint8_t* out, const Column& column) {
   }
 }
 
-template <template <class> class Quads, int kKernel, int kStride, int kBlock, class Column>
+template <int kKernel, int kStride, int kBlock, class Column>
 HWY_INLINE void all_channels(const QuantizedDepthwiseRow& r, uint8_t* out, const Column& column) {
-  constexpr size_t kLargest = Quads<Smallest>::kLargest;
   const ChannelBlocks blocks{kLargest, false};
   for (size_t at = 0, size; at < r.channels; at += size) {
     size = blocks.size(r.channels - at);
     const Part part{r, at + size <= r.channels ? at : r.channels - size, at};
     if (size == kLargest) {
-      block<Quads, kKernel, kStride, kBlock>(hn::FixedTag<uint8_t, kLargest>(), part, out, column);
+      block<kKernel, kStride, kBlock>(hn::FixedTag<uint8_t, kLargest>(), part, out, column);
     } else {
-      block<Quads, kKernel, kStride, kBlock>(Smallest(), part, out, column);
+      block<kKernel, kStride, kBlock>(Smallest(), part, out, column);
     }
   }
 }
@@ -191,10 +130,7 @@ constexpr int kWide = HWY_TARGET == HWY_AVX3 ? 7 : 4;
 
 #else  // no vectors
 
-template <class D>
-struct ByteQuads {};
-
-template <template <class> class, int kKernel, int kStride, int kBlock, class Column>
+template <int kKernel, int kStride, int kBlock, class Column>
 void all_channels(const QuantizedDepthwiseRow& r, uint8_t* out, const Column& column) {
   constexpr size_t kSize = ChannelBlocks::kSmallest;
   for (size_t at = 0; at < r.channels; at += kSize) {
@@ -222,7 +158,7 @@ constexpr int kWide = 1;
 
 #endif
 
-template <template <class> class Quads, int kKernel, int kStride, int kBlock>
+template <int kKernel, int kStride, int kBlock>
 HWY_NOINLINE void outputs(const QuantizedDepthwiseRow& r, int64_t first_output) {
   constexpr int kColumns = kSpan<kKernel, kStride, kBlock>;
   uint8_t* out = r.out + static_cast<size_t>(first_output) * r.channels;
@@ -238,48 +174,34 @@ HWY_NOINLINE void outputs(const QuantizedDepthwiseRow& r, int64_t first_output) 
           from != nullptr && has ? from + static_cast<size_t>(x) * r.channels : r.zeros;
     }
   }
-  all_channels<Quads, kKernel, kStride, kBlock>(
-      r, out, [&](int row, int i) HWY_ATTR { return columns[row][i]; });
+  all_channels<kKernel, kStride, kBlock>(r, out,
+                                         [&](int row, int i) HWY_ATTR { return columns[row][i]; });
 }
 
 // Blocks of kWide outputs (the usual widths are multiples of 7); the last one overlaps the one
 // before it, where that is less work than its outputs one by one.
-template <template <class> class Quads, int kKernel, int kStride>
+template <int kKernel, int kStride>
 void depthwise_row(const QuantizedDepthwiseRow& r) {
   int64_t o = 0;
-  for (; o + kWide <= r.out_width; o += kWide) outputs<Quads, kKernel, kStride, kWide>(r, o);
+  for (; o + kWide <= r.out_width; o += kWide) outputs<kKernel, kStride, kWide>(r, o);
   if (r.out_width - o > kWide / 3 && r.out_width >= kWide)
-    return outputs<Quads, kKernel, kStride, kWide>(r, r.out_width - kWide);
-  for (; o < r.out_width; ++o) outputs<Quads, kKernel, kStride, 1>(r, o);
+    return outputs<kKernel, kStride, kWide>(r, r.out_width - kWide);
+  for (; o < r.out_width; ++o) outputs<kKernel, kStride, 1>(r, o);
 }
 
-template <template <class> class Quads>
-QuantizedDepthwiseFn find(int64_t kernel, int64_t stride) {
-  if (kernel == 3 && stride == 1) return depthwise_row<Quads, 3, 1>;
-  if (kernel == 3 && stride == 2) return depthwise_row<Quads, 3, 2>;
-  if (kernel == 5 && stride == 1) return depthwise_row<Quads, 5, 1>;
-  if (kernel == 5 && stride == 2) return depthwise_row<Quads, 5, 2>;
+QuantizedDepthwiseFn find_function(int64_t kernel, int64_t stride) {
+  if (kernel == 3 && stride == 1) return depthwise_row<3, 1>;
+  if (kernel == 3 && stride == 2) return depthwise_row<3, 2>;
+  if (kernel == 5 && stride == 1) return depthwise_row<5, 1>;
+  if (kernel == 5 && stride == 2) return depthwise_row<5, 2>;
   return nullptr;
 }
 
-ChannelBlocks find_blocks(bool vnni) {
+ChannelBlocks find_blocks() {
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
-  return {vnni ? ByteQuads<Smallest>::kLargest : PairQuads<Smallest>::kLargest, !vnni};
+  return {kLargest, HWY_TARGET == HWY_AVX2};
 #else
-  (void)vnni;
   return {ChannelBlocks::kSmallest, false};
-#endif
-}
-
-QuantizedDepthwiseFn find_function(int64_t kernel, int64_t stride, bool vnni) {
-#if HWY_TARGET == HWY_AVX2
-  (void)vnni;
-  return find<PairQuads>(kernel, stride);
-#elif HWY_TARGET == HWY_AVX3
-  return vnni ? find<ByteQuads>(kernel, stride) : find<PairQuads>(kernel, stride);
-#else
-  (void)vnni;
-  return find<ByteQuads>(kernel, stride);
 #endif
 }
 
@@ -289,12 +211,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-ChannelBlocks quantized_depthwise_blocks() {
-  return TREADLE_DISPATCH(find_blocks)(simd_has_vnni());
-}
+ChannelBlocks quantized_depthwise_blocks() { return TREADLE_DISPATCH_BYTES(find_blocks)(); }
 
 QuantizedDepthwiseFn quantized_depthwise_function(int64_t kernel, int64_t stride) {
-  return TREADLE_DISPATCH(find_function)(kernel, stride, simd_has_vnni());
+  return TREADLE_DISPATCH_BYTES(find_function)(kernel, stride);
 }
 
 }  // namespace treadle::cpu

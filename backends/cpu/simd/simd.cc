@@ -84,8 +84,6 @@ std::string_view simd_target() {
   return std::ranges::find(kTargets, chosen_target(), &Target::target)->name;
 }
 
-bool simd_has_vnni() { return chosen_target() == SimdTarget::kAvx512Vnni; }
-
 void set_simd_target(std::string_view name) {
   chosen_target();
   choose(name);

@@ -18,9 +18,6 @@ std::string_view simd_target();
 // there.
 void set_simd_target(std::string_view name);
 
-// Whether the one in use sums products of four bytes (AVX-512 VNNI).
-bool simd_has_vnni();
-
 enum class SimdTarget : uint8_t { kScalar, kAvx2, kAvx512, kAvx512Vnni };
 SimdTarget chosen_target();
 
@@ -28,6 +25,11 @@ SimdTarget chosen_target();
 // table of Highway would need its library, which measures timers for 6 ms when it is loaded.
 #define TREADLE_DISPATCH(F) \
   ::treadle::cpu::dispatch(HWY_CHOOSE_FALLBACK(F), HWY_CHOOSE_AVX2(F), HWY_CHOOSE_AVX3(F))
+
+// The same where AVX-512 is of use by its products of bytes (VNNI) only.
+#define TREADLE_DISPATCH_BYTES(F)                                                              \
+  (::treadle::cpu::chosen_target() == ::treadle::cpu::SimdTarget::kAvx512 ? HWY_CHOOSE_AVX2(F) \
+                                                                          : TREADLE_DISPATCH(F))
 
 template <class F>
 F dispatch(F scalar, std::type_identity_t<F> avx2, std::type_identity_t<F> avx512) {

@@ -1,0 +1,152 @@
+#include "backends/cpu/native/byte_weights.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "backends/cpu/simd/transpose.h"
+#include "graph/base/lasting.h"
+
+namespace treadle::cpu {
+namespace {
+
+constexpr int64_t kQuad = 4;
+
+// A group's weights, in blocks.
+class Packer {
+ public:
+  Packer(const ByteWeightSource& s, const ByteForm& form, int64_t depth)
+      : s_(s), form_(form), depth_(depth), part_(s.part_taps * s.channels) {}
+
+  void pack(const int8_t* from, std::byte* to) const {
+    const auto block = static_cast<int64_t>(form_.block), lanes = static_cast<int64_t>(form_.lanes);
+    std::vector<uint32_t> quads(static_cast<size_t>(block * depth_ / kQuad));
+    std::vector<uint32_t> rows(s_.column_step == 1 ? 0 : quads.size());
+    for (int64_t column = 0; column < s_.columns; column += block) {
+      const int64_t count = std::min(block, s_.columns - column);
+      const int64_t width = ceil_div(count, lanes) * lanes;
+      if (s_.column_step == 1) {
+        interleave(from + column, count, width, quads.data());
+      } else {
+        std::ranges::fill(rows, 0u);
+        for (int64_t c = 0; c < count; ++c)
+          arrange(from + (column + c) * s_.column_step, rows.data() + c * depth_ / kQuad);
+        transpose_({.from = rows.data(),
+                    .from_step = static_cast<size_t>(depth_ / kQuad),
+                    .to = quads.data(),
+                    .to_step = static_cast<size_t>(width),
+                    .rows = static_cast<size_t>(width),
+                    .columns = static_cast<size_t>(depth_ / kQuad)});
+      }
+      to = store(quads.data(), width * depth_ / kQuad, to);
+    }
+  }
+
+ private:
+  // Rows of a matrix that has no taps, four at a time.
+  void interleave(const int8_t* from, int64_t count, int64_t width, uint32_t* to) const {
+    std::fill_n(to, width * depth_ / kQuad, 0u);
+    for (int64_t k = 0; k < s_.channels; ++k) {
+      const auto* row = reinterpret_cast<const uint8_t*>(from + k * s_.channel_step);
+      uint32_t* quad = to + k / kQuad * width;
+      const int shift = static_cast<int>(k % kQuad * 8);
+      for (int64_t c = 0; c < count; ++c) quad[c] |= static_cast<uint32_t>(row[c]) << shift;
+    }
+  }
+
+  // The weights of a column, in the order of the parts.
+  void arrange(const int8_t* from, uint32_t* to) const {
+    const int64_t step = ceil_div(part_, kQuad) * kQuad;
+    auto* bytes = reinterpret_cast<int8_t*>(to);
+    for (int64_t t = 0; t < s_.taps; ++t) {
+      int8_t* tap = bytes + t / s_.part_taps * step + t % s_.part_taps * s_.channels;
+      for (int64_t c = 0; c < s_.channels; ++c) tap[c] = from[c * s_.channel_step + t];
+    }
+  }
+
+  std::byte* store(const uint32_t* quads, int64_t count, std::byte* to) const {
+    if (!form_.pairs) {
+      std::memcpy(to, quads, static_cast<size_t>(count * kQuad));
+      return to + count * kQuad;
+    }
+    const auto lanes = static_cast<int64_t>(form_.lanes);
+    for (int64_t i = 0; i < count; ++i) {
+      int8_t q[kQuad];
+      std::memcpy(q, quads + i, sizeof(q));
+      const int16_t even[] = {q[0], q[2]}, odd[] = {q[1], q[3]};
+      std::byte* vector = to + i / lanes * lanes * 2 * kQuad + i % lanes * kQuad;
+      std::memcpy(vector, even, sizeof(even));
+      std::memcpy(vector + lanes * kQuad, odd, sizeof(odd));
+    }
+    return to + count * kQuad * 2;
+  }
+
+  const ByteWeightSource& s_;
+  const ByteForm& form_;
+  int64_t depth_;
+  int64_t part_;  // bytes
+  TransposeFn transpose_ = transpose_function();
+};
+
+}  // namespace
+
+ByteWeights::ByteWeights(const Tensor& source, const ByteWeightSource& shape,
+                         const CompileContext& context)
+    : shape_(shape), form_(byte_form()) {
+  const auto lanes = static_cast<int64_t>(form_.lanes);
+  padded_ = ceil_div(shape.columns, lanes) * lanes;
+  depth_ = shape.taps / shape.part_taps * ceil_div(shape.part_taps * shape.channels, kQuad) * kQuad;
+  const std::string key = cat("bytes ", form_.block, " ", form_.pairs, " ", shape.groups, " ",
+                              shape.part_taps, " ", shape.column_step, " ", shape.channel_step);
+  packed_ = packed(context, source, key, [&](const Tensor& plain) { return pack(plain); });
+}
+
+const std::byte* ByteWeights::at(int64_t group, int64_t column) const {
+  return packed_->data() + (group * padded_ + column) * depth_ * (form_.pairs ? 2 : 1);
+}
+
+const int32_t* ByteWeights::totals() const {
+  return reinterpret_cast<const int32_t*>(at(shape_.groups, 0));
+}
+
+std::shared_ptr<Buffer> ByteWeights::pack(const Tensor& plain) const {
+  const int64_t width = form_.pairs ? 2 : 1;
+  const int64_t weights = checked_mul(checked_mul(shape_.groups * padded_, depth_), width);
+  const auto bytes = static_cast<size_t>(
+      checked_add(weights, byte_size(DType::kInt32, 2 * shape_.groups * padded_)));
+  auto buffer = allocate_lasting(bytes);
+  const auto* from = reinterpret_cast<const int8_t*>(plain.raw());
+  auto* sums = reinterpret_cast<int32_t*>(buffer->data() + weights);
+  int32_t* sizes = sums + all();
+  std::fill_n(sums, 2 * all(), 0);
+  const Packer packer(shape_, form_, depth_);
+  const int64_t size = shape_.columns * shape_.channels * shape_.taps;
+  for (int64_t g = 0; g < shape_.groups; ++g, from += size) {
+    packer.pack(from, buffer->data() + g * padded_ * depth_ * width);
+    add_up(from, sums + g * padded_, sizes + g * padded_);
+  }
+  return buffer;
+}
+
+void ByteWeights::add_up(const int8_t* from, int32_t* sums, int32_t* sizes) const {
+  if (shape_.column_step == 1) {
+    for (int64_t k = 0; k < shape_.channels; ++k, from += shape_.channel_step) {
+      for (int64_t c = 0; c < shape_.columns; ++c) {
+        sums[c] += from[c];
+        sizes[c] += std::abs(from[c]);
+      }
+    }
+    return;
+  }
+  for (int64_t c = 0; c < shape_.columns; ++c) {
+    int32_t sum = 0, size = 0;
+    for (int64_t i = 0; i < shape_.column_step; ++i, ++from) {
+      sum += *from;
+      size += std::abs(*from);
+    }
+    sums[c] = sum;
+    sizes[c] = size;
+  }
+}
+
+}  // namespace treadle::cpu

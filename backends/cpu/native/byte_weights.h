@@ -1,0 +1,44 @@
+// Packs int8 weights for simd/byte_product.h.
+#pragma once
+
+#include "backends/cpu/family.h"
+#include "backends/cpu/simd/byte_product.h"
+
+namespace treadle::cpu {
+
+// Weight (column, channel, tap) of a group is source[column · column_step + channel · channel_step
+// + tap]; groups lie one after another.
+struct ByteWeightSource {
+  int64_t groups = 1;
+  int64_t columns = 1;  // of a group
+  int64_t channels = 1;
+  int64_t taps = 1;
+  int64_t part_taps = 1;  // a row of what they are multiplied with is in parts of so many taps
+  int64_t column_step = 1;
+  int64_t channel_step = 1;
+};
+
+class ByteWeights {
+ public:
+  ByteWeights(const Tensor& source, const ByteWeightSource& shape, const CompileContext& context);
+
+  int64_t padded() const { return padded_; }  // columns of a group, in vectors
+  // Of the columns from `column` on, a multiple of a block.
+  const std::byte* at(int64_t group, int64_t column) const;
+  // For each padded column: the sum of the weights and of their sizes.
+  std::span<const int32_t> sums() const { return {totals(), all()}; }
+  std::span<const int32_t> sizes() const { return {totals() + all(), all()}; }
+
+ private:
+  size_t all() const { return static_cast<size_t>(shape_.groups * padded_); }
+  const int32_t* totals() const;
+  std::shared_ptr<Buffer> pack(const Tensor& plain) const;
+  void add_up(const int8_t* from, int32_t* sums, int32_t* sizes) const;
+
+  ByteWeightSource shape_;
+  ByteForm form_;
+  int64_t padded_, depth_;
+  std::shared_ptr<Buffer> packed_;
+};
+
+}  // namespace treadle::cpu

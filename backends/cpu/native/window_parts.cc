@@ -1,0 +1,123 @@
+#include "backends/cpu/native/window_parts.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace treadle::cpu {
+
+WindowParts::WindowParts(const ConvParams& p)
+    : step_(p.in_channels), channels_(p.group_inputs()), images_(p.batch) {
+  for (size_t i = 0; i < p.rank(); ++i) {
+    Axis& axis = axes_[kAxes - p.rank() + i];
+    axis = {p.kernel[i], p.strides[i], p.dilations[i], p.pads_begin[i], p.input[i], p.output[i]};
+    windows_are_pixels_ &=
+        axis.kernel == 1 && axis.stride == 1 && axis.pad == 0 && p.pads_end[i] == 0;
+  }
+  int64_t all_taps = 1;
+  rows_ = images_;
+  for (const Axis& axis : axes_) {
+    rows_ *= axis.output;
+    pixels_ *= axis.input;
+    all_taps *= axis.kernel;
+  }
+  const Axis& last = axes_.back();
+  constexpr int64_t kShort = 64;  // bytes
+  lines_ = channels_ == step_ && (last.dilation == 1 || last.kernel == 1);
+  gathered_ = all_taps > 1 && (lines_ ? last.kernel : 1) * channels_ < kShort;
+  taps_ = gathered_ ? all_taps : lines_ ? last.kernel : 1;
+  count_ = all_taps / taps_;
+  copies_ = gathered_ || taps_ > 1 || channels_ % 4 != 0;
+}
+
+// f(where a line of input pixels begins, null in the padding), for each line of a window's taps.
+template <class F>
+void WindowParts::for_each_line(const Source& source, int64_t image, const Place& at,
+                                const F& f) const {
+  const auto& [outer, middle, inner] = axes_;
+  const uint8_t* x = source.x + image * pixels_ * step_ + source.group * channels_;
+  for (int64_t i = 0; i < outer.kernel; ++i) {
+    const int64_t plane = outer.at(at[0], i);
+    for (int64_t j = 0; j < middle.kernel; ++j) {
+      const int64_t row = middle.at(at[1], j);
+      f(plane >= 0 && row >= 0 ? x + (plane * middle.input + row) * inner.input * step_ : nullptr);
+    }
+  }
+}
+
+void WindowParts::find(const Source& source, int64_t first, int64_t rows, const uint8_t** parts,
+                       uint8_t* copies) const {
+  if (windows_are_pixels_ && !copies_) {
+    const uint8_t* x = source.x + first * step_ + source.group * channels_;
+    for (int64_t i = 0; i < rows; ++i) parts[i] = x + i * step_;
+    return;
+  }
+  const Axis& inner = axes_.back();
+  for (int64_t done = 0, count; done < rows; done += count) {
+    Place at;
+    int64_t image = first + done;
+    for (size_t i = kAxes; i-- > 0; image /= axes_[i].output) at[i] = image % axes_[i].output;
+    count = std::min(rows - done, inner.output - at[2]);
+    Run run{at[2] * inner.stride - inner.pad, count, parts + done * count_,
+            copies + done * copied()};
+    const auto take_line = [&](const uint8_t* line) {
+      if (gathered_) return gather(source, line, run);
+      for (int64_t k = 0; k < inner.kernel; k += taps_) add_part(source, line, k, run);
+    };
+    for_each_line(source, image, at, take_line);
+    for (int64_t i = 0; gathered_ && i < count; ++i)
+      parts[done + i] = copies + (done + i) * copied();
+  }
+}
+
+// The part that begins with tap k of the line, of each window of the run.
+void WindowParts::add_part(const Source& source, const uint8_t* line, int64_t k, Run& run) const {
+  const Axis& axis = axes_.back();
+  const int64_t bytes = quads() * 4;
+  int64_t first = run.first + k * axis.dilation;
+  uint8_t* copy = run.copy;
+  for (int64_t i = 0; i < run.count; ++i, first += axis.stride, copy += copied()) {
+    const uint8_t*& part = run.parts[i * count_];
+    if (line == nullptr || first + taps_ <= 0 || first >= axis.input) {
+      part = source.zeros;
+    } else if (first >= 0 && first + taps_ <= axis.input &&
+               (!copies_ || left(source, line + first * step_) >= bytes)) {
+      part = line + first * step_;
+    } else {
+      copy_taps(source, line, first, taps_, copy);
+      part = copy;
+    }
+  }
+  ++run.parts;
+  if (copies_) run.copy += bytes;
+}
+
+void WindowParts::gather(const Source& source, const uint8_t* line, Run& run) const {
+  const Axis axis = axes_.back();  // bytes written may be anything's, but for locals
+  const int64_t bytes = axis.kernel * channels_, step = copied(), pixel = step_;
+  const bool in_pieces = line != nullptr && lines_;
+  const int64_t room = in_pieces ? left(source, line) - bytes - kSlack : 0;
+  int64_t first = run.first;
+  uint8_t* copy = run.copy;
+  for (int64_t i = 0; i < run.count; ++i, first += axis.stride, copy += step) {
+    if (in_pieces && first >= 0 && first + axis.kernel <= axis.input && first * pixel <= room) {
+      // In whole pieces: what follows is written later, or is not read.
+      const uint8_t* from = line + first * pixel;
+      for (int64_t b = 0; b < bytes; b += kSlack) std::memcpy(copy + b, from + b, kSlack);
+    } else {
+      copy_taps(source, line, first, axis.kernel, copy);
+    }
+  }
+  run.copy += bytes;
+}
+
+void WindowParts::copy_taps(const Source& source, const uint8_t* line, int64_t first, int64_t taps,
+                            uint8_t* copy) const {
+  const Axis& axis = axes_.back();
+  std::copy_n(source.zeros, taps * channels_, copy);
+  if (line == nullptr) return;
+  for (int64_t k = 0; k < taps; ++k, first += axis.dilation, copy += channels_) {
+    if (first >= 0 && first < axis.input) std::copy_n(line + first * step_, channels_, copy);
+  }
+}
+
+}  // namespace treadle::cpu
