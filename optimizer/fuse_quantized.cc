@@ -5,6 +5,7 @@
 
 #include "graph/ops/quantize.h"
 #include "graph/ops/quantized_inputs.h"
+#include "optimizer/activation.h"
 #include "optimizer/derived.h"
 #include "optimizer/passes.h"
 
@@ -192,7 +193,8 @@ class Fuser {
   }
 
   // MatMulInteger or ConvInteger, its sums as floats, times a scale of the data and those of the
-  // weights, plus a bias: what is made of data that are quantized in the run.
+  // weights, plus a bias, and of a matrix product an activation: what is made of data that are
+  // quantized in the run.
   void fuse_dynamic(NodeId id) {
     const Node& node = graph_.node(id);
     const bool conv = node.is("ConvInteger");
@@ -222,10 +224,19 @@ class Fuser {
         end = sum->output();
       }
     }
+    Attributes attributes;
+    if (conv) {
+      attributes = node.attributes;
+    } else if (const Node* next = reader(end); next != nullptr) {
+      if (const auto activation = activation_of(pass_, *next)) {
+        set_activation(attributes, *activation);
+        end = next->output();
+      }
+    }
     patch.replace(end, patch.op(conv ? "QuantizedConv" : "QuantizedMatMul",
                                 {node.input(0), node.input(1), bias, scales->data,
                                  in_a_row(patch, scales->weights), node.input(2)},
-                                conv ? node.attributes : Attributes{}, "treadle"));
+                                attributes, "treadle"));
     pass_.apply(id, std::move(patch));
   }
 

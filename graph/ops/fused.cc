@@ -159,8 +159,8 @@ std::vector<ValueId> decompose_fused_elementwise(Builder& b, const Node& node) {
   return inline_graph(b.graph(), *body.graph, inputs, node.name + "/");
 }
 
-// ---- QuantizedConv, QuantizedMatMul: DequantizeLinear of both operands, the product, its bias,
-// and QuantizeLinear where there is a y_scale. Weights are int8 around zero, with one scale for all
+// ---- QuantizedConv, QuantizedMatMul: DequantizeLinear of both operands, the product, its bias, of
+// QuantizedMatMul an activation, and QuantizeLinear where there is a y_scale. Weights are int8 around zero, with one scale for all
 // or one for each output channel. With Z, the sum of what Y and Z stand for is quantized again.
 
 using namespace quantized;
@@ -228,6 +228,7 @@ void check_matrix(const Shape& weights) {
 }
 
 void infer_quantized_matmul(InferContext& c) {
+  check_activation(c.attributes());
   set_result_dtype(c);
   Shape weights = c.shape(1);
   check_matrix(weights);
@@ -242,7 +243,7 @@ std::vector<ValueId> decompose_quantized_matmul(Builder& b, const Node& node) {
   if (turned) w = b.op("Transpose", {w}, {{"perm", std::vector<int64_t>{1, 0}}});
   ValueId y = b.op("MatMul", {data(b, node), w});
   if (node.input(kB).valid()) y = b.op("Add", {y, node.input(kB)});
-  return {quantized(b, node, y)};
+  return {quantized(b, node, activate(b, node.attributes, y))};
 }
 
 constexpr const char* kByteTypes = "T1=int8,uint8 T2=int8,uint8";
@@ -308,7 +309,7 @@ constexpr OpDef kRows[] = {
                "y_scale?:float y_zero_point?:T2",
      .outputs = "Y:any",
      .types = kByteTypes,
-     .attributes = "transB:i=0",
+     .attributes = "transB:i=0 activation:s activation_alpha:f=0 activation_beta:f=0",
      .infer = infer_quantized_matmul,
      .decompose = decompose_quantized_matmul,
      .domain = "treadle"},

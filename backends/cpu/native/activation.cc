@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "backends/cpu/native/rules.h"
 
@@ -33,17 +34,21 @@ std::optional<Activation> Activation::of(const Node& node) {
   return Activation(std::move(*tape), bounds_of(e));
 }
 
-void Activation::apply(float* y, size_t n) const {
+void Activation::apply(float* y, size_t rows, size_t columns, size_t stride) const {
   if (tape_.code.empty()) return;
+  if (columns == stride) columns *= std::exchange(rows, 1);
   alignas(64) float storage[kMaxRegisters][kTile];
   std::array<float*, kMaxRegisters> registers;
   for (size_t i = 0; i < tape_.registers; ++i) registers[i] = storage[i];
   for (size_t i = 0; i < tape_.splats.size(); ++i) {
-    std::fill_n(storage[tape_.sources.size() + i], std::min(n, kTile), tape_.splats[i]);
+    std::fill_n(storage[tape_.sources.size() + i], std::min(columns, kTile), tape_.splats[i]);
   }
-  for (size_t done = 0; done < n; done += kTile) {
-    registers[0] = registers[tape_.result(0)] = y + done;
-    function_(tape_.code.data(), tape_.code.size(), registers.data(), std::min(kTile, n - done));
+  for (size_t row = 0; row < rows; ++row, y += stride) {
+    for (size_t done = 0; done < columns; done += kTile) {
+      registers[0] = registers[tape_.result(0)] = y + done;
+      function_(tape_.code.data(), tape_.code.size(), registers.data(),
+                std::min(kTile, columns - done));
+    }
   }
 }
 

@@ -12,8 +12,8 @@ class Activation {
   static std::optional<Activation> of(const Node& node);
   // Where the activation is no more than them, a kernel may apply them instead.
   const std::optional<Bounds>& bounds() const { return bounds_; }
-  // y[0, n) becomes activation(y[0, n)).
-  void apply(float* y, size_t n) const;
+  // y[rows, columns] becomes activation(y); rows are `stride` floats apart.
+  void apply(float* y, size_t rows, size_t columns, size_t stride) const;
 
  private:
   Activation(Tape tape, std::optional<Bounds> bounds)

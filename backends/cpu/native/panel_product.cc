@@ -94,7 +94,7 @@ void PanelProduct::run_piece(const Operands& o, int64_t column, int64_t k, int64
     block.high = bounds_.high;
   }
   functions_.multiply(block);
-  if (last && activation_) activate(block);
+  if (last && activation_) activation_->apply(y, block.rows, block.columns, block.y_stride);
 }
 
 // Each piece of rows fetches its share of the panels that come after these. A part of the depth
@@ -111,13 +111,6 @@ void PanelProduct::fetch_next(GemmBlock& block, int64_t column, int64_t k, int64
   if (at + count > panels_.count()) return;
   block.next = panels_.at(at);
   block.next_lines = static_cast<size_t>(panels_.at(at + count) - block.next) / kLine;
-}
-
-void PanelProduct::activate(const GemmBlock& block) const {
-  if (block.columns == block.y_stride)
-    return activation_->apply(block.y, block.rows * block.columns);
-  for (size_t r = 0; r < block.rows; ++r)
-    activation_->apply(block.y + r * block.y_stride, block.columns);
 }
 
 }  // namespace treadle::cpu

@@ -32,7 +32,6 @@ class PanelProduct {
   void run_stretch(const Operands& o, int64_t stretch, int64_t first, int64_t last) const;
   void run_piece(const Operands& o, int64_t column, int64_t k, int64_t i) const;
   void fetch_next(GemmBlock& block, int64_t column, int64_t k, int64_t i) const;
-  void activate(const GemmBlock& block) const;
 
   Shape s_;
   Panels panels_;

@@ -74,8 +74,7 @@ class ProductKernel : public Kernel {
   void finish(const BlockedProduct::Block& block, float* y) const {
     const auto n = static_cast<size_t>(parts_.product.n());
     const auto columns = static_cast<size_t>(block.columns);
-    if (columns == n) return parts_.activation.apply(y, static_cast<size_t>(block.rows) * n);
-    for (int64_t i = 0; i < block.rows; ++i, y += n) parts_.activation.apply(y, columns);
+    parts_.activation.apply(y, static_cast<size_t>(block.rows), columns, n);
   }
 
   Parts parts_;

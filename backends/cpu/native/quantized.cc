@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "backends/cpu/layout.h"
+#include "backends/cpu/native/activation.h"
 #include "backends/cpu/native/byte_weights.h"
 #include "backends/cpu/native/window_parts.h"
 #include "backends/cpu/parallel.h"
@@ -38,11 +39,12 @@ class QuantizedKernel : public Kernel {
     bool adds;
   };
   QuantizedKernel(const ConvParams& p, ByteWeights weights, Columns columns, Output output,
-                  int threads)
+                  std::optional<Activation> activation, int threads)
       : windows_(p),
         weights_(std::move(weights)),
         columns_(std::move(columns)),
         output_(output),
+        activation_(std::move(activation)),
         groups_(p.group),
         outputs_(p.group_outputs()),
         threads_(threads) {
@@ -181,13 +183,16 @@ class QuantizedKernel : public Kernel {
       block.levels = &levels;
     }
     function_(block);
+    if (activation_)
+      activation_->apply(static_cast<float*>(block.y), block.rows, block.columns, block.y_stride);
   }
 
   WindowParts windows_;
   ByteWeights weights_;
   Columns columns_;
   Output output_;
-  int64_t groups_, outputs_;  // outputs of a group
+  std::optional<Activation> activation_;  // of floats
+  int64_t groups_, outputs_;              // outputs of a group
   int threads_;
   ByteProductFn function_ = byte_product_function();
   Pieces pieces_;
@@ -264,7 +269,7 @@ Compiled compile(const NodeSpec& spec, const CompileContext& context, const Conv
   ByteWeights weights(*spec.constant(kW), source, context);
   Columns columns = columns_of(spec, weights, p, zero + (is_signed ? kFlip : 0), zero_input);
   auto kernel = std::make_unique<QuantizedKernel>(p, std::move(weights), std::move(columns), output,
-                                                  context.threads);
+                                                  Activation::of(*spec.node), context.threads);
   kernel->set_bytes(is_signed, zero, zero_input, of_the_run(spec, kXScale));
   Compiled compiled;
   compiled.scratch_bytes = kernel->scratch_bytes();
@@ -336,6 +341,9 @@ Support supports_matmul(const NodeSpec& spec) {
     return Support::no("scales that are not one a column");
   if (spec.has(kB) && spec.constant(kB)->count() != p.out_channels)
     return Support::no("bias that is not one a column");
+  if (spec.has(kYScale) && !epilogue_of(*spec.node).activation.empty())
+    return Support::no("an activation before levels");
+  if (Support s = supports_activation(*spec.node); !s.ok) return s;
   return supports_depth(p.in_channels);
 }
 

@@ -158,10 +158,8 @@ class WinogradKernel : public Kernel {
         .low = p_.bounds.low,
         .high = p_.bounds.high};
     transforms_.output(tile);
-    if (!p_.activation) return;
-    for (size_t row = 0; row < tile.rows; ++row) {
-      p_.activation->apply(tile.out + row * tile.row_stride, tile.columns * tile.channels);
-    }
+    if (p_.activation)
+      p_.activation->apply(tile.out, tile.rows, tile.columns * tile.channels, tile.row_stride);
   }
 
   const float* zeros() const { return reinterpret_cast<const float*>(p_.zeros->data()); }
