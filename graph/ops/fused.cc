@@ -160,8 +160,9 @@ std::vector<ValueId> decompose_fused_elementwise(Builder& b, const Node& node) {
 }
 
 // ---- QuantizedConv, QuantizedMatMul: DequantizeLinear of both operands, the product, its bias, of
-// QuantizedMatMul an activation, and QuantizeLinear where there is a y_scale. Weights are int8 around zero, with one scale for all
-// or one for each output channel. With Z, the sum of what Y and Z stand for is quantized again.
+// QuantizedMatMul an activation, and QuantizeLinear where there is a y_scale. Weights are int8
+// around zero, with one scale for all or one for each output channel. With Z, the sum of what Y and
+// Z stand for is quantized again.
 
 using namespace quantized;
 

@@ -223,6 +223,9 @@ TEST(Quantized, ScaleAndZeroPointOfTheRun) {
               zero(DType::kUint8, 131)};
   c.constants = {1, 2, 4};
   check_by_each(cpu::kQuantizedMatMul, c);
+  c.name = "with an activation";
+  c.attributes.set("activation", std::string("Gelu"));
+  check_by_each(cpu::kQuantizedMatMul, c);
 }
 
 TEST(Quantized, MaximaOfBytes) {

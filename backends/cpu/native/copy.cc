@@ -124,6 +124,7 @@ void copy_transposed(const Runs& r, const uint8_t* from, uint8_t* to, int64_t co
 template <class T>
 void copy_range(const Runs& r, const T* from, T* to, int64_t begin, int64_t end,
                 const Transposes& transposes) {
+  if (begin == end) return;
   from += r.from_at;
   to += r.to_at;
   std::array<int64_t, kMaxRank> index{};
@@ -158,7 +159,14 @@ class CopyKernel : public Kernel {
  public:
   CopyKernel(const std::vector<CopyJob>& jobs, CopyFill fill, int threads)
       : fill_(fill), threads_(threads) {
-    for (const CopyJob& job : jobs) runs_.push_back(make_runs(job));
+    int64_t work = 0;
+    for (const CopyJob& job : jobs) {
+      runs_.push_back(make_runs(job));
+      const Runs& r = runs_.back();
+      work += r.count * r.width * (r.length + kRunCost);
+    }
+    pieces_ = std::max<int64_t>(1, work / kParallelGrain);
+    if (pieces_ > 1) pieces_ = ceil_div(pieces_, threads) * threads;
   }
   void run(const KernelArgs& args) const override {
     if (fill_.on && args.outputs[0] != nullptr) {
@@ -166,21 +174,28 @@ class CopyKernel : public Kernel {
       std::memcpy(&element, &fill_.bits, std::min(sizeof(T), sizeof fill_.bits));
       std::fill_n(static_cast<T*>(args.outputs[0]), fill_.count, element);
     }
-    for (const Runs& r : runs_) {
-      if (args.outputs[r.output] == nullptr) continue;
-      const auto* from = static_cast<const T*>(args.inputs[r.input]);
-      auto* to = static_cast<T*>(args.outputs[r.output]);
-      const int64_t grain = std::max<int64_t>(1, kParallelGrain / (r.length + 4));
-      parallel_for(threads_, r.count * r.width, grain, [&](int64_t begin, int64_t end) {
-        copy_range(r, from, to, begin, end, transposes_);
-      });
-    }
+    parallel_for(threads_, pieces_, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t piece = begin; piece < end; ++piece) copy_piece(args, piece);
+    });
   }
 
  private:
+  // A share of each run: what it is made of comes to lie together where several are joined.
+  void copy_piece(const KernelArgs& args, int64_t piece) const {
+    for (const Runs& r : runs_) {
+      if (args.outputs[r.output] == nullptr) continue;
+      const int64_t columns = r.count * r.width;
+      copy_range(r, static_cast<const T*>(args.inputs[r.input]),
+                 static_cast<T*>(args.outputs[r.output]), columns * piece / pieces_,
+                 columns * (piece + 1) / pieces_, transposes_);
+    }
+  }
+
   std::vector<Runs> runs_;
+  static constexpr int64_t kRunCost = 4;  // elements
   CopyFill fill_;
   int threads_;
+  int64_t pieces_;
   Transposes transposes_;
 };
 
