@@ -54,7 +54,6 @@ constexpr Candidate kCandidates[] = {
     {"GlobalMaxPool", "", &kNativeReduce},
     {"LRN", "", &kOnednnLrn},
     {"MaxPool", "", &kNativeMaxPool},
-    {"MaxPool", "", &kInt8MaxPool},
     {"GRU", "", &kOnednnRnn},
     {"LSTM", "", &kLstm},
     {"LSTM", "", &kOnednnRnn},

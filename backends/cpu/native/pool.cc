@@ -2,6 +2,7 @@
 
 #include <array>
 #include <limits>
+#include <type_traits>
 
 #include "backends/cpu/epilogue.h"
 #include "backends/cpu/layout.h"
@@ -10,22 +11,30 @@
 #include "backends/cpu/pool_window.h"
 #include "backends/cpu/simd/channels.h"
 #include "backends/cpu/simd/rows.h"
+#include "graph/ops/iterate.h"
 #include "graph/ops/window.h"
 
 namespace treadle::cpu {
 namespace {
 
+bool is_byte(DType dtype) { return dtype == DType::kUint8 || dtype == DType::kInt8; }
+
 Support supports_max_pool(const NodeSpec& spec) {
   if (spec.outputs.size() > 1 && spec.outputs[1].present()) return Support::no("Indices");
-  if (Support s = supports_f32(spec); !s.ok) return s;
-  const size_t rank = spec.inputs[0].dims.size();
+  const TensorSpec& x = spec.inputs[0];
+  if (!is_byte(x.dtype)) {
+    if (Support s = supports_f32(spec); !s.ok) return s;
+  } else if (element_count(spec.outputs[0].dims) == 0) {
+    return Support::no("empty tensor");
+  }
+  const size_t rank = x.dims.size();
   if (rank < 3 || rank > 5) return Support::no(cat("rank ", rank));
-  if (!windows_meet_input(pool_params(spec.node->attributes, spec.inputs[0].dims)))
+  if (!windows_meet_input(pool_params(spec.node->attributes, x.dims)))
     return Support::no("window within the padding");
   return {};
 }
 
-// Channels (or a block of them) lie innermost: `lanes` floats a cell, `planes` in all.
+// Channels (or a block of them) lie innermost: `lanes` numbers a cell, `planes` in all.
 class WindowKernel : public Kernel {
  public:
   WindowKernel(const PoolParams& p, int64_t planes, int64_t lanes, int threads)
@@ -73,6 +82,19 @@ class WindowKernel : public Kernel {
   int64_t row_work_;
 };
 
+template <class T>
+MaximumFn<T> maximum_function() {
+  const RowFunctions& f = row_functions();
+  if constexpr (std::is_same_v<T, float>) {
+    return f.maximum;
+  } else if constexpr (std::is_same_v<T, uint8_t>) {
+    return f.maximum_uint8;
+  } else {
+    return f.maximum_int8;
+  }
+}
+
+template <class T>
 class MaxPoolKernel : public WindowKernel {
  public:
   MaxPoolKernel(const PoolParams& p, int64_t planes, int64_t lanes, int threads)
@@ -88,18 +110,18 @@ class MaxPoolKernel : public WindowKernel {
     if (stride_ != 1 || inner_begin_ >= inner_end_) inner_begin_ = inner_end_ = -1;
   }
   size_t scratch_bytes() const {
-    return by_axes_ ? static_cast<size_t>(threads_ * width_ * lanes_) * sizeof(float) : 0;
+    return by_axes_ ? static_cast<size_t>(threads_ * width_ * lanes_) * sizeof(T) : 0;
   }
   void run(const KernelArgs& args) const override {
-    const auto* x = static_cast<const float*>(args.inputs[0]);
-    auto* y = static_cast<float*>(args.outputs[0]);
+    const auto* x = static_cast<const T*>(args.inputs[0]);
+    auto* y = static_cast<T*>(args.outputs[0]);
     const int64_t all = planes_ * rows();
     const int64_t shares = std::clamp<int64_t>(all / grain(1), 1, threads_);
     parallel_for(threads_, shares, 1, [&](int64_t begin, int64_t end) {
-      float* scratch = static_cast<float*>(args.scratch) + begin * width_ * lanes_;
+      T* scratch = static_cast<T*>(args.scratch) + begin * width_ * lanes_;
       for (int64_t i = begin * all / shares; i < end * all / shares; ++i) {
-        const float* plane = x + i / rows() * input_plane_ * lanes_;
-        float* to = y + i * row_length_ * lanes_;
+        const T* plane = x + i / rows() * input_plane_ * lanes_;
+        T* to = y + i * row_length_ * lanes_;
         if (by_axes_) {
           run_row_by_axes(i % rows(), plane, scratch, to);
         } else {
@@ -115,9 +137,9 @@ class MaxPoolKernel : public WindowKernel {
   // The greatest of cells that are added one by one.
   class Greatest {
    public:
-    Greatest(const RowFunctions& functions, int64_t n, float* to)
-        : functions_(functions), n_(static_cast<size_t>(n)), to_(to) {}
-    void add(const float* cells) {
+    Greatest(MaximumFn<T> maximum, int64_t n, T* to)
+        : maximum_(maximum), n_(static_cast<size_t>(n)), to_(to) {}
+    void add(const T* cells) {
       if (count_ == kMostCells) {
         finish();
         cells_[0] = to_;
@@ -125,32 +147,32 @@ class MaxPoolKernel : public WindowKernel {
       }
       cells_[count_++] = cells;
     }
-    void finish() { functions_.maximum(cells_.data(), count_, n_, to_); }
+    void finish() { maximum_(cells_.data(), count_, n_, to_); }
 
    private:
-    const RowFunctions& functions_;
+    MaximumFn<T> maximum_;
     size_t n_;
-    float* to_;
-    std::array<const float*, kMostCells> cells_;
+    T* to_;
+    std::array<const T*, kMostCells> cells_;
     size_t count_ = 0;
   };
 
-  void run_row(int64_t row, const float* plane, float* to) const {
+  void run_row(int64_t row, const T* plane, T* to) const {
     for (int64_t o = 0; o < row_length_; ++o, to += lanes_) {
-      Greatest greatest(functions_, lanes_, to);
+      Greatest greatest(maximum_, lanes_, to);
       for_cells(row, o, [&](int64_t offset) { greatest.add(plane + offset); });
       greatest.finish();
     }
   }
 
   // First of whole rows of the input, then of the columns of what they give.
-  void run_row_by_axes(int64_t row, const float* plane, float* scratch, float* to) const {
-    Greatest down(functions_, width_ * lanes_, scratch);
+  void run_row_by_axes(int64_t row, const T* plane, T* scratch, T* to) const {
+    Greatest down(maximum_, width_ * lanes_, scratch);
     for (const WindowRows::Tap& tap : taps(row)) down.add(plane + tap.input * lanes_);
     down.finish();
     for (int64_t o = 0; o < row_length_;) {
       const int64_t end = o == inner_begin_ ? inner_end_ : o + 1;
-      Greatest across(functions_, (end - o) * lanes_, to + o * lanes_);
+      Greatest across(maximum_, (end - o) * lanes_, to + o * lanes_);
       for (const WindowRows::Column& column : columns()) {
         if (o >= column.begin && o < column.end)
           across.add(scratch + (column.first + o * stride_) * lanes_);
@@ -160,7 +182,7 @@ class MaxPoolKernel : public WindowKernel {
     }
   }
 
-  const RowFunctions& functions_ = row_functions();
+  MaximumFn<T> maximum_ = maximum_function<T>();
   int64_t width_;
   bool by_axes_ = false;
   // Output cells whose windows lie within the row, where neighbours are next to one another.
@@ -236,9 +258,11 @@ Compiled compile_max_pool(const NodeSpec& spec, const CompileContext& context) {
   const TensorSpec& x = spec.inputs[0];
   const Layout layout = window_layout(x);
   Compiled compiled;
-  auto kernel = make_kernel<MaxPoolKernel>(spec, x.dims, layout, context.threads);
-  compiled.scratch_bytes = kernel->scratch_bytes();
-  compiled.kernel = std::move(kernel);
+  dispatch(x.dtype, Types<float, uint8_t, int8_t>{}, [&]<class T>() {
+    auto kernel = make_kernel<MaxPoolKernel<T>>(spec, x.dims, layout, context.threads);
+    compiled.scratch_bytes = kernel->scratch_bytes();
+    compiled.kernel = std::move(kernel);
+  });
   compiled.name = "native max_pool";
   compiled.input_layouts = {accept(x, layout)};
   compiled.output_layouts = {canonical(spec.outputs[0].dims, layout)};

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "backends/cpu/layout.h"
-#include "backends/cpu/onednn/conv_plan.h"
 #include "backends/cpu/onednn/onednn.h"
 #include "backends/cpu/onednn/post_ops.h"
 #include "backends/cpu/pool_window.h"
@@ -161,48 +160,10 @@ Compiled compile_lrn(const NodeSpec& spec, const CompileContext& context) {
   });
 }
 
-// ---- Maxima of bytes
-
-Support supports_max_pool(const NodeSpec& spec) {
-  const TensorSpec& x = spec.inputs[0];
-  if (x.dtype != DType::kInt8 && x.dtype != DType::kUint8)
-    return Support::no(cat("dtype ", dtype_name(x.dtype)));
-  if (spec.outputs.size() > 1 && spec.outputs[1].present()) return Support::no("Indices");
-  if (x.dims.size() < 3 || x.dims.size() > 5) return Support::no(cat("rank ", x.dims.size()));
-  if (element_count(spec.outputs[0].dims) == 0) return Support::no("empty tensor");
-  if (!windows_meet_input(pool_params(spec.node->attributes, x.dims)))
-    return Support::no("window within the padding");
-  return {};
-}
-
-Compiled compile_max_pool(const NodeSpec& spec, const CompileContext& context) {
-  const ThreadScope threads(context.threads);
-  const TensorSpec& x = spec.inputs[0];
-  const TensorSpec& y = spec.outputs[0];
-  const PoolParams p = pool_params(spec.node->attributes, x.dims);
-  Dims ends = p.pads_end;
-  for (size_t i = 0; i < p.rank(); ++i) ends[i] = std::max(ends[i], p.reach_end(i));
-  return dnnl_guard("pooling of bytes", [&] {
-    const dnnl::pooling_forward::primitive_desc pd(
-        engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::pooling_max,
-        describe({x.dtype, x.dims, kChannelsLast}), describe({y.dtype, y.dims, kChannelsLast}),
-        p.strides, p.kernel, minus_one(p.dilations), p.pads_begin, ends, user_scratch_attributes());
-    KernelBuilder builder;
-    builder.add(dnnl::pooling_forward(pd), pd,
-                {{DNNL_ARG_SRC, pd.src_desc(), Operand::input(0)},
-                 {DNNL_ARG_DST, pd.dst_desc(), Operand::output(0)}});
-    Compiled compiled = builder.finish(cat("int8 ", pd.impl_info_str()));
-    compiled.input_layouts = {accept(x, kChannelsLast)};
-    compiled.output_layouts = {canonical(y.dims, kChannelsLast)};
-    return compiled;
-  });
-}
-
 }  // namespace
 
 const Family kOnednnPool = {"onednn pool", supports_pool, compile_pool};
 const Family kOnednnPoolGrad = {"onednn pool grad", supports_pool_grad, compile_pool_grad};
 const Family kOnednnLrn = {"onednn lrn", supports_lrn, compile_lrn};
-const Family kInt8MaxPool = {"onednn int8 max_pool", supports_max_pool, compile_max_pool};
 
 }  // namespace treadle::cpu

@@ -1,5 +1,6 @@
 #include "backends/cpu/simd/rows.h"
 
+#include <algorithm>
 #include <cmath>
 
 #undef HWY_TARGET_INCLUDE
@@ -191,6 +192,27 @@ void maximum(const float* const* rows, size_t count, size_t n, float* to) {
   store_part(d, one[0], to + i, n - i);
 }
 
+// Vectors of kLanes bytes; the last one overlaps the one before it.
+template <size_t kLanes, class T>
+HWY_INLINE void maximum_by(const T* const* rows, size_t count, size_t n, T* to) {
+  const hn::FixedTag<T, kLanes> bytes;
+  for (size_t i = 0; i < n; i += kLanes) {
+    const size_t at = std::min(i, n - kLanes);
+    auto best = hn::LoadU(bytes, rows[0] + at);
+    for (size_t r = 1; r < count; ++r) best = hn::Max(best, hn::LoadU(bytes, rows[r] + at));
+    hn::StoreU(best, bytes, to + at);
+  }
+}
+
+template <class T>
+void maximum_of_bytes(const T* const* rows, size_t count, size_t n, T* to) {
+  constexpr size_t kMost = HWY_TARGET == HWY_SCALAR ? 1 : HWY_MAX_BYTES;
+  constexpr size_t kFew = HWY_TARGET == HWY_SCALAR ? 1 : 16;
+  if (n >= kMost) return maximum_by<kMost>(rows, count, n, to);
+  if (n >= kFew) return maximum_by<kFew>(rows, count, n, to);
+  maximum_by<1>(rows, count, n, to);
+}
+
 // e^x for x that are not above 0. Where 2^-127 is nearest it is 0. NaN stays.
 HWY_INLINE V exp_below(V x) {
   const auto e = exp_parts<127>(d, at_least(x, hn::Set(d, -88.0f)));
@@ -292,9 +314,18 @@ NormResult normalize_row(const NormRow& r) {
 }
 
 const RowFunctions* row_table() {
-  static const RowFunctions table{exponentiate_row, softmax_row,    softmax_short, log_softmax_row,
-                                  normalize_row,    moments_of_row, spread_row,    reduce_row,
-                                  reduce_columns,   maximum};
+  static const RowFunctions table{exponentiate_row,
+                                  softmax_row,
+                                  softmax_short,
+                                  log_softmax_row,
+                                  normalize_row,
+                                  moments_of_row,
+                                  spread_row,
+                                  reduce_row,
+                                  reduce_columns,
+                                  maximum,
+                                  maximum_of_bytes<uint8_t>,
+                                  maximum_of_bytes<int8_t>};
   return &table;
 }
 

@@ -39,6 +39,10 @@ struct Columns {
 // Up to so many floats softmax_short takes.
 inline constexpr size_t kShortRow = 8;
 
+// to[i] = the greatest x[i] of `count` rows of n numbers (at least one; `to` may be among them).
+template <class T>
+using MaximumFn = void (*)(const T* const* rows, size_t count, size_t n, T* to);
+
 struct RowFunctions {
   // y[i] = e^(x[i] - the greatest x); their sum.
   float (*exponentiate)(const float* x, float* y, size_t n);
@@ -54,8 +58,9 @@ struct RowFunctions {
   float (*reduce)(RowOp op, const float* x, size_t n);
   // to[i] = the reduction of column i of `rows` rows that are `stride` apart.
   void (*reduce_columns)(RowOp op, const Columns& columns, float* to);
-  // to[i] = the greatest x[i] of `count` rows of n floats (at least one; `to` may be among them).
-  void (*maximum)(const float* const* rows, size_t count, size_t n, float* to);
+  MaximumFn<float> maximum;
+  MaximumFn<uint8_t> maximum_uint8;
+  MaximumFn<int8_t> maximum_int8;
 };
 const RowFunctions& row_functions();
 
