@@ -54,6 +54,17 @@ Mode mode_of(const ByteBlock& g) {
 template <size_t kVectorsNow>
 using Row = VF[kVectorsNow];
 
+constexpr hn::Rebind<uint8_t, D32> quarter;
+
+// Vectors that are packed come to lie in parts of 4 bytes, one from each: their order in a row.
+constexpr std::array<int32_t, kLanes> order_of_parts() {
+  std::array<int32_t, kLanes> order{};
+  for (size_t i = 0; i < kLanes; ++i)
+    order[i] = static_cast<int32_t>(i % (kLanes / 4) * 4 + i / (kLanes / 4));
+  return order;
+}
+alignas(64) constexpr std::array<int32_t, kLanes> kOrder = order_of_parts();
+
 // Levels around zero to bytes, and bytes to levels: int8, with `flip` as uint8.
 struct Bytes {
   int16_t zero;
@@ -66,29 +77,26 @@ struct Bytes {
           hn::ReorderDemote2To(d16, to_integers(levels[v]), to_integers(levels[v + 1]));
       return hn::SaturatedAdd(both, hn::Set(d16, zero));
     };
-    if constexpr (kVectorsNow == 4) {
-      // Quarters of vectors come one from each, and are put in order.
-      alignas(64) static constexpr int32_t kOrder[] = {0, 4, 8,  12, 1, 5, 9,  13,
-                                                       2, 6, 10, 14, 3, 7, 11, 15};
-      const auto mixed = hn::BitCast(d32, to_bytes(pair(0), pair(2)));
-      const auto bytes = hn::TableLookupLanes(mixed, hn::SetTableIndices(d32, kOrder));
-      hn::StoreU(hn::Xor(hn::BitCast(d, bytes), hn::Set(d, flip)), d, to);
-    } else {
+    if constexpr (kVectorsNow == 1) {
       const hn::Rebind<int8_t, D32> narrow;
-      const hn::Rebind<uint8_t, D32> unsigned_narrow;
-#pragma GCC unroll 2
-      for (size_t v = 0; v < kVectorsNow; ++v) {
-        const auto level = hn::Add(to_integers(levels[v]), hn::Set(d32, zero));
-        const auto bytes = hn::BitCast(unsigned_narrow, hn::DemoteTo(narrow, level));
-        hn::StoreU(hn::Xor(bytes, hn::Set(unsigned_narrow, flip)), unsigned_narrow,
-                   to + v * kLanes);
+      const auto level = hn::Add(to_integers(levels[0]), hn::Set(d32, zero));
+      const auto bytes = hn::BitCast(quarter, hn::DemoteTo(narrow, level));
+      hn::StoreU(hn::Xor(bytes, hn::Set(quarter, flip)), quarter, to);
+    } else {
+      const auto mixed = hn::BitCast(d32, to_bytes(pair(0), pair(kVectorsNow - 2)));
+      const auto ordered = hn::TableLookupLanes(mixed, hn::SetTableIndices(d32, kOrder.data()));
+      const auto bytes = hn::Xor(hn::BitCast(d, ordered), hn::Set(d, flip));
+      if constexpr (kVectorsNow == 4) {
+        hn::StoreU(bytes, d, to);
+      } else {
+        const hn::Half<D> half;
+        hn::StoreU(hn::LowerHalf(half, bytes), half, to);
       }
     }
   }
   HWY_INLINE VF load(const uint8_t* from) const {
     const hn::Rebind<int8_t, D32> narrow;
-    const hn::Rebind<uint8_t, D32> unsigned_narrow;
-    const auto bytes = hn::Xor(hn::LoadU(unsigned_narrow, from), hn::Set(unsigned_narrow, flip));
+    const auto bytes = hn::Xor(hn::LoadU(quarter, from), hn::Set(quarter, flip));
     return hn::ConvertTo(df, hn::PromoteTo(d32, hn::BitCast(narrow, bytes)));
   }
 };
