@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "backends/cpu/native/byte_weights.h"
 #include "backends/cpu/native/pool.h"
 #include "backends/cpu/native/quantize.h"
 #include "backends/cpu/simd/simd.h"
@@ -226,6 +227,20 @@ TEST(Quantized, ScaleAndZeroPointOfTheRun) {
   c.name = "with an activation";
   c.attributes.set("activation", std::string("Gelu"));
   check_by_each(cpu::kQuantizedMatMul, c);
+}
+
+// A column as such, and as a row for another product, once both read it from one cache.
+TEST(Quantized, OneMatrixPackedInTwoWays) {
+  if (!has_vectors()) GTEST_SKIP() << "products of bytes need vectors";
+  const Tensor w = bytes(DType::kInt8, {40, 1}, 2);
+  PackCache packs;
+  const CompileContext context{.packs = &packs};
+  const cpu::ByteWeights row(w, {.columns = 40, .channels = 1}, context);
+  const cpu::ByteWeights column(w, {.columns = 1, .channels = 40}, context);
+  int32_t sum = 0;
+  for (const int8_t x : w.data<int8_t>()) sum += x;
+  EXPECT_EQ(column.sums()[0], sum);
+  EXPECT_EQ(row.sums()[39], w.data<int8_t>()[39]);
 }
 
 TEST(Quantized, MaximaOfBytes) {

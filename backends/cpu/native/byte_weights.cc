@@ -97,6 +97,7 @@ ByteWeights::ByteWeights(const Tensor& source, const ByteWeightSource& shape,
   padded_ = ceil_div(shape.columns, lanes) * lanes;
   depth_ = shape.taps / shape.part_taps * ceil_div(shape.part_taps * shape.channels, kQuad) * kQuad;
   const std::string key = cat("bytes ", form_.block, " ", form_.pairs, " ", shape.groups, " ",
+                              shape.columns, " ", shape.channels, " ", shape.taps, " ",
                               shape.part_taps, " ", shape.column_step, " ", shape.channel_step);
   packed_ = packed(context, source, key, [&](const Tensor& plain) { return pack(plain); });
 }

@@ -50,8 +50,7 @@ class QuantizedKernel : public Kernel {
         threads_(threads) {
     share_out();
   }
-  // Of the input.
-  void set_bytes(bool is_signed, int32_t zero, bool zero_input, bool scale_input) {
+  void set_input(bool is_signed, int32_t zero, bool zero_input, bool scale_input) {
     flip_ = is_signed ? kFlip : uint8_t{0};
     zero_ = zero;
     zero_input_ = zero_input;
@@ -270,7 +269,7 @@ Compiled compile(const NodeSpec& spec, const CompileContext& context, const Conv
   Columns columns = columns_of(spec, weights, p, zero + (is_signed ? kFlip : 0), zero_input);
   auto kernel = std::make_unique<QuantizedKernel>(p, std::move(weights), std::move(columns), output,
                                                   Activation::of(*spec.node), context.threads);
-  kernel->set_bytes(is_signed, zero, zero_input, of_the_run(spec, kXScale));
+  kernel->set_input(is_signed, zero, zero_input, of_the_run(spec, kXScale));
   Compiled compiled;
   compiled.scratch_bytes = kernel->scratch_bytes();
   compiled.kernel = std::move(kernel);

@@ -19,7 +19,7 @@ struct ByteForm {
 
 // How bytes stand for numbers, as int8, and what is added to them.
 struct ByteLevels {
-  int16_t zero;
+  int16_t zero;  // of them as int8
   uint8_t flip;  // makes int8 of them
   // As y, and may be y; null: none. Y is zero + (the product, rounded and within [low, high]) ·
   // factor + what stands in plus · plus_factor + term.
@@ -32,7 +32,7 @@ struct ByteLevels {
 // Sums are integers of 32 bits. A row of a is in parts.
 struct ByteBlock {
   const uint8_t* const* parts;  // [rows][count]: where they lie
-  // Parts that lie here have nothing but zeros; null: none.
+  // Parts that lie here add nothing: zeros, where those stand for nothing; null: none.
   const uint8_t* zeros;
   size_t count;
   size_t quads;  // of a part
