@@ -73,7 +73,7 @@ TEST(QuantizedDepthwise, Types) {
   }
 }
 
-TEST(QuantizedDepthwise, SameAsOneDnn) {
+TEST(QuantizedDepthwise, SameAsOtherConvolutions) {
   KernelCase c = depthwise({1, 80, 9, 9, 3, 2}, DType::kUint8, DType::kInt8);
   c.inputs[7] = zero(DType::kInt8, 6);  // even: it adds this before it rounds
   if (reason(cpu::kQuantizedConv, c) == "no vectors")

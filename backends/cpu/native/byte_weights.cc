@@ -10,7 +10,7 @@
 namespace treadle::cpu {
 namespace {
 
-constexpr int64_t kQuad = 4;
+constexpr int64_t kQuad = ByteForm::kQuad;
 
 // A group's weights, in blocks.
 class Packer {

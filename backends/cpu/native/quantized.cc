@@ -69,11 +69,9 @@ class QuantizedKernel : public Kernel {
                              ? (flip_ != 0 ? *static_cast<const int8_t*>(args.inputs[kXZero])
                                            : *static_cast<const uint8_t*>(args.inputs[kXZero]))
                              : zero_;
-    std::fill_n(zeros, windows_.quads() * kQuad, static_cast<uint8_t>(zero));
+    std::fill_n(zeros, windows_.bytes(), static_cast<uint8_t>(zero));
     ByteBlock block = block_of(args, zero + flip_, scratch + line_bytes());
     if (zero + flip_ == 0) block.zeros = zeros;
-    ByteLevels levels = output_.levels;
-    if (output_.dtype != DType::kFloat) block.levels = &levels;
     std::byte* slots = scratch + line_bytes() + run_bytes();
     const WindowParts::Source source{static_cast<const uint8_t*>(args.inputs[kX]), 0, zeros};
     parallel_for(threads_, slots_, 1, [&](int64_t begin, int64_t end) {
@@ -86,14 +84,13 @@ class QuantizedKernel : public Kernel {
   }
 
  private:
-  static constexpr int64_t kQuad = 4;
   static constexpr int64_t kLine = 64;  // bytes
   static constexpr int64_t kRowsAtOnce = 48, kMostPieceBytes = 1 << 17;
   static constexpr int64_t kMostWeightBytes = 1 << 17;
 
   static int64_t aligned(int64_t bytes) { return ceil_div(bytes, kLine) * kLine; }
   int64_t tasks() const { return groups_ * pieces_.across * pieces_.down; }
-  int64_t line_bytes() const { return aligned(windows_.quads() * kQuad); }
+  int64_t line_bytes() const { return aligned(windows_.bytes()); }
   int64_t all() const { return groups_ * weights_.padded(); }
   // What belongs to columns and is of the run.
   int64_t run_bytes() const {
@@ -107,7 +104,7 @@ class QuantizedKernel : public Kernel {
     const ByteForm form = byte_form();
     const auto most = static_cast<int64_t>(form.rows), block = static_cast<int64_t>(form.block);
     const int64_t rows = windows_.rows();
-    const int64_t depth = windows_.count() * windows_.quads() * kQuad * (form.pairs ? 2 : 1);
+    const int64_t depth = windows_.count() * windows_.bytes() * (form.pairs ? 2 : 1);
     const int64_t row_bytes =
         windows_.count() * static_cast<int64_t>(sizeof(void*)) + windows_.copied();
     const int64_t at_once = std::clamp(kMostPieceBytes / row_bytes, most, kRowsAtOnce);
@@ -174,7 +171,7 @@ class QuantizedKernel : public Kernel {
     block.biases += packed;
     const int64_t at = first * groups_ * outputs_ + source.group * outputs_ + column;
     ByteLevels levels = output_.levels;
-    if (block.levels == nullptr) {
+    if (output_.dtype == DType::kFloat) {
       block.y = static_cast<float*>(args.outputs[0]) + at;
     } else {
       block.y = static_cast<uint8_t*>(args.outputs[0]) + at;

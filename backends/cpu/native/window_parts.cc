@@ -26,7 +26,7 @@ WindowParts::WindowParts(const ConvParams& p)
   gathered_ = all_taps > 1 && (lines_ ? last.kernel : 1) * channels_ < kShort;
   taps_ = gathered_ ? all_taps : lines_ ? last.kernel : 1;
   count_ = all_taps / taps_;
-  copies_ = gathered_ || taps_ > 1 || channels_ % 4 != 0;
+  copies_ = gathered_ || taps_ > 1 || channels_ % ByteForm::kQuad != 0;
 }
 
 // f(where a line of input pixels begins, null in the padding), for each line of a window's taps.
@@ -72,7 +72,7 @@ void WindowParts::find(const Source& source, int64_t first, int64_t rows, const 
 // The part that begins with tap k of the line, of each window of the run.
 void WindowParts::add_part(const Source& source, const uint8_t* line, int64_t k, Run& run) const {
   const Axis& axis = axes_.back();
-  const int64_t bytes = quads() * 4;
+  const int64_t part_bytes = bytes();
   int64_t first = run.first + k * axis.dilation;
   uint8_t* copy = run.copy;
   for (int64_t i = 0; i < run.count; ++i, first += axis.stride, copy += copied()) {
@@ -80,7 +80,7 @@ void WindowParts::add_part(const Source& source, const uint8_t* line, int64_t k,
     if (line == nullptr || first + taps_ <= 0 || first >= axis.input) {
       part = source.zeros;
     } else if (first >= 0 && first + taps_ <= axis.input &&
-               (!copies_ || left(source, line + first * step_) >= bytes)) {
+               (!copies_ || left(source, line + first * step_) >= part_bytes)) {
       part = line + first * step_;
     } else {
       copy_taps(source, line, first, taps_, copy);
@@ -88,26 +88,26 @@ void WindowParts::add_part(const Source& source, const uint8_t* line, int64_t k,
     }
   }
   ++run.parts;
-  if (copies_) run.copy += bytes;
+  if (copies_) run.copy += part_bytes;
 }
 
 void WindowParts::gather(const Source& source, const uint8_t* line, Run& run) const {
   const Axis axis = axes_.back();  // bytes written may be anything's, but for locals
-  const int64_t bytes = axis.kernel * channels_, step = copied(), pixel = step_;
+  const int64_t taken = axis.kernel * channels_, step = copied(), pixel = step_;
   const bool in_pieces = line != nullptr && lines_;
-  const int64_t room = in_pieces ? left(source, line) - bytes - kSlack : 0;
+  const int64_t room = in_pieces ? left(source, line) - taken - kSlack : 0;
   int64_t first = run.first;
   uint8_t* copy = run.copy;
   for (int64_t i = 0; i < run.count; ++i, first += axis.stride, copy += step) {
     if (in_pieces && first >= 0 && first + axis.kernel <= axis.input && first * pixel <= room) {
       // In whole pieces: what follows is written later, or is not read.
       const uint8_t* from = line + first * pixel;
-      for (int64_t b = 0; b < bytes; b += kSlack) std::memcpy(copy + b, from + b, kSlack);
+      for (int64_t b = 0; b < taken; b += kSlack) std::memcpy(copy + b, from + b, kSlack);
     } else {
       copy_taps(source, line, first, axis.kernel, copy);
     }
   }
-  run.copy += bytes;
+  run.copy += taken;
 }
 
 void WindowParts::copy_taps(const Source& source, const uint8_t* line, int64_t first, int64_t taps,

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "backends/cpu/simd/byte_product.h"
 #include "graph/ops/conv_params.h"
 
 namespace treadle::cpu {
@@ -18,14 +19,15 @@ class WindowParts {
   int64_t rows() const { return rows_; }    // windows of all the input
   int64_t count() const { return count_; }  // parts of a window
   int64_t taps() const { return taps_; }    // of a part
-  int64_t quads() const { return (taps_ * channels_ + 3) / 4; }
+  int64_t quads() const { return ceil_div(taps_ * channels_, ByteForm::kQuad); }
+  int64_t bytes() const { return quads() * ByteForm::kQuad; }
   // Bytes of the copies of a window, at most.
-  int64_t copied() const { return copies_ ? count_ * quads() * 4 + kSlack : 0; }
+  int64_t copied() const { return copies_ ? count_ * bytes() + kSlack : 0; }
 
   struct Source {
     const uint8_t* x;
     int64_t group;
-    const uint8_t* zeros;  // what padding holds: quads() · 4 of them
+    const uint8_t* zeros;  // what padding holds: bytes() of them
   };
   // parts[i * count() + k] becomes the k-th part of window first + i; `copies` holds copied() bytes
   // of each.
@@ -34,7 +36,7 @@ class WindowParts {
 
  private:
   static constexpr size_t kAxes = 3;
-  static constexpr int64_t kSlack = 16;
+  static constexpr int64_t kSlack = 16;  // that gathering may write beyond a window
   struct Axis {
     int64_t kernel = 1, stride = 1, dilation = 1, pad = 0, input = 1, output = 1;
     // The input's place that a tap reads, or -1 in the padding.

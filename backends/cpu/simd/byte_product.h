@@ -11,6 +11,7 @@ namespace treadle::cpu {
 // last one of fewer vectors. Of a vector: [column][4] bytes, or as int16 rows 0 and 2 of every
 // column and then rows 1 and 3.
 struct ByteForm {
+  static constexpr int64_t kQuad = 4;
   size_t lanes;  // columns of a vector; 0: there are no such products
   size_t block;  // columns, a multiple of lanes
   size_t rows;   // that are multiplied at once
@@ -50,6 +51,7 @@ struct ByteBlock {
 
 using ByteProductFn = void (*)(const ByteBlock& block);
 
+// Of the instruction set in use. Null where there are no such products.
 ByteForm byte_form();
 ByteProductFn byte_product_function();
 
