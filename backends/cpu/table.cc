@@ -18,6 +18,7 @@
 #include "backends/cpu/native/quantize.h"
 #include "backends/cpu/native/quantized.h"
 #include "backends/cpu/native/quantized_depthwise.h"
+#include "backends/cpu/native/quantized_winograd.h"
 #include "backends/cpu/native/resize.h"
 #include "backends/cpu/native/rows.h"
 #include "backends/cpu/native/trees.h"
@@ -81,6 +82,7 @@ constexpr Candidate kCandidates[] = {
     {"DropoutMask", "treadle", &kNativeDropoutMask},
     {"MaxPoolGrad", "treadle", &kNativeMaxPoolGrad},
     {"QuantizedConv", "treadle", &kQuantizedDepthwise},
+    {"QuantizedConv", "treadle", &kQuantizedWinograd},
     {"QuantizedConv", "treadle", &kQuantizedConv},
     {"QuantizedMatMul", "treadle", &kQuantizedMatMul},
     {"NegativeLogLikelihoodLoss", "", &kNativeNll},

@@ -9,6 +9,7 @@
 #include "backends/cpu/native/byte_weights.h"
 #include "backends/cpu/native/pool.h"
 #include "backends/cpu/native/quantize.h"
+#include "backends/cpu/native/quantized_winograd.h"
 #include "backends/cpu/simd/simd.h"
 #include "tests/support/kernel_check.h"
 
@@ -27,10 +28,11 @@ Value zero(DType dtype, int64_t value) {
                                : Value(Tensor::scalar(static_cast<uint8_t>(value)));
 }
 
-// With every instruction set that has vectors.
+// With every instruction set that has vectors, and no better products of bytes than the family's.
 void check_by_each(const cpu::Family& family, const KernelCase& c) {
   for (const std::string& target : cpu::simd_targets()) {
     if (target == "scalar") continue;
+    if (&family == &cpu::kQuantizedWinograd && target == "avx512_vnni") continue;
     SCOPED_TRACE(target);
     cpu::set_simd_target(target);
     check_kernel(family, c);
@@ -113,6 +115,56 @@ TEST(Quantized, Windows) {
   }
 }
 
+// Tiles that leave the input and the output, channels that are no multiple of a vector, and sums
+// that are added to; of bytes and weights at their ends too.
+TEST(Quantized, Winograd) {
+  for (const auto& [channels, outputs, height, width] :
+       {std::tuple{16, 16, 6, 8}, {18, 32, 7, 5}, {40, 48, 1, 1}, {64, 16, 3, 20}}) {
+    for (const DType dtype : {DType::kUint8, DType::kInt8}) {
+      for (const int64_t pad : {0, 1}) {
+        KernelCase c;
+        c.name = cat(dtype_name(dtype), " ", channels, " ", outputs, " ", height, " ", pad);
+        c.op = "QuantizedConv";
+        c.domain = "treadle";
+        c.attributes = {{"pads", std::vector<int64_t>{pad, pad, 1, 1}}};
+        const int64_t by = pad + 1;
+        const Dims y = {2, outputs, height + by - 2, width + by - 2};
+        if (element_count(y) == 0 || height + by < 3) continue;
+        c.inputs = {bytes(dtype, {2, channels, height, width}, 1),
+                    bytes(DType::kInt8, {outputs, channels, 3, 3}, 2),
+                    random_tensor(DType::kFloat, {outputs}, 3),
+                    scales(1, 4, 0.02),
+                    scales(outputs, 5, 0.01),
+                    zero(dtype, 11)};
+        check_product(cpu::kQuantizedWinograd, c, dtype, 0.3);
+        c.constants = {1, 2, 4};
+        c.name += " zero of the run";
+        check_by_each(cpu::kQuantizedWinograd, c);
+        c.name += ", sum";
+        c.inputs.insert(c.inputs.end(),
+                        {scales(1, 6, 0.1), zero(DType::kInt8, -7), bytes(dtype, y, 7),
+                         scales(1, 8, 0.2), zero(dtype, 9), scales(1, 9, 0.2), zero(dtype, 11)});
+        c.constants = {1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12};
+        c.rtol = 0, c.atol = 1;
+        check_by_each(cpu::kQuantizedWinograd, c);
+      }
+    }
+  }
+}
+
+// All weights and bytes at their ends: what wraps around comes back.
+TEST(Quantized, GreatestSumsByWinograd) {
+  KernelCase c;
+  c.op = "QuantizedConv";
+  c.attributes = {{"pads", std::vector<int64_t>{1, 1, 1, 1}}};
+  Tensor x = Tensor::zeros(DType::kUint8, {1, 1826, 4, 3});
+  Tensor w = Tensor::zeros(DType::kInt8, {16, 1826, 3, 3});
+  std::ranges::fill(x.data<uint8_t>(), uint8_t{255});
+  std::ranges::fill(w.data<int8_t>(), int8_t{-128});
+  c.inputs = {x, w, Value{}, scales(1, 4, 0.02), scales(1, 5, 0.01), Value{}};
+  check_product(cpu::kQuantizedWinograd, c, DType::kUint8, 1000);
+}
+
 TEST(Quantized, Reasons) {
   if (!has_vectors()) GTEST_SKIP() << "products of bytes need vectors";
   KernelCase c;
@@ -138,6 +190,33 @@ TEST(Quantized, GreatestSums) {
   std::ranges::fill(w.data<int8_t>(), int8_t{-128});
   c.inputs = {a, w, Value{}, scales(1, 4, 0.02), scales(1, 5, 0.01), Value{}};
   check_product(cpu::kQuantizedMatMul, c, DType::kUint8, 1000);
+}
+
+// Neighbouring weights whose sum is at the end of what pairs of products take in 16 bits, beyond it,
+// and far from it, so that steps are of both kinds.
+TEST(Quantized, SumsOfPairs) {
+  constexpr std::pair<int8_t, int8_t> kPairs[] = {{64, 64},    {65, 64},   {127, 1},   {127, 2},
+                                                  {-128, 0},   {-128, -1}, {-64, -64}, {-64, -65},
+                                                  {127, -128}, {1, 2},     {-3, 4},    {0, 0}};
+  constexpr int64_t kColumns = 19, kDepth = 24;
+  for (size_t first = 0; first < std::size(kPairs); ++first) {
+    KernelCase c;
+    c.name = cat("from pair ", first);
+    c.op = "QuantizedMatMul";
+    Tensor a = Tensor::zeros(DType::kUint8, {7, kDepth});
+    Tensor w = Tensor::zeros(DType::kInt8, {kDepth, kColumns});
+    std::ranges::fill(a.data<uint8_t>(), uint8_t{255});
+    a.data<uint8_t>()[3] = 0;
+    for (int64_t k = 0; k < kDepth; ++k) {
+      // Most columns hold small weights, so that some quads fit as they are.
+      const auto& pair = kPairs[(first + static_cast<size_t>(k / 8)) % std::size(kPairs)];
+      for (const int64_t column : {0, 17})
+        w.data<int8_t>()[static_cast<size_t>(k * kColumns + column)] =
+            k % 2 == 0 ? pair.first : pair.second;
+    }
+    c.inputs = {a, w, Value{}, scales(1, 4, 0.02), scales(1, 5, 0.01), Value{}};
+    check_product(cpu::kQuantizedMatMul, c, DType::kUint8, 20);
+  }
 }
 
 // The sum with what was quantized before, in place where that may be.

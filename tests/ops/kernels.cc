@@ -23,9 +23,6 @@ std::set<const cpu::Family*>& compared() {
   return families;
 }
 
-// Families that run on some machines only.
-bool everywhere(const cpu::Family& family) { return !named(family, "int8"); }
-
 bool all_run() {
   const testing::UnitTest& all = *testing::UnitTest::GetInstance();
   for (int s = 0; s < all.total_test_suite_count(); ++s) {
@@ -43,7 +40,6 @@ class EachFamily : public testing::Environment {
   void TearDown() override {
     if (!all_run()) return;
     for (const cpu::Candidate& c : cpu::candidates()) {
-      if (!everywhere(*c.family)) continue;
       EXPECT_TRUE(compared().contains(c.family)) << "no case runs on " << c.family->name;
     }
   }

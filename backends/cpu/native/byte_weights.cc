@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "backends/cpu/native/byte_steps.h"
 #include "backends/cpu/simd/transpose.h"
 #include "graph/base/lasting.h"
 
@@ -12,13 +13,20 @@ namespace {
 
 constexpr int64_t kQuad = ByteForm::kQuad;
 
+int64_t aligned(int64_t bytes) {
+  constexpr int64_t kLine = StepPacker::kLine;
+  return ceil_div(bytes, kLine) * kLine;
+}
+
 // A group's weights, in blocks.
 class Packer {
  public:
   Packer(const ByteWeightSource& s, const ByteForm& form, int64_t depth)
       : s_(s), form_(form), depth_(depth), part_(s.part_taps * s.channels) {}
 
-  void pack(const int8_t* from, std::byte* to) const {
+  // take(the quads of a block, its width).
+  template <class F>
+  void pack(const int8_t* from, const F& take) const {
     const auto block = static_cast<int64_t>(form_.block), lanes = static_cast<int64_t>(form_.lanes);
     std::vector<uint32_t> quads(static_cast<size_t>(block * depth_ / kQuad));
     std::vector<uint32_t> rows(s_.column_step == 1 ? 0 : quads.size());
@@ -38,7 +46,7 @@ class Packer {
                     .rows = static_cast<size_t>(width),
                     .columns = static_cast<size_t>(depth_ / kQuad)});
       }
-      to = store(quads.data(), width * depth_ / kQuad, to);
+      take(reinterpret_cast<const int8_t*>(quads.data()), width);
     }
   }
 
@@ -64,23 +72,6 @@ class Packer {
     }
   }
 
-  std::byte* store(const uint32_t* quads, int64_t count, std::byte* to) const {
-    if (!form_.pairs) {
-      std::memcpy(to, quads, static_cast<size_t>(count * kQuad));
-      return to + count * kQuad;
-    }
-    const auto lanes = static_cast<int64_t>(form_.lanes);
-    for (int64_t i = 0; i < count; ++i) {
-      int8_t q[kQuad];
-      std::memcpy(q, quads + i, sizeof(q));
-      const int16_t even[] = {q[0], q[2]}, odd[] = {q[1], q[3]};
-      std::byte* vector = to + i / lanes * lanes * 2 * kQuad + i % lanes * kQuad;
-      std::memcpy(vector, even, sizeof(even));
-      std::memcpy(vector + lanes * kQuad, odd, sizeof(odd));
-    }
-    return to + count * kQuad * 2;
-  }
-
   const ByteWeightSource& s_;
   const ByteForm& form_;
   int64_t depth_;
@@ -92,40 +83,67 @@ class Packer {
 
 ByteWeights::ByteWeights(const Tensor& source, const ByteWeightSource& shape,
                          const CompileContext& context)
-    : shape_(shape), form_(byte_form()) {
+    : shape_(shape), form_(byte_product_functions().form) {
   const auto lanes = static_cast<int64_t>(form_.lanes);
   padded_ = ceil_div(shape.columns, lanes) * lanes;
   depth_ = shape.taps / shape.part_taps * ceil_div(shape.part_taps * shape.channels, kQuad) * kQuad;
-  const std::string key = cat("bytes ", form_.block, " ", form_.pairs, " ", shape.groups, " ",
+  const std::string key = cat("bytes ", form_.block, " ", form_.steps, " ", shape.groups, " ",
                               shape.columns, " ", shape.channels, " ", shape.taps, " ",
                               shape.part_taps, " ", shape.column_step, " ", shape.channel_step);
   packed_ = packed(context, source, key, [&](const Tensor& plain) { return pack(plain); });
 }
 
-const std::byte* ByteWeights::at(int64_t group, int64_t column) const {
-  return packed_->data() + (group * padded_ + column) * depth_ * (form_.pairs ? 2 : 1);
+void ByteWeights::place(int64_t group, int64_t column, ByteBlock& block) const {
+  if (!form_.steps) {
+    block.weights = data() + (group * padded_ + column) * depth_;
+    return;
+  }
+  const auto columns = static_cast<int64_t>(form_.block);
+  block.weights = data() + steps_bytes();
+  block.steps = reinterpret_cast<const ByteSteps*>(data()) + group * blocks() + column / columns;
 }
 
-const int32_t* ByteWeights::totals() const {
-  return reinterpret_cast<const int32_t*>(at(shape_.groups, 0));
+int64_t ByteWeights::blocks() const {
+  return ceil_div(shape_.columns, static_cast<int64_t>(form_.block));
+}
+int64_t ByteWeights::totals_bytes() const {
+  return aligned(byte_size(DType::kInt32, 2 * shape_.groups * padded_));
+}
+int64_t ByteWeights::steps_bytes() const {
+  return aligned(checked_mul(shape_.groups * blocks(), sizeof(ByteSteps)));
 }
 
 std::shared_ptr<Buffer> ByteWeights::pack(const Tensor& plain) const {
-  const int64_t width = form_.pairs ? 2 : 1;
-  const int64_t weights = checked_mul(checked_mul(shape_.groups * padded_, depth_), width);
-  const auto bytes = static_cast<size_t>(
-      checked_add(weights, byte_size(DType::kInt32, 2 * shape_.groups * padded_)));
-  auto buffer = allocate_lasting(bytes);
   const auto* from = reinterpret_cast<const int8_t*>(plain.raw());
-  auto* sums = reinterpret_cast<int32_t*>(buffer->data() + weights);
-  int32_t* sizes = sums + all();
-  std::fill_n(sums, 2 * all(), 0);
   const Packer packer(shape_, form_, depth_);
   const int64_t size = shape_.columns * shape_.channels * shape_.taps;
-  for (int64_t g = 0; g < shape_.groups; ++g, from += size) {
-    packer.pack(from, buffer->data() + g * padded_ * depth_ * width);
-    add_up(from, sums + g * padded_, sizes + g * padded_);
+  const auto for_each_block = [&](const auto& take) {
+    for (int64_t g = 0; g < shape_.groups; ++g) packer.pack(from + g * size, take);
+  };
+  std::shared_ptr<Buffer> buffer;
+  if (form_.steps) {
+    StepPacker steps(static_cast<size_t>(depth_));
+    for_each_block([&](const int8_t* quads, int64_t width) {
+      steps.add_block(quads, static_cast<size_t>(width));
+    });
+    const auto before = static_cast<size_t>(totals_bytes() + steps_bytes());
+    buffer = allocate_lasting(before + steps.data().size());
+    std::memcpy(buffer->data() + totals_bytes(), steps.steps().data(), steps.steps().size_bytes());
+    std::ranges::copy(steps.data(), buffer->data() + before);
+  } else {
+    const int64_t weights = checked_mul(shape_.groups * padded_, depth_);
+    buffer = allocate_lasting(static_cast<size_t>(checked_add(totals_bytes(), weights)));
+    std::byte* to = buffer->data() + totals_bytes();
+    for_each_block([&](const int8_t* quads, int64_t width) {
+      std::memcpy(to, quads, static_cast<size_t>(width * depth_));
+      to += width * depth_;
+    });
   }
+  auto* sums = reinterpret_cast<int32_t*>(buffer->data());
+  int32_t* sizes = sums + all();
+  std::fill_n(sums, 2 * all(), 0);
+  for (int64_t g = 0; g < shape_.groups; ++g)
+    add_up(from + g * size, sums + g * padded_, sizes + g * padded_);
   return buffer;
 }
 

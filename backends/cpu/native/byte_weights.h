@@ -23,15 +23,20 @@ class ByteWeights {
   ByteWeights(const Tensor& source, const ByteWeightSource& shape, const CompileContext& context);
 
   int64_t padded() const { return padded_; }  // columns of a group, in vectors
-  // Of the columns from `column` on, a multiple of a block.
-  const std::byte* at(int64_t group, int64_t column) const;
+  // Lets `block` multiply by the columns from `column` on, a multiple of a block.
+  void place(int64_t group, int64_t column, ByteBlock& block) const;
   // For each padded column: the sum of the weights and of their sizes.
   std::span<const int32_t> sums() const { return {totals(), all()}; }
   std::span<const int32_t> sizes() const { return {totals() + all(), all()}; }
 
  private:
   size_t all() const { return static_cast<size_t>(shape_.groups * padded_); }
-  const int32_t* totals() const;
+  const int32_t* totals() const { return reinterpret_cast<const int32_t*>(packed_->data()); }
+  // Behind the totals: the steps of each block, where there are some, and the weights.
+  const std::byte* data() const { return packed_->data() + totals_bytes(); }
+  int64_t totals_bytes() const;
+  int64_t steps_bytes() const;
+  int64_t blocks() const;  // of a group
   std::shared_ptr<Buffer> pack(const Tensor& plain) const;
   void add_up(const int8_t* from, int32_t* sums, int32_t* sizes) const;
 

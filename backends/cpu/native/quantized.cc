@@ -1,15 +1,13 @@
 #include "backends/cpu/native/quantized.h"
 
 #include <algorithm>
-#include <cmath>
 
-#include "backends/cpu/layout.h"
 #include "backends/cpu/native/activation.h"
+#include "backends/cpu/native/byte_node.h"
+#include "backends/cpu/native/byte_rows.h"
 #include "backends/cpu/native/byte_weights.h"
-#include "backends/cpu/native/window_parts.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/quantized_product.h"
-#include "graph/ops/quantize.h"
 #include "graph/ops/quantized_inputs.h"
 
 namespace treadle::cpu {
@@ -33,16 +31,12 @@ struct Pieces {
 
 class QuantizedKernel : public Kernel {
  public:
-  struct Output {
-    DType dtype;
-    ByteLevels levels;  // of bytes
-    bool adds;
-  };
-  QuantizedKernel(const ConvParams& p, ByteWeights weights, Columns columns, Output output,
-                  std::optional<Activation> activation, int threads)
-      : windows_(p),
+  QuantizedKernel(const ConvParams& p, ByteWeights weights, Columns columns, ByteInput input,
+                  ByteOutput output, std::optional<Activation> activation, int threads)
+      : rows_(p),
         weights_(std::move(weights)),
         columns_(std::move(columns)),
+        input_(input),
         output_(output),
         activation_(std::move(activation)),
         groups_(p.group),
@@ -50,35 +44,26 @@ class QuantizedKernel : public Kernel {
         threads_(threads) {
     share_out();
   }
-  void set_input(bool is_signed, int32_t zero, bool zero_input, bool scale_input) {
-    flip_ = is_signed ? kFlip : uint8_t{0};
-    zero_ = zero;
-    zero_input_ = zero_input;
-    scale_input_ = scale_input;
-  }
-
   size_t scratch_bytes() const {
     return static_cast<size_t>(
-        checked_add(checked_mul(slots_, slot_bytes_), line_bytes() + run_bytes()));
+        checked_add(checked_mul(slots_, slot_bytes_), padding_bytes() + run_bytes()));
   }
 
   void run(const KernelArgs& args) const override {
     auto* scratch = static_cast<std::byte*>(args.scratch);
-    auto* zeros = reinterpret_cast<uint8_t*>(scratch);
-    const int32_t zero = zero_input_
-                             ? (flip_ != 0 ? *static_cast<const int8_t*>(args.inputs[kXZero])
-                                           : *static_cast<const uint8_t*>(args.inputs[kXZero]))
-                             : zero_;
-    std::fill_n(zeros, windows_.bytes(), static_cast<uint8_t>(zero));
-    ByteBlock block = block_of(args, zero + flip_, scratch + line_bytes());
-    if (zero + flip_ == 0) block.zeros = zeros;
-    std::byte* slots = scratch + line_bytes() + run_bytes();
-    const WindowParts::Source source{static_cast<const uint8_t*>(args.inputs[kX]), 0, zeros};
+    const int32_t zero = input_.zero(args);
+    auto* padding = reinterpret_cast<uint8_t*>(scratch);
+    std::fill_n(padding, rows_.part_bytes(), static_cast<uint8_t>(zero - input_.flip()));
+    const ByteRows::Source source{input_.x(args), input_.flip(), padding};
+    ByteBlock block = block_of(args, zero, scratch + padding_bytes());
+    if (zero == 0) block.zeros = padding;
+    std::byte* slots = scratch + padding_bytes() + run_bytes();
     parallel_for(threads_, slots_, 1, [&](int64_t begin, int64_t end) {
       for (int64_t slot = begin; slot < end; ++slot) {
         const int64_t last = (slot + 1) * tasks() / slots_;
+        Found found{slots + slot * slot_bytes_};
         for (int64_t t = slot * tasks() / slots_; t < last; ++t)
-          run_piece(args, block, source, t, slots + slot * slot_bytes_);
+          run_piece(args, block, source, t, found);
       }
     });
   }
@@ -88,26 +73,32 @@ class QuantizedKernel : public Kernel {
   static constexpr int64_t kRowsAtOnce = 48, kMostPieceBytes = 1 << 17;
   static constexpr int64_t kMostWeightBytes = 1 << 17;
 
+  // The rows whose parts lie in a thread's memory.
+  struct Found {
+    std::byte* memory;
+    const uint8_t* const* parts = nullptr;
+    int64_t group = -1, first = -1;
+  };
+
   static int64_t aligned(int64_t bytes) { return ceil_div(bytes, kLine) * kLine; }
   int64_t tasks() const { return groups_ * pieces_.across * pieces_.down; }
-  int64_t line_bytes() const { return aligned(windows_.bytes()); }
+  int64_t padding_bytes() const { return aligned(rows_.part_bytes()); }
   int64_t all() const { return groups_ * weights_.padded(); }
   // What belongs to columns and is of the run.
   int64_t run_bytes() const {
-    const int64_t floats = scale_input_ ? all() : 0, integers = zero_input_ ? all() : 0;
+    const int64_t floats = input_.scale_of_run() ? all() : 0;
+    const int64_t integers = input_.zero_of_run() ? all() : 0;
     return aligned(floats * 4) + aligned(integers * 4);
   }
 
   // Weights of as many columns as L2 keeps meet all rows, as many of them at a time as their parts
-  // stay in L1 with; few rows share out their columns.
+  // stay in L1 with; few rows share out their columns. Rows that are copied meet all weights.
   void share_out() {
-    const ByteForm form = byte_form();
+    const ByteForm& form = functions_.form;
     const auto most = static_cast<int64_t>(form.rows), block = static_cast<int64_t>(form.block);
-    const int64_t rows = windows_.rows();
-    const int64_t depth = windows_.count() * windows_.bytes() * (form.pairs ? 2 : 1);
-    const int64_t row_bytes =
-        windows_.count() * static_cast<int64_t>(sizeof(void*)) + windows_.copied();
-    const int64_t at_once = std::clamp(kMostPieceBytes / row_bytes, most, kRowsAtOnce);
+    const int64_t rows = rows_.rows();
+    const int64_t depth = rows_.depth();
+    const int64_t at_once = std::clamp(kMostPieceBytes / rows_.row_bytes(), most, kRowsAtOnce);
     pieces_.down = std::max<int64_t>(1, (rows + at_once / 2) / at_once);
     pieces_.across = ceil_div(checked_mul(outputs_, depth), kMostWeightBytes);
     if (pieces_.across > 1 || rows < threads_ * kRowsAtOnce) {
@@ -119,7 +110,7 @@ class QuantizedKernel : public Kernel {
     pieces_.down = ceil_div(rows, pieces_.rows);
     pieces_.columns = ceil_div(ceil_div(outputs_, pieces_.across), block) * block;
     pieces_.across = ceil_div(outputs_, pieces_.columns);
-    slot_bytes_ = aligned(checked_mul(pieces_.rows, row_bytes));
+    slot_bytes_ = aligned(checked_mul(pieces_.rows, rows_.row_bytes()));
     const double work = static_cast<double>(rows) * static_cast<double>(groups_ * outputs_ * depth);
     constexpr double kMultiplications = 64.0 * kParallelGrain;  // that are worth a thread
     slots_ = std::clamp<int64_t>(static_cast<int64_t>(std::min(work / kMultiplications, 1e6)), 1,
@@ -129,168 +120,105 @@ class QuantizedKernel : public Kernel {
   // All rows and columns.
   ByteBlock block_of(const KernelArgs& args, int32_t zero, std::byte* scratch) const {
     ByteBlock block{};
-    block.count = static_cast<size_t>(windows_.count());
-    block.quads = static_cast<size_t>(windows_.quads());
-    block.flip = flip_ != 0;
+    block.count = static_cast<size_t>(rows_.parts());
+    block.quads = static_cast<size_t>(rows_.part_bytes() / ByteForm::kQuad);
+    block.flip = input_.flip() != 0;
     block.starts = columns_.starts.data();
-    block.scales = columns_.scales.data();
+    auto* scales = reinterpret_cast<float*>(scratch);
+    block.scales = input_.scales(args, columns_.scales, scales);
     block.biases = columns_.biases.data();
     block.y_stride = static_cast<size_t>(groups_ * outputs_);
-    if (scale_input_) {
-      const float scale = *static_cast<const float*>(args.inputs[kXScale]);
-      auto* scales = reinterpret_cast<float*>(scratch);
-      std::ranges::transform(columns_.scales, scales, [scale](float x) { return x * scale; });
-      block.scales = scales;
-      scratch += aligned(all() * 4);
-    }
-    if (zero_input_) {
-      auto* starts = reinterpret_cast<int32_t*>(scratch);
+    if (input_.zero_of_run()) {
+      const int64_t floats = input_.scale_of_run() ? all() : 0;
+      auto* starts = reinterpret_cast<int32_t*>(scratch + aligned(floats * 4));
       std::ranges::transform(weights_.sums(), starts, [zero](int32_t x) { return -x * zero; });
       block.starts = starts;
     }
     return block;
   }
 
-  void run_piece(const KernelArgs& args, ByteBlock block, WindowParts::Source source, int64_t task,
-                 std::byte* slot) const {
-    const int64_t piece = task % pieces_.down;
-    const int64_t column = task / pieces_.down % pieces_.across * pieces_.columns;
-    source.group = task / pieces_.down / pieces_.across;
+  // The rows, those of the task's group.
+  void find(const ByteRows::Source& source, const ByteRows::Range& rows, Found& found) const {
+    if (found.group == rows.group && found.first == rows.first) return;
+    found = {found.memory, rows_.find(source, rows, found.memory), rows.group, rows.first};
+  }
+
+  void run_piece(const KernelArgs& args, ByteBlock block, const ByteRows::Source& source,
+                 int64_t task, Found& found) const {
+    const bool copied = functions_.form.steps;
+    const int64_t group = task / pieces_.down / pieces_.across;
+    const int64_t in_group = task % (pieces_.down * pieces_.across);
+    const int64_t piece = copied ? in_group / pieces_.across : in_group % pieces_.down;
+    const int64_t column =
+        (copied ? in_group % pieces_.across : in_group / pieces_.down) * pieces_.columns;
     const int64_t first = pieces_.rows * piece;
-    const int64_t rows = std::min(pieces_.rows, windows_.rows() - first);
-    auto* parts = reinterpret_cast<const uint8_t**>(slot);
-    windows_.find(source, first, rows, parts,
-                  reinterpret_cast<uint8_t*>(parts + pieces_.rows * windows_.count()));
-    block.parts = parts;
+    const int64_t rows = std::min(pieces_.rows, rows_.rows() - first);
+    find(source, {group, first, rows, pieces_.rows}, found);
+    block.parts = found.parts;
     block.rows = static_cast<size_t>(rows);
     block.columns = static_cast<size_t>(std::min(pieces_.columns, outputs_ - column));
-    block.weights = weights_.at(source.group, column);
-    const int64_t packed = source.group * weights_.padded() + column;
+    weights_.place(group, column, block);
+    const int64_t packed = group * weights_.padded() + column;
     block.starts += packed;
     block.scales += packed;
     block.biases += packed;
-    const int64_t at = first * groups_ * outputs_ + source.group * outputs_ + column;
-    ByteLevels levels = output_.levels;
-    if (output_.dtype == DType::kFloat) {
-      block.y = static_cast<float*>(args.outputs[0]) + at;
-    } else {
-      block.y = static_cast<uint8_t*>(args.outputs[0]) + at;
-      if (output_.adds) levels.plus = static_cast<const uint8_t*>(args.inputs[kZ]) + at;
-      block.levels = &levels;
-    }
-    function_(block);
+    const int64_t at = first * groups_ * outputs_ + group * outputs_ + column;
+    ByteLevels levels;
+    output_.place(args, at, levels, block);
+    functions_.multiply(block);
     if (activation_)
       activation_->apply(static_cast<float*>(block.y), block.rows, block.columns, block.y_stride);
   }
 
-  WindowParts windows_;
+  ByteRows rows_;
   ByteWeights weights_;
   Columns columns_;
-  Output output_;
+  ByteInput input_;
+  ByteOutput output_;
   std::optional<Activation> activation_;  // of floats
   int64_t groups_, outputs_;              // outputs of a group
   int threads_;
-  ByteProductFn function_ = byte_product_function();
+  ByteProductFunctions functions_ = byte_product_functions();
   Pieces pieces_;
   int64_t slots_ = 1, slot_bytes_ = 0;
-  uint8_t flip_ = 0;
-  int32_t zero_ = 0;
-  bool zero_input_ = false, scale_input_ = false;
 };
 
-bool is_int8(const TensorSpec& spec) { return spec.dtype == DType::kInt8; }
-
-float scale_of(const NodeSpec& spec, size_t input) {
-  return spec.constant(input)->data<float>()[0];
-}
-
-ByteLevels levels_around(const NodeSpec& spec, size_t zero) {
-  const uint8_t flip = is_int8(spec.outputs[0]) ? uint8_t{0} : kFlip;
-  return {.zero = static_cast<int16_t>(zero_point(spec, zero) - flip), .flip = flip};
-}
-
-// Y rounded, plus Z, in the levels of their sum.
-ByteLevels sum_levels(const NodeSpec& spec) {
-  const DType dtype = spec.has(kYZero) ? spec.inputs[kYZero].dtype : DType::kUint8;
-  const QuantRange range = quant_range(dtype);
-  const auto y_zero = static_cast<float>(zero_point(spec, kYZero));
-  const float z_factor = scale_of(spec, kZScale) / scale_of(spec, kSumScale);
-  ByteLevels levels = levels_around(spec, kSumZero);
-  levels.low = static_cast<float>(range.low) - y_zero;
-  levels.high = static_cast<float>(range.high) - y_zero;
-  levels.factor = scale_of(spec, kYScale) / scale_of(spec, kSumScale);
-  levels.plus_factor = z_factor;
-  levels.term = -z_factor * static_cast<float>(zero_point(spec, kZZero) - levels.flip);
-  return levels;
-}
-
-bool fits(const ByteLevels& l) {
-  constexpr float kMost = 512, kGreatest = 1 << 30;
-  return kMost * (std::abs(l.factor) + std::abs(l.plus_factor)) < kGreatest;
-}
-
-QuantizedKernel::Output output_of(const NodeSpec& spec) {
-  const bool adds = spec.has(kZ);
-  return {spec.outputs[0].dtype, adds ? sum_levels(spec) : levels_around(spec, kYZero), adds};
-}
-
 Columns columns_of(const NodeSpec& spec, const ByteWeights& weights, const ConvParams& p,
-                   int32_t zero, bool zero_input) {
+                   const ByteInput& input) {
   const ChannelScales scales(spec);
   const auto padded = static_cast<size_t>(weights.padded());
   const auto outputs = static_cast<size_t>(p.group_outputs());
   const size_t all = weights.sums().size();
-  Columns c{std::vector<int32_t>(zero_input ? 0 : all), std::vector<float>(all),
+  const bool fixed = !input.zero_of_run();
+  Columns c{std::vector<int32_t>(fixed ? all : 0), std::vector<float>(all),
             std::vector<float>(all)};
   for (size_t channel = 0; channel < outputs * static_cast<size_t>(p.group); ++channel) {
     const size_t at = channel / outputs * padded + channel % outputs;
     scales.check(channel, weights.sizes()[at]);
     c.scales[at] = scales.scale(channel);
     c.biases[at] = scales.bias(channel);
-    if (!zero_input) c.starts[at] = -weights.sums()[at] * zero;
+    if (fixed) c.starts[at] = -weights.sums()[at] * input.constant_zero();
   }
   return c;
 }
 
-bool of_the_run(const NodeSpec& spec, size_t input) {
-  return spec.has(input) && spec.constant(input) == nullptr;
-}
-
 Compiled compile(const NodeSpec& spec, const CompileContext& context, const ConvParams& p,
                  const ByteWeightSource& source, Layout layout) {
-  const QuantizedKernel::Output output = output_of(spec);
-  TREADLE_CHECK(fits(output.levels), kUnsupported, "levels beyond what an integer holds");
-  const bool zero_input = of_the_run(spec, kXZero), is_signed = is_int8(spec.inputs[kX]);
-  const int32_t zero = zero_input ? 0 : zero_point(spec, kXZero);
+  const ByteInput input(spec);
+  const ByteOutput output(spec);
   ByteWeights weights(*spec.constant(kW), source, context);
-  Columns columns = columns_of(spec, weights, p, zero + (is_signed ? kFlip : 0), zero_input);
-  auto kernel = std::make_unique<QuantizedKernel>(p, std::move(weights), std::move(columns), output,
-                                                  Activation::of(*spec.node), context.threads);
-  kernel->set_input(is_signed, zero, zero_input, of_the_run(spec, kXScale));
-  Compiled compiled;
-  compiled.scratch_bytes = kernel->scratch_bytes();
-  compiled.kernel = std::move(kernel);
-  compiled.name = "native quantized";
-  compiled.reads.assign(spec.inputs.size(), false);
-  compiled.reads[kX] = true;
-  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
-  compiled.input_layouts[kX] = accept(spec.inputs[kX], layout);
-  for (size_t i : {kXScale, kXZero}) {
-    if (of_the_run(spec, i)) compiled.reads[i] = true;
-  }
-  if (spec.has(kZ)) {
-    compiled.reads[kZ] = true;
-    compiled.input_layouts[kZ] = accept(spec.inputs[kZ], layout);
-    compiled.in_place = {{kZ}};
-  }
-  compiled.output_layouts = {canonical(spec.outputs[0].dims, layout)};
-  return compiled;
+  Columns columns = columns_of(spec, weights, p, input);
+  auto kernel =
+      std::make_unique<QuantizedKernel>(p, std::move(weights), std::move(columns), input, output,
+                                        Activation::of(*spec.node), context.threads);
+  const size_t scratch = kernel->scratch_bytes();
+  return compiled_product(spec, std::move(kernel), "native quantized", scratch, layout);
 }
 
 // Sums of so many products stay within 32 bits.
 Support supports_depth(int64_t depth) {
   constexpr int64_t kMost = (int64_t{1} << 31) / (255 * 128);
-  if (byte_form().lanes == 0) return Support::no("no vectors");
+  if (byte_product_functions().form.lanes == 0) return Support::no("no vectors");
   return depth < kMost ? Support{} : Support::no("sums beyond 32 bits");
 }
 

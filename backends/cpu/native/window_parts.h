@@ -19,8 +19,9 @@ class WindowParts {
   int64_t rows() const { return rows_; }    // windows of all the input
   int64_t count() const { return count_; }  // parts of a window
   int64_t taps() const { return taps_; }    // of a part
-  int64_t quads() const { return ceil_div(taps_ * channels_, ByteForm::kQuad); }
-  int64_t bytes() const { return quads() * ByteForm::kQuad; }
+  int64_t bytes() const {                   // of a part
+    return ceil_div(taps_ * channels_, ByteForm::kQuad) * ByteForm::kQuad;
+  }
   // Bytes of the copies of a window, at most.
   int64_t copied() const { return copies_ ? count_ * bytes() + kSlack : 0; }
 

@@ -11,12 +11,6 @@ namespace {
 // Below so many channels the transforms cost more than the products save.
 constexpr int64_t kFewChannels = 16;
 
-Tiling tiling_of(const ConvParams& p, int64_t out) {
-  Tiling t{.out = out, .across = ceil_div(p.output[1], out), .down = ceil_div(p.output[0], out)};
-  t.count = p.batch * t.across * t.down;
-  return t;
-}
-
 // Products and the reading of packed weights, in multiply-adds; packing takes as long as reading.
 double cost(const ConvParams& p, const Tiling& t, bool packs) {
   constexpr double kReadWeight = 12;
@@ -35,6 +29,12 @@ bool all_are(const Dims& values, int64_t x) {
 }
 
 }  // namespace
+
+Tiling tiling_of(const ConvParams& p, int64_t out) {
+  Tiling t{.out = out, .across = ceil_div(p.output[1], out), .down = ceil_div(p.output[0], out)};
+  t.count = p.batch * t.across * t.down;
+  return t;
+}
 
 Tiling choose_tiling(const ConvParams& p, bool packs) {
   const Tiling two = tiling_of(p, 2), four = tiling_of(p, 4);

@@ -24,6 +24,7 @@ struct Tiling {
   }
 };
 
+Tiling tiling_of(const ConvParams& p, int64_t out);
 // `packs`: the weights are transformed in the run.
 Tiling choose_tiling(const ConvParams& p, bool packs);
 Support supports_tiling(const ConvParams& p);

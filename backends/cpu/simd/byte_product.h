@@ -8,14 +8,29 @@
 namespace treadle::cpu {
 
 // How weights are packed: four rows of them at a time (a quad), in blocks of `block` columns, the
-// last one of fewer vectors. Of a vector: [column][4] bytes, or as int16 rows 0 and 2 of every
-// column and then rows 1 and 3.
+// last one of fewer vectors, each as [quad][column][4].
+//
+// Without VNNI in steps. There AVX2 adds up two products of bytes in 16 bits, which those of two
+// weights whose sum is beyond 128 leave. So steps are of two kinds: quads that stay within, and
+// pairs, two rows widened to int16. Rows of a are copied both ways.
 struct ByteForm {
   static constexpr int64_t kQuad = 4;
+  static constexpr int kMostOfPair = 128;
+  // Bytes of a row's copy: the row, then its int16.
+  static constexpr int64_t copy_bytes(int64_t depth) { return 3 * depth; }
   size_t lanes;  // columns of a vector; 0: there are no such products
   size_t block;  // columns, a multiple of lanes
   size_t rows;   // that are multiplied at once
-  bool pairs;    // of int16
+  bool steps;
+};
+
+// The steps of a block, quads before pairs: for each the place in a row's copy, and the weights of
+// the columns, 4 bytes of each. Both lie in the block's weights.
+struct ByteSteps {
+  uint64_t offsets;  // where uint32 begin, in bytes
+  uint64_t at;       // where weights begin
+  uint64_t quads;
+  uint64_t pairs;
 };
 
 // How bytes stand for numbers, as int8, and what is added to them.
@@ -32,13 +47,14 @@ struct ByteLevels {
 // y[rows, columns] = scales · (starts + a · weights) + biases, one of each a column, in vectors.
 // Sums are integers of 32 bits. A row of a is in parts.
 struct ByteBlock {
-  const uint8_t* const* parts;  // [rows][count]: where they lie
-  // Parts that lie here add nothing: zeros, where those stand for nothing; null: none.
+  const uint8_t* const* parts;  // [rows][count]: where they lie. In steps: [rows], of copies
+  // Not in steps: parts that lie here add nothing: zeros that stand for nothing; null: none.
   const uint8_t* zeros;
   size_t count;
   size_t quads;  // of a part
-  bool flip;     // a is int8: 128 more than what is multiplied
+  bool flip;     // a is int8: 128 more than what is multiplied; copies are flipped
   const std::byte* weights;
+  const ByteSteps* steps;  // of each block
   const int32_t* starts;
   const float* scales;
   const float* biases;
@@ -49,10 +65,23 @@ struct ByteBlock {
   const ByteLevels* levels = nullptr;  // null: y are floats
 };
 
-using ByteProductFn = void (*)(const ByteBlock& block);
+// A part of a row of a becomes bytes [at, at + count) of the row's copy, and their int16.
+struct ByteCopy {
+  const uint8_t* part;
+  size_t count;
+  uint8_t flip;
+  uint8_t* row;
+  size_t at;
+  size_t depth;  // of the row
+};
 
-// Of the instruction set in use. Null where there are no such products.
-ByteForm byte_form();
-ByteProductFn byte_product_function();
+struct ByteProductFunctions {
+  ByteForm form;
+  void (*multiply)(const ByteBlock& block);
+  void (*copy)(const ByteCopy& job);  // in steps
+};
+
+// Of the instruction set in use. No lanes where there are no such products.
+ByteProductFunctions byte_product_functions();
 
 }  // namespace treadle::cpu

@@ -30,50 +30,64 @@ HWY_INLINE hn::Vec512<int32_t> to_integers(hn::Vec512<float> x) {
 }
 #endif
 
-// Four bytes of each lane of 32 bits, or the int8 weights for them.
+// sum + x · weights, of four bytes of each lane of 32 bits by int8 (VNNI), or of two int16.
+template <class V>
+HWY_INLINE V add_words(V x, V weights, V sum) {
 #if HWY_TARGET == HWY_AVX3
-// By VNNI.
+  // As assembly since the functions around it are compiled without VNNI.
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(x.raw), "v"(weights.raw));
+  return sum;
+#else
+  const hn::DFromV<V> d32;
+  const hn::Repartition<int16_t, decltype(d32)> d16;
+  V none = hn::Zero(d32);  // on x86 the first takes all
+  return hn::ReorderWidenMulAccumulate(d32, hn::BitCast(d16, x), hn::BitCast(d16, weights), sum,
+                                       none);
+#endif
+}
+
+#if HWY_TARGET == HWY_AVX2
+// The same of four bytes by int8, pairs of whose products 16 bits hold.
+HWY_INLINE hn::Vec256<int32_t> add_quads(hn::Vec256<int32_t> x, hn::Vec256<int32_t> weights,
+                                         hn::Vec256<int32_t> sum) {
+  const hn::Vec256<int32_t> pairs{_mm256_maddubs_epi16(x.raw, weights.raw)};
+  return add_words(pairs, hn::Set(hn::Full256<int32_t>(), 0x10001), sum);
+}
+#endif
+
+// Four bytes of each lane of 32 bits, or the int8 weights for them: as such, or as two words of
+// int16, bytes 0 and 2, and 1 and 3.
 template <class D>
 struct Quads {
-  static constexpr size_t kWidth = 1;  // bytes a weight
-  hn::Vec<D> bytes;
+  using D32 = hn::Repartition<int32_t, D>;
+  static constexpr size_t kWords = HWY_TARGET == HWY_AVX3 ? 1 : 2;
+  static constexpr size_t kWidth = kWords;  // bytes a weight
+  Sums<D> words[kWords];
 
-  static HWY_INLINE Quads of(hn::Vec<D> x) { return {x}; }
-  static HWY_INLINE Quads load(const std::byte* weights) {
-    return {hn::LoadU(D(), reinterpret_cast<const uint8_t*>(weights))};
+  static HWY_INLINE Quads of(hn::Vec<D> x) {
+    if constexpr (kWords == 1) {
+      return {{hn::BitCast(D32(), x)}};
+    } else {
+      const hn::Repartition<uint16_t, D> d16;
+      const auto both = hn::BitCast(d16, x);
+      return {{hn::BitCast(D32(), hn::And(both, hn::Set(d16, 255))),
+               hn::BitCast(D32(), hn::ShiftRight<8>(both))}};
+    }
   }
-  // sum + this * weights. As assembly since the functions around it are compiled without VNNI.
+  static HWY_INLINE Quads load(const std::byte* weights) {
+    const auto* from = reinterpret_cast<const int32_t*>(weights);
+    Quads q;
+#pragma GCC unroll 2
+    for (size_t i = 0; i < kWords; ++i)
+      q.words[i] = hn::LoadU(D32(), from + i * hn::MaxLanes(D32()));
+    return q;
+  }
   HWY_INLINE Sums<D> add_product(const Quads& weights, Sums<D> sum) const {
-    asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(bytes.raw), "v"(weights.bytes.raw));
+#pragma GCC unroll 2
+    for (size_t i = 0; i < kWords; ++i) sum = add_words(words[i], weights.words[i], sum);
     return sum;
   }
 };
-#else
-// As pairs of integers of 16 bits: bytes 0 and 2, and 1 and 3.
-template <class D>
-struct Quads {
-  using D16 = hn::Repartition<int16_t, D>;
-  static constexpr size_t kWidth = 2;
-  hn::Vec<D16> even, odd;
-
-  static HWY_INLINE Quads of(hn::Vec<D> x) {
-    const hn::Repartition<uint16_t, D> d16;
-    const auto both = hn::BitCast(d16, x);
-    return {hn::BitCast(D16(), hn::And(both, hn::Set(d16, 255))),
-            hn::BitCast(D16(), hn::ShiftRight<8>(both))};
-  }
-  static HWY_INLINE Quads load(const std::byte* weights) {
-    const auto* from = reinterpret_cast<const int16_t*>(weights);
-    return {hn::LoadU(D16(), from), hn::LoadU(D16(), from + hn::MaxLanes(D16()))};
-  }
-  HWY_INLINE Sums<D> add_product(const Quads& weights, Sums<D> sum) const {
-    const hn::Repartition<int32_t, D> d32;
-    Sums<D> none = hn::Zero(d32);  // on x86 the first takes all
-    sum = hn::ReorderWidenMulAccumulate(d32, even, weights.even, sum, none);
-    return hn::ReorderWidenMulAccumulate(d32, odd, weights.odd, sum, none);
-  }
-};
-#endif
 
 }  // namespace treadle::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

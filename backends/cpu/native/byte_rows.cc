@@ -1,0 +1,32 @@
+#include "backends/cpu/native/byte_rows.h"
+
+namespace treadle::cpu {
+
+int64_t ByteRows::row_bytes() const {
+  const auto pointers = parts() * static_cast<int64_t>(sizeof(void*));
+  const int64_t copies = functions_.form.steps ? ByteForm::copy_bytes(depth()) : 0;
+  return pointers + windows_.copied() + copies;
+}
+
+const uint8_t* const* ByteRows::find(const Source& source, const Range& rows,
+                                     std::byte* memory) const {
+  auto** found = reinterpret_cast<const uint8_t**>(memory);
+  auto* copies = reinterpret_cast<uint8_t*>(found + rows.most * parts());
+  windows_.find({source.x, rows.group, source.padding}, rows.first, rows.count, found, copies);
+  if (!functions_.form.steps) return found;
+  uint8_t* row = copies + rows.most * windows_.copied();
+  for (int64_t i = 0; i < rows.count; ++i, row += ByteForm::copy_bytes(depth())) {
+    for (int64_t k = 0; k < parts(); ++k) {
+      functions_.copy({.part = found[i * parts() + k],
+                       .count = static_cast<size_t>(part_bytes()),
+                       .flip = source.flip,
+                       .row = row,
+                       .at = static_cast<size_t>(k * part_bytes()),
+                       .depth = static_cast<size_t>(depth())});
+    }
+    found[i] = row;
+  }
+  return found;
+}
+
+}  // namespace treadle::cpu
