@@ -1,61 +1,62 @@
 #include "backends/cpu/native/byte_steps.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace treadle::cpu {
 namespace {
 
 constexpr size_t kQuad = ByteForm::kQuad;
 
 // Whether 16 bits hold the sums of two products of each column's quad.
-bool fit(const int8_t* quads, size_t width) {
+bool fits(const int8_t* quads, size_t width) {
   constexpr int kMost = ByteForm::kMostOfPair;
-  bool fits = true;
-  for (size_t i = 0; i < width * kQuad; i += 2) {
-    const int sum = quads[i] + quads[i + 1];
-    fits &= sum >= -kMost && sum <= kMost;
-  }
-  return fits;
+  unsigned beyond = 0;
+  for (size_t i = 0; i < width * kQuad; i += 2)
+    beyond |= static_cast<unsigned>(quads[i] + quads[i + 1] + kMost) > 2 * kMost ? 1 : 0;
+  return beyond == 0;
 }
 
-template <class T>
-void add(const T* from, size_t count, std::vector<std::byte>& to) {
-  const auto* bytes = reinterpret_cast<const std::byte*>(from);
-  to.insert(to.end(), bytes, bytes + count * sizeof(T));
+// Rows `half` and half + 1 of each quad.
+void widen(const int8_t* quads, size_t width, size_t half, int16_t* to) {
+  for (size_t i = 0; i < width; ++i) {
+    to[2 * i] = quads[i * kQuad + half];
+    to[2 * i + 1] = quads[i * kQuad + half + 1];
+  }
 }
 
 }  // namespace
 
 void StepPacker::add_block(const int8_t* weights, size_t width) {
-  quads_ = pairs_ = {};
-  for (size_t at = 0; at < depth_; at += kQuad, weights += width * kQuad) {
-    if (fit(weights, width)) {
-      quads_.offsets.push_back(static_cast<uint32_t>(at));
-      add(weights, width * kQuad, quads_.weights);
-    } else {
-      add_pairs(weights, width, at);
+  const size_t step = width * kQuad;
+  offsets_.clear();
+  for (size_t at = 0; at < depth_; at += kQuad) {
+    if (fits(weights + at * width, width)) offsets_.push_back(static_cast<uint32_t>(at));
+  }
+  const size_t quads = offsets_.size(), pairs = 2 * (depth_ / kQuad - quads);
+  const size_t begin = extend((quads + pairs) * sizeof(uint32_t));
+  const size_t first = extend((quads + pairs) * step);
+  std::byte* to = data_.data() + first;
+  for (size_t i = 0; i < quads; ++i, to += step)
+    std::memcpy(to, weights + offsets_[i] * width, step);
+  for (size_t at = 0, next = 0; at < depth_; at += kQuad) {
+    if (next < quads && offsets_[next] == at) {
+      ++next;
+      continue;
+    }
+    for (size_t half = 0; half < kQuad; half += 2, to += step) {
+      widen(weights + at * width, width, half, reinterpret_cast<int16_t*>(to));
+      offsets_.push_back(static_cast<uint32_t>(depth_ + (at + half) * sizeof(int16_t)));
     }
   }
-  ByteSteps steps{data_.size(), 0, quads_.offsets.size(), pairs_.offsets.size()};
-  add(quads_.offsets.data(), steps.quads, data_);
-  add(pairs_.offsets.data(), steps.pairs, data_);
-  align();
-  steps.at = data_.size();
-  add(quads_.weights.data(), quads_.weights.size(), data_);
-  add(pairs_.weights.data(), pairs_.weights.size(), data_);
-  align();
-  steps_.push_back(steps);
+  std::memcpy(data_.data() + begin, offsets_.data(), offsets_.size() * sizeof(uint32_t));
+  steps_.push_back({begin, first, quads, pairs});
 }
 
-void StepPacker::add_pairs(const int8_t* quads, size_t width, size_t at) {
-  for (size_t half = 0; half < kQuad; half += 2) {
-    pairs_.offsets.push_back(static_cast<uint32_t>(depth_ + (at + half) * sizeof(int16_t)));
-    for (size_t column = 0; column < width; ++column) {
-      const int8_t* from = quads + column * kQuad + half;
-      const int16_t pair[] = {from[0], from[1]};
-      add(pair, 2, pairs_.weights);
-    }
-  }
+size_t StepPacker::extend(size_t bytes) {
+  const size_t at = data_.size();
+  data_.resize(at + (bytes + kLine - 1) / kLine * kLine);
+  return at;
 }
-
-void StepPacker::align() { data_.resize((data_.size() + kLine - 1) / kLine * kLine); }
 
 }  // namespace treadle::cpu

@@ -13,7 +13,8 @@ class StepPacker {
  public:
   static constexpr size_t kLine = 64;  // bytes, a multiple of which offsets and weights begin at
 
-  explicit StepPacker(size_t depth) : depth_(depth) {}
+  // Of rows of `depth`; about so many weights.
+  StepPacker(size_t depth, size_t weights) : depth_(depth) { data_.reserve(weights * 3 / 2); }
 
   // weights[depth / kQuad][width][kQuad]; width: whole vectors.
   void add_block(const int8_t* weights, size_t width);
@@ -23,15 +24,11 @@ class StepPacker {
   std::span<const std::byte> data() const { return data_; }
 
  private:
-  struct Kind {
-    std::vector<uint32_t> offsets;
-    std::vector<std::byte> weights;
-  };
-  void add_pairs(const int8_t* quads, size_t width, size_t at);
-  void align();
+  // Room for bytes, at a whole line; where it begins.
+  size_t extend(size_t bytes);
 
   size_t depth_;
-  Kind quads_, pairs_;  // of a block
+  std::vector<uint32_t> offsets_;  // of the block's steps
   std::vector<ByteSteps> steps_;
   std::vector<std::byte> data_;
 };

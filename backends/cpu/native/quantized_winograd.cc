@@ -20,23 +20,6 @@ using namespace quantized;
 
 constexpr int64_t kElements = kTileElements, kOut = 2, kSide = 4, kTaps = 9;
 
-// 4 · the elements of a window.
-void transform_window(const int8_t* window, int16_t* elements) {
-  const auto transform = [](int a, int b, int c, auto store) {
-    store(0, 2 * a);
-    store(1, a + b + c);
-    store(2, a - b + c);
-    store(3, 2 * c);
-  };
-  int columns[3][kSide];
-  for (int j = 0; j < 3; ++j)
-    transform(window[j], window[3 + j], window[6 + j], [&](int i, int x) { columns[j][i] = x; });
-  for (int i = 0; i < kSide; ++i) {
-    transform(columns[0][i], columns[1][i], columns[2][i],
-              [&](int j, int x) { elements[i * kSide + j] = static_cast<int16_t>(x); });
-  }
-}
-
 // The windows' elements: for each a matrix [C, M], packed for simd/byte_winograd.h. Behind them the
 // size of each channel's weights, as int32.
 struct ByteWindows {
@@ -48,25 +31,59 @@ struct ByteWindows {
   const int32_t* sizes() const { return reinterpret_cast<const int32_t*>(element(kElements)); }
 };
 
+// Transforms the windows of an output channel.
+class WindowTransform {
+ public:
+  explicit WindowTransform(int64_t ins)
+      : ins_(ins),
+        taps_(static_cast<size_t>(kTaps * ins)),
+        columns_(static_cast<size_t>(12 * ins)) {}
+
+  // w[ins][9] becomes elements[16][ins]; the sum of the weights' sizes.
+  int32_t run(const int8_t* w, int16_t* elements) {
+    int32_t size = 0;
+    for (int64_t c = 0; c < ins_; ++c) {
+      for (int64_t k = 0; k < kTaps; ++k, ++w) {
+        taps_[static_cast<size_t>(k * ins_ + c)] = *w;
+        size += std::abs(*w);
+      }
+    }
+    for (int64_t j = 0; j < 3; ++j)
+      transform(taps_.data() + j * ins_, 3, columns_.data() + j * kSide * ins_);
+    for (int64_t i = 0; i < kSide; ++i)
+      transform(columns_.data() + i * ins_, kSide, elements + i * kSide * ins_);
+    return size;
+  }
+
+ private:
+  // Twice one dimension: three rows, so many apart, become four.
+  void transform(const int16_t* from, int64_t apart, int16_t* to) const {
+    const int16_t *b = from + apart * ins_, *c = b + apart * ins_;
+    for (int64_t i = 0; i < ins_; ++i) {
+      const int ends = from[i] + c[i];
+      to[i] = static_cast<int16_t>(2 * from[i]);
+      to[ins_ + i] = static_cast<int16_t>(ends + b[i]);
+      to[2 * ins_ + i] = static_cast<int16_t>(ends - b[i]);
+      to[3 * ins_ + i] = static_cast<int16_t>(2 * c[i]);
+    }
+  }
+
+  int64_t ins_;
+  std::vector<int16_t> taps_, columns_;
+};
+
 std::shared_ptr<Buffer> pack_windows(const int8_t* w, const ByteWindows& m, int64_t block) {
   auto buffer = allocate_lasting(static_cast<size_t>(checked_add(
       checked_mul(kElements, m.element_bytes()), m.outs * static_cast<int64_t>(sizeof(int32_t)))));
   auto* sizes = reinterpret_cast<int32_t*>(buffer->data() + kElements * m.element_bytes());
   const int64_t words = m.ins / 2;
   const auto step = static_cast<size_t>(words);
-  std::vector<uint32_t> rows(static_cast<size_t>(block * kElements * words));  // [M, element, C]
+  std::vector<uint32_t> rows(static_cast<size_t>(block * kElements * words));  // [M, 16, C]
+  WindowTransform windows(m.ins);
   for (int64_t column = 0; column < m.outs; column += block) {
-    for (int64_t i = 0; i < block; ++i) {
-      auto* row = reinterpret_cast<std::byte*>(rows.data() + i * kElements * words);
-      int32_t size = 0;
-      for (int64_t c = 0; c < m.ins; ++c, w += kTaps) {
-        int16_t elements[kElements];
-        transform_window(w, elements);
-        for (int64_t e = 0; e < kElements; ++e)
-          std::memcpy(row + (e * m.ins + c) * 2, elements + e, sizeof(int16_t));
-        for (int64_t k = 0; k < kTaps; ++k) size += std::abs(w[k]);
-      }
-      sizes[column + i] = size;
+    for (int64_t i = 0; i < block; ++i, w += m.ins * kTaps) {
+      auto* row = reinterpret_cast<int16_t*>(rows.data() + i * kElements * words);
+      sizes[column + i] = windows.run(w, row);
     }
     for (int64_t e = 0; e < kElements; ++e) {
       std::byte* to = buffer->data() + e * m.element_bytes() + column * m.ins * 2;
