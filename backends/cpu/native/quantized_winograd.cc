@@ -250,7 +250,7 @@ Support supports_winograd(const NodeSpec& spec) {
 
 // Products and the reading of packed weights, in multiplications of a weight each.
 bool winograd_pays(const NodeSpec& spec) {
-  constexpr int64_t kFewChannels = 32, kReadWeight = 5;
+  constexpr int64_t kFewChannels = 16, kReadWeight = 5;
   const ConvParams p = params_of(spec);
   const int64_t tiles = tiling_of(p, kOut).count;
   const int64_t pixels = p.batch * p.output[0] * p.output[1];
