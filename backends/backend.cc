@@ -6,7 +6,7 @@ namespace treadle {
 
 std::shared_ptr<Buffer> PackCache::get(const Tensor& source, const std::string& key,
                                        const Make& make) {
-  const Key name{source.identity(), key};
+  const Key name{source.identity(), source.dtype(), source.dims(), key};
   {
     const std::lock_guard lock(mutex_);
     const auto it = entries_.find(name);

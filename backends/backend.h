@@ -93,13 +93,15 @@ class PackCache {
  public:
   using Make = std::function<std::shared_ptr<Buffer>(const Tensor& plain)>;
   // The packed form of `source` under `key` (layout, ISA …), made of its resident bytes by `make`
-  // where no plan holds it.
+  // where no plan holds it. Others may have the same bytes in other dimensions.
   std::shared_ptr<Buffer> get(const Tensor& source, const std::string& key, const Make& make);
   size_t bytes() const;
 
  private:
   struct Key {
     std::pair<const void*, size_t> source;
+    DType dtype;
+    Dims dims;
     std::string key;
     auto operator<=>(const Key&) const = default;
   };

@@ -3,25 +3,64 @@
 #include <omp.h>
 
 #include <atomic>
+#include <cstddef>
 #include <exception>
+#include <new>
 
 namespace treadle::cpu::detail {
+namespace {
 
-void run_parts(int threads, int64_t n, int64_t parts, RangeBody call, const void* body) {
+// Pieces of a thread's share that nobody has taken: it takes the first, others the last.
+class alignas(64) Share {
+ public:
+  explicit Share(uint32_t pieces) : left_(pieces) {}
+  // False where none is left.
+  bool take(bool first, int64_t& piece) {
+    uint64_t left = left_.load(std::memory_order_relaxed);
+    uint64_t begin, end;
+    do {
+      begin = left >> 32;
+      end = left & 0xffffffffU;
+      if (begin == end) return false;
+    } while (!left_.compare_exchange_weak(left, first ? left + (uint64_t{1} << 32) : left - 1,
+                                          std::memory_order_relaxed));
+    piece = static_cast<int64_t>(first ? begin : end - 1);
+    return true;
+  }
+
+ private:
+  std::atomic<uint64_t> left_;  // the first in the upper half, the end in the lower
+};
+
+}  // namespace
+
+void run_parts(int threads, int64_t n, int64_t grain, RangeBody call, const void* body) {
+  constexpr int64_t kMostPieces = 8, kMostParts = 256;
+  const int64_t parts = std::min({int64_t{threads}, n / grain, kMostParts});
+  const int64_t pieces = std::clamp<int64_t>(n / parts / grain, 1, kMostPieces);
+  alignas(Share) std::byte memory[kMostParts * sizeof(Share)];  // a run allocates nothing
+  auto* shares = reinterpret_cast<Share*>(memory);
+  for (int64_t i = 0; i < parts; ++i) new (shares + i) Share(static_cast<uint32_t>(pieces));
   std::exception_ptr error;
   std::atomic_flag failed = ATOMIC_FLAG_INIT;
+  const auto begin = [&](int64_t piece) {  // of all shares' pieces; equal ones but for one
+    const int64_t all = parts * pieces;
+    return n / all * piece + std::min(piece, n % all);
+  };
   // Always the whole team: libgomp ends the threads that a smaller team leaves out.
 #pragma omp parallel num_threads(threads)
   {
-    // The system may grant fewer threads than asked for.
-    for (int64_t part = omp_get_thread_num(); part < parts; part += omp_get_num_threads()) {
-      const int64_t base = n / parts;
-      const int64_t rest = n % parts;
-      const int64_t begin = part * base + std::min(part, rest);
-      try {
-        call(body, begin, begin + base + (part < rest ? 1 : 0));
-      } catch (...) {
-        if (!failed.test_and_set()) error = std::current_exception();
+    const int64_t own = omp_get_thread_num();
+    for (int64_t i = 0; own < parts && i < parts; ++i) {
+      const int64_t part = (own + i) % parts;
+      Share& share = shares[part];
+      for (int64_t piece; share.take(i == 0, piece);) {
+        const int64_t at = part * pieces + piece;
+        try {
+          call(body, begin(at), begin(at + 1));
+        } catch (...) {
+          if (!failed.test_and_set()) error = std::current_exception();
+        }
       }
     }
   }

@@ -8,22 +8,23 @@ namespace treadle::cpu {
 
 namespace detail {
 using RangeBody = void (*)(const void* body, int64_t begin, int64_t end);
-void run_parts(int threads, int64_t n, int64_t parts, RangeBody call, const void* body);
+void run_parts(int threads, int64_t n, int64_t grain, RangeBody call, const void* body);
 }  // namespace detail
 
-// Calls body(begin, end) for disjoint ranges that cover [0, n). Ranges are no smaller than `grain`
-// where n allows: work of up to one grain stays on the caller, and with threads == 1 no parallel
-// region is opened. An exception of the body is rethrown on the caller.
+// Calls body(begin, end) for disjoint ranges that cover [0, n). Each thread takes its share piece
+// by piece and then what others have not begun: it may have more of its processor than they. Ranges
+// are no smaller than `grain` where n allows: work of up to one grain stays on the caller, and with
+// threads == 1 no parallel region is opened. An exception of the body is rethrown on the caller.
 template <class F>
 void parallel_for(int threads, int64_t n, int64_t grain, const F& body) {
   if (n <= 0) return;
-  const int64_t parts = std::min<int64_t>(threads, n / std::max<int64_t>(grain, 1));
-  if (parts <= 1) {
+  grain = std::max<int64_t>(grain, 1);
+  if (threads <= 1 || n / grain <= 1) {
     body(int64_t{0}, n);
     return;
   }
   detail::run_parts(
-      threads, n, parts,
+      threads, n, grain,
       [](const void* f, int64_t begin, int64_t end) { (*static_cast<const F*>(f))(begin, end); },
       &body);
 }

@@ -3,56 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <limits>
-
 #include "backends/cpu/native/byte_weights.h"
 #include "backends/cpu/native/pool.h"
-#include "backends/cpu/native/quantize.h"
-#include "backends/cpu/native/quantized_winograd.h"
-#include "backends/cpu/simd/simd.h"
-#include "tests/support/kernel_check.h"
+#include "tests/support/byte_cases.h"
 
 namespace treadle::test {
 namespace {
-
-Tensor bytes(DType dtype, Dims dims, uint64_t seed) {
-  return dtype == DType::kInt8 ? random_tensor(dtype, std::move(dims), seed, -128, 127)
-                               : random_tensor(dtype, std::move(dims), seed, 0, 255);
-}
-Tensor scales(int64_t count, uint64_t seed, double most) {
-  return random_tensor(DType::kFloat, count == 1 ? Dims{} : Dims{count}, seed, most / 2, most);
-}
-Value zero(DType dtype, int64_t value) {
-  return dtype == DType::kInt8 ? Value(Tensor::scalar(static_cast<int8_t>(value)))
-                               : Value(Tensor::scalar(static_cast<uint8_t>(value)));
-}
-
-// With every instruction set that has vectors, and no better products of bytes than the family's.
-void check_by_each(const cpu::Family& family, const KernelCase& c) {
-  for (const std::string& target : cpu::simd_targets()) {
-    if (target == "scalar") continue;
-    if (&family == &cpu::kQuantizedWinograd && target == "avx512_vnni") continue;
-    SCOPED_TRACE(target);
-    cpu::set_simd_target(target);
-    check_kernel(family, c);
-  }
-  cpu::set_simd_target("");
-}
-
-bool has_vectors() { return cpu::simd_targets().size() > 1; }
-
-// To floats, where the sums show; and to bytes.
-void check_product(const cpu::Family& family, KernelCase c, DType dtype, double y_scale) {
-  c.domain = "treadle";
-  c.constants = {1, 2, 3, 4, 5, 6, 7};
-  check_by_each(family, c);
-  c.inputs.resize(6);
-  c.inputs.push_back(Tensor::scalar(static_cast<float>(y_scale)));
-  c.inputs.push_back(zero(dtype, 5));
-  c.rtol = 0, c.atol = 1;  // a tie that is rounded otherwise
-  check_by_each(family, c);
-}
 
 TEST(Quantized, Convolutions) {
   for (const DType dtype : {DType::kUint8, DType::kInt8}) {
@@ -113,56 +69,6 @@ TEST(Quantized, Windows) {
       }
     }
   }
-}
-
-// Tiles that leave the input and the output, channels that are no multiple of a vector, and sums
-// that are added to; of bytes and weights at their ends too.
-TEST(Quantized, Winograd) {
-  for (const auto& [channels, outputs, height, width] :
-       {std::tuple{16, 16, 6, 8}, {18, 32, 7, 5}, {40, 48, 1, 1}, {64, 16, 3, 20}}) {
-    for (const DType dtype : {DType::kUint8, DType::kInt8}) {
-      for (const int64_t pad : {0, 1}) {
-        KernelCase c;
-        c.name = cat(dtype_name(dtype), " ", channels, " ", outputs, " ", height, " ", pad);
-        c.op = "QuantizedConv";
-        c.domain = "treadle";
-        c.attributes = {{"pads", std::vector<int64_t>{pad, pad, 1, 1}}};
-        const int64_t by = pad + 1;
-        const Dims y = {2, outputs, height + by - 2, width + by - 2};
-        if (element_count(y) == 0 || height + by < 3) continue;
-        c.inputs = {bytes(dtype, {2, channels, height, width}, 1),
-                    bytes(DType::kInt8, {outputs, channels, 3, 3}, 2),
-                    random_tensor(DType::kFloat, {outputs}, 3),
-                    scales(1, 4, 0.02),
-                    scales(outputs, 5, 0.01),
-                    zero(dtype, 11)};
-        check_product(cpu::kQuantizedWinograd, c, dtype, 0.3);
-        c.constants = {1, 2, 4};
-        c.name += " zero of the run";
-        check_by_each(cpu::kQuantizedWinograd, c);
-        c.name += ", sum";
-        c.inputs.insert(c.inputs.end(),
-                        {scales(1, 6, 0.1), zero(DType::kInt8, -7), bytes(dtype, y, 7),
-                         scales(1, 8, 0.2), zero(dtype, 9), scales(1, 9, 0.2), zero(dtype, 11)});
-        c.constants = {1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12};
-        c.rtol = 0, c.atol = 1;
-        check_by_each(cpu::kQuantizedWinograd, c);
-      }
-    }
-  }
-}
-
-// All weights and bytes at their ends: what wraps around comes back.
-TEST(Quantized, GreatestSumsByWinograd) {
-  KernelCase c;
-  c.op = "QuantizedConv";
-  c.attributes = {{"pads", std::vector<int64_t>{1, 1, 1, 1}}};
-  Tensor x = Tensor::zeros(DType::kUint8, {1, 1826, 4, 3});
-  Tensor w = Tensor::zeros(DType::kInt8, {16, 1826, 3, 3});
-  std::ranges::fill(x.data<uint8_t>(), uint8_t{255});
-  std::ranges::fill(w.data<int8_t>(), int8_t{-128});
-  c.inputs = {x, w, Value{}, scales(1, 4, 0.02), scales(1, 5, 0.01), Value{}};
-  check_product(cpu::kQuantizedWinograd, c, DType::kUint8, 1000);
 }
 
 TEST(Quantized, Reasons) {
@@ -334,62 +240,6 @@ TEST(Quantized, MaximaOfBytes) {
       c.inputs = {bytes(dtype, {2, channels, 9, 8}, 1)};
       c.constants = {};
       check_by_each(cpu::kNativeMaxPool, c);
-    }
-  }
-}
-
-TEST(DynamicQuantize, NumbersThatAreNot) {
-  const float inf = std::numeric_limits<float>::infinity(), nan = std::nanf("");
-  for (const float odd : {inf, -inf, nan, 1e38f, 1e-40f}) {
-    for (const size_t at : {0, 77, 99}) {
-      std::vector<float> x(100, odd == 1e-40f ? 0.0f : 0.3f);
-      x[at] = odd;
-      check_kernel(cpu::kNativeDynamicQuantize, {.name = cat(odd, " at ", at),
-                                                 .op = "DynamicQuantizeLinear",
-                                                 .inputs = {f32({100}, x)},
-                                                 .constants = {},
-                                                 .rtol = 0,
-                                                 .atol = 0,
-                                                 .outputs = 3});
-    }
-  }
-}
-
-// Quotients are the division's, rounded where they are halves or next to them.
-TEST(DynamicQuantize, Halves) {
-  for (const std::string& target : cpu::simd_targets()) {
-    cpu::set_simd_target(target);
-    for (int step = 0; step < 20; ++step) {
-      std::vector<float> x = {-3.0f, 7.0f + 0.37f * static_cast<float>(step)};
-      const float scale = (x[1] - x[0]) / 255.0f;
-      for (float level = 0.5f; level * scale < x[1] - scale; level += 1) {
-        float half = level * scale;
-        for (int i = 0; i < 3; ++i) half = std::nextafter(half, 0.0f);
-        for (int i = 0; i < 7; ++i, half = std::nextafter(half, 1e3f)) x.push_back(half);
-      }
-      check_kernel(cpu::kNativeDynamicQuantize,
-                   {.name = cat(target, " ", step),
-                    .op = "DynamicQuantizeLinear",
-                    .inputs = {f32({static_cast<int64_t>(x.size())}, x)},
-                    .constants = {},
-                    .rtol = 0,
-                    .atol = 0,
-                    .outputs = 3});
-    }
-  }
-  cpu::set_simd_target("");
-}
-
-TEST(DynamicQuantize, RangesAndTails) {
-  for (const auto& [low, high] : {std::pair{-1.0, 2.0}, {0.5, 2.0}, {-3.0, -1.0}, {0.0, 0.0}}) {
-    for (const int64_t count : {1, 15, 512, 5000}) {
-      KernelCase c;
-      c.name = cat(low, " ", high, " ", count);
-      c.op = "DynamicQuantizeLinear";
-      c.inputs = {random_tensor(DType::kFloat, {count}, 3, low, high)};
-      c.constants = {};
-      c.outputs = 3;
-      check_kernel(cpu::kNativeDynamicQuantize, c);
     }
   }
 }

@@ -37,7 +37,7 @@ class WindowTransform {
   explicit WindowTransform(int64_t ins)
       : ins_(ins),
         taps_(static_cast<size_t>(kTaps * ins)),
-        columns_(static_cast<size_t>(12 * ins)) {}
+        columns_(static_cast<size_t>(3 * kSide * ins)) {}
 
   // w[ins][9] becomes elements[16][ins]; the sum of the weights' sizes.
   int32_t run(const int8_t* w, int16_t* elements) {
@@ -236,7 +236,7 @@ ConvParams params_of(const NodeSpec& spec) {
 Support supports_winograd(const NodeSpec& spec) {
   if (Support s = supports_quantized_conv(spec); !s.ok) return s;
   const ByteWinogradFunctions functions = byte_winograd_functions();
-  if (functions.lanes == 0) return Support::no("products of bytes are as fast");
+  if (functions.lanes == 0) return Support::no("not AVX2 without VNNI");
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
   const ConvParams p = params_of(spec);
   if (Support s = supports_tiling(p); !s.ok) return s;
@@ -259,6 +259,7 @@ bool winograd_pays(const NodeSpec& spec) {
 }
 
 Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
+  TREADLE_CHECK(context.winograd, kUnsupported, "switched off");
   const ConvParams p = params_of(spec);
   const auto block = static_cast<int64_t>(byte_winograd_functions().block);
   ByteWindows windows{nullptr, p.in_channels, p.out_channels};
