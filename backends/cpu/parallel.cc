@@ -34,9 +34,10 @@ class alignas(64) Share {
 
 }  // namespace
 
-void run_parts(int threads, int64_t n, int64_t grain, RangeBody call, const void* body) {
+void run_parts(int threads, int64_t n, int64_t parts, int64_t grain, RangeBody call,
+               const void* body) {
   constexpr int64_t kMostPieces = 8, kMostParts = 256;
-  const int64_t parts = std::min({int64_t{threads}, n / grain, kMostParts});
+  parts = std::min(parts, kMostParts);
   const int64_t pieces = std::clamp<int64_t>(n / parts / grain, 1, kMostPieces);
   alignas(Share) std::byte memory[kMostParts * sizeof(Share)];  // a run allocates nothing
   auto* shares = reinterpret_cast<Share*>(memory);
@@ -57,7 +58,7 @@ void run_parts(int threads, int64_t n, int64_t grain, RangeBody call, const void
       for (int64_t piece; share.take(i == 0, piece);) {
         const int64_t at = part * pieces + piece;
         try {
-          call(body, begin(at), begin(at + 1));
+          call(body, own, begin(at), begin(at + 1));
         } catch (...) {
           if (!failed.test_and_set()) error = std::current_exception();
         }

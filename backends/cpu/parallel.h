@@ -7,8 +7,11 @@
 namespace treadle::cpu {
 
 namespace detail {
-using RangeBody = void (*)(const void* body, int64_t begin, int64_t end);
-void run_parts(int threads, int64_t n, int64_t grain, RangeBody call, const void* body);
+// `slot`: of the thread, less than `parts`.
+using RangeBody = void (*)(const void* body, int64_t slot, int64_t begin, int64_t end);
+// Each part of [0, n) is taken in at least one piece of at least `grain`.
+void run_parts(int threads, int64_t n, int64_t parts, int64_t grain, RangeBody call,
+               const void* body);
 }  // namespace detail
 
 // Calls body(begin, end) for disjoint ranges that cover [0, n). Each thread takes its share piece
@@ -19,13 +22,34 @@ template <class F>
 void parallel_for(int threads, int64_t n, int64_t grain, const F& body) {
   if (n <= 0) return;
   grain = std::max<int64_t>(grain, 1);
-  if (threads <= 1 || n / grain <= 1) {
+  const int64_t parts = std::min<int64_t>(threads, n / grain);
+  if (parts <= 1) {
     body(int64_t{0}, n);
     return;
   }
   detail::run_parts(
-      threads, n, grain,
-      [](const void* f, int64_t begin, int64_t end) { (*static_cast<const F*>(f))(begin, end); },
+      threads, n, parts, grain,
+      [](const void* f, int64_t, int64_t begin, int64_t end) {
+        (*static_cast<const F*>(f))(begin, end);
+      },
+      &body);
+}
+
+// The same as body(slot, begin, end) by so many threads, each of which has memory of its own: that
+// of its slot, less than `slots`, which is at most `threads`.
+template <class F>
+void parallel_slots(int threads, int64_t slots, int64_t n, const F& body) {
+  if (n <= 0) return;
+  const int64_t parts = std::min(slots, n);
+  if (parts <= 1) {
+    body(int64_t{0}, int64_t{0}, n);
+    return;
+  }
+  detail::run_parts(
+      threads, n, parts, 1,
+      [](const void* f, int64_t slot, int64_t begin, int64_t end) {
+        (*static_cast<const F*>(f))(slot, begin, end);
+      },
       &body);
 }
 

@@ -121,12 +121,8 @@ class AttentionKernel : public Kernel {
       });
     }
     float* slots = packed + kv_heads() * (key_panels_ + value_panels_);
-    parallel_for(threads_, slots_, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t slot = begin; slot < end; ++slot) {
-        const int64_t last = (slot + 1) * tasks() / slots_;
-        for (int64_t t = slot * tasks() / slots_; t < last; ++t)
-          attend(args, t, packed, slots + slot * slot_floats_);
-      }
+    parallel_slots(threads_, slots_, tasks(), [&](int64_t slot, int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) attend(args, t, packed, slots + slot * slot_floats_);
     });
   }
 

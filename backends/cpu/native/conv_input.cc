@@ -44,11 +44,9 @@ class InputKernel : public Kernel {
       pack(static_cast<const float*>(args.inputs[kW]), panels, begin, end);
     });
     float* products = panels + panels_ * panel_ * q_.out;
-    parallel_for(threads_, slots_, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t slot = begin; slot < end; ++slot) {
-        for (int64_t g = slot * groups_ / slots_; g < (slot + 1) * groups_ / slots_; ++g)
-          run_group(args, g, panels, products + slot * product_floats());
-      }
+    parallel_slots(threads_, slots_, groups_, [&](int64_t slot, int64_t begin, int64_t end) {
+      for (int64_t g = begin; g < end; ++g)
+        run_group(args, g, panels, products + slot * product_floats());
     });
   }
 

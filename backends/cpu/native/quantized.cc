@@ -58,13 +58,9 @@ class QuantizedKernel : public Kernel {
     ByteBlock block = block_of(args, zero, scratch + padding_bytes());
     if (zero == 0) block.zeros = padding;
     std::byte* slots = scratch + padding_bytes() + run_bytes();
-    parallel_for(threads_, slots_, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t slot = begin; slot < end; ++slot) {
-        const int64_t last = (slot + 1) * tasks() / slots_;
-        Found found{slots + slot * slot_bytes_};
-        for (int64_t t = slot * tasks() / slots_; t < last; ++t)
-          run_piece(args, block, source, t, found);
-      }
+    parallel_slots(threads_, slots_, tasks(), [&](int64_t slot, int64_t begin, int64_t end) {
+      Found found{slots + slot * slot_bytes_};
+      for (int64_t t = begin; t < end; ++t) run_piece(args, block, source, t, found);
     });
   }
 

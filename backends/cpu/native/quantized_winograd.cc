@@ -112,18 +112,14 @@ class QuantizedWinogradKernel : public Kernel {
         input_(input),
         output_(output),
         threads_(threads) {
-    const auto rows = static_cast<int64_t>(functions_.rows);
-    slots_ = std::clamp<int64_t>(tiling_.count / rows, 1, threads);
-    const int64_t most = ceil_div(tiling_.count, slots_);
-    block_ = std::max(rows, kBlockBytes / tile_bytes() / rows * rows);
-    // Reading all weights again for each block would cost more than writing the elements out.
-    if (kElements * windows_.element_bytes() > most * tile_bytes()) block_ = most;
-    block_ = std::min(block_, most);
+    blocks_ = blocks_of(tiling_, static_cast<int64_t>(functions_.rows), tile_bytes(),
+                        kElements * windows_.element_bytes(), threads);
   }
 
   size_t scratch_bytes() const {
     const int64_t scales = input_.scale_of_run() ? windows_.outs * 4 : 0;
-    return static_cast<size_t>(checked_add(aligned(scales), checked_mul(slots_, slot_bytes())));
+    return static_cast<size_t>(
+        checked_add(aligned(scales), checked_mul(blocks_.slots, slot_bytes())));
   }
 
   void run(const KernelArgs& args) const override {
@@ -134,22 +130,21 @@ class QuantizedWinogradKernel : public Kernel {
     block.columns = static_cast<size_t>(windows_.outs);
     block.y_stride = block.columns;
     if (input_.scale_of_run()) scratch += aligned(windows_.outs * 4);
-    parallel_for(threads_, slots_, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t slot = begin; slot < end; ++slot)
-        run_slot(args, block, slot, scratch + slot * slot_bytes());
-    });
+    parallel_slots(threads_, blocks_.slots, blocks_.count,
+                   [&](int64_t slot, int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i)
+                       run_block(args, block, i, scratch + slot * slot_bytes());
+                   });
   }
 
  private:
   static constexpr int64_t kLine = 64;  // bytes
-  // Elements of a block of tiles stay in a processor's own cache.
-  static constexpr int64_t kBlockBytes = 256 * 1024;
 
   static int64_t aligned(int64_t bytes) { return ceil_div(bytes, kLine) * kLine; }
   int64_t in_bytes() const { return kElements * windows_.ins * 2; }    // of a tile
   int64_t out_bytes() const { return kElements * windows_.outs * 4; }  // of a tile
   int64_t tile_bytes() const { return in_bytes() + out_bytes(); }
-  int64_t slot_bytes() const { return aligned(checked_mul(block_, tile_bytes())); }
+  int64_t slot_bytes() const { return aligned(checked_mul(blocks_.most, tile_bytes())); }
 
   struct Work {
     int64_t first;  // tile
@@ -158,17 +153,16 @@ class QuantizedWinogradKernel : public Kernel {
     int32_t* out;  // the same
   };
 
-  void run_slot(const KernelArgs& args, const ByteBlock& block, int64_t slot,
-                std::byte* memory) const {
-    const int64_t last = (slot + 1) * tiling_.count / slots_;
-    for (int64_t t = slot * tiling_.count / slots_; t < last; t += block_) {
-      const Work work{t, std::min(block_, last - t),
-                      reinterpret_cast<int16_t*>(memory + block_ * out_bytes()),
-                      reinterpret_cast<int32_t*>(memory)};
-      for (int64_t i = 0; i < work.count; ++i) transform_input(args, work, i);
-      for (int64_t e = 0; e < kElements; ++e) multiply(work, e);
-      for (int64_t i = 0; i < work.count; ++i) transform_output(args, work, i, block);
-    }
+  void run_block(const KernelArgs& args, const ByteBlock& block, int64_t index,
+                 std::byte* memory) const {
+    const int64_t first = tiling_.count * index / blocks_.count;
+    const int64_t last = tiling_.count * (index + 1) / blocks_.count;
+    const Work work{first, last - first,
+                    reinterpret_cast<int16_t*>(memory + blocks_.most * out_bytes()),
+                    reinterpret_cast<int32_t*>(memory)};
+    for (int64_t i = 0; i < work.count; ++i) transform_input(args, work, i);
+    for (int64_t e = 0; e < kElements; ++e) multiply(work, e);
+    for (int64_t i = 0; i < work.count; ++i) transform_output(args, work, i, block);
   }
 
   void transform_input(const KernelArgs& args, const Work& work, int64_t i) const {
@@ -225,8 +219,7 @@ class QuantizedWinogradKernel : public Kernel {
   ByteOutput output_;
   int threads_;
   ByteWinogradFunctions functions_ = byte_winograd_functions();
-  int64_t slots_ = 1;  // threads that work
-  int64_t block_ = 1;  // tiles at a time
+  TileBlocks blocks_;
 };
 
 ConvParams params_of(const NodeSpec& spec) {

@@ -16,9 +16,6 @@ namespace {
 constexpr size_t kX = 0, kW = 1, kB = 2, kZ = 3;
 constexpr int64_t kMaxElements = 36;
 
-// Elements of a block of tiles stay in a processor's own cache.
-constexpr int64_t kBlockBytes = 256 * 1024;
-
 class WinogradKernel : public Kernel {
  public:
   struct Parts {
@@ -38,20 +35,16 @@ class WinogradKernel : public Kernel {
         gemm_(gemm_functions()),
         transforms_(winograd_functions(static_cast<int>(p_.tiling.out))) {
     const int64_t channels = p_.conv.in_channels + p_.conv.out_channels;
-    const auto rows = static_cast<int64_t>(gemm_.rows);
-    slots_ = std::clamp<int64_t>(p_.tiling.count / rows, 1, p_.threads);
-    const int64_t most = ceil_div(p_.tiling.count, slots_);
-    const auto tile_bytes = p_.tiling.elements() * channels * static_cast<int64_t>(sizeof(float));
-    block_ = std::max(rows, kBlockBytes / tile_bytes / rows * rows);
-    // Reading all weights again for each block would cost more than writing the elements out.
-    const int64_t panel_bytes = panel_floats() * static_cast<int64_t>(sizeof(float));
-    if (panel_bytes > most * tile_bytes) block_ = most;
-    block_ = std::min(block_, most);
+    const auto number = static_cast<int64_t>(sizeof(float));
+    blocks_ =
+        blocks_of(p_.tiling, static_cast<int64_t>(gemm_.rows),
+                  p_.tiling.elements() * channels * number, panel_floats() * number, p_.threads);
   }
 
   size_t scratch_bytes() const {
     const int64_t channels = p_.conv.in_channels + p_.conv.out_channels;
-    const int64_t tiles = checked_mul(slots_ * block_ * p_.tiling.elements(), channels);
+    const int64_t tiles =
+        checked_mul(blocks_.slots * blocks_.most * p_.tiling.elements(), channels);
     return static_cast<size_t>(
         byte_size(DType::kFloat, tiles + (p_.panels == nullptr ? panel_floats() : 0)));
   }
@@ -65,9 +58,10 @@ class WinogradKernel : public Kernel {
         }
       });
     }
-    parallel_for(p_.threads, slots_, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t slot = begin; slot < end; ++slot) run_slot(args, slot);
-    });
+    parallel_slots(p_.threads, blocks_.slots, blocks_.count,
+                   [&](int64_t slot, int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i) run_block(args, slot, i);
+                   });
   }
 
  private:
@@ -82,20 +76,19 @@ class WinogradKernel : public Kernel {
   // Before the tiles.
   float* packed(const KernelArgs& args) const { return static_cast<float*>(args.scratch); }
 
-  void run_slot(const KernelArgs& args, int64_t slot) const {
-    const int64_t ins = p_.tiling.elements() * block_ * p_.conv.in_channels;
-    const int64_t outs = p_.tiling.elements() * block_ * p_.conv.out_channels;
+  void run_block(const KernelArgs& args, int64_t slot, int64_t block) const {
+    const int64_t ins = p_.tiling.elements() * blocks_.most * p_.conv.in_channels;
+    const int64_t outs = p_.tiling.elements() * blocks_.most * p_.conv.out_channels;
     const int64_t before = p_.panels == nullptr ? panel_floats() : 0;
     const float* panels =
         p_.panels == nullptr ? packed(args) : reinterpret_cast<const float*>(p_.panels->data());
     float* in = static_cast<float*>(args.scratch) + before + slot * (ins + outs);
-    const int64_t last = (slot + 1) * p_.tiling.count / slots_;
-    for (int64_t t = slot * p_.tiling.count / slots_; t < last; t += block_) {
-      const Work work{t, std::min(block_, last - t), in, in + ins};
-      for (int64_t i = 0; i < work.count; ++i) transform_input(args, work, i);
-      multiply(work, panels);
-      for (int64_t i = 0; i < work.count; ++i) transform_output(args, work, i);
-    }
+    const int64_t first = p_.tiling.count * block / blocks_.count;
+    const int64_t last = p_.tiling.count * (block + 1) / blocks_.count;
+    const Work work{first, last - first, in, in + ins};
+    for (int64_t i = 0; i < work.count; ++i) transform_input(args, work, i);
+    multiply(work, panels);
+    for (int64_t i = 0; i < work.count; ++i) transform_output(args, work, i);
   }
 
   void transform_input(const KernelArgs& args, const Work& work, int64_t i) const {
@@ -167,8 +160,7 @@ class WinogradKernel : public Kernel {
   Parts p_;
   const GemmFunctions& gemm_;
   const WinogradFunctions& transforms_;
-  int64_t slots_ = 1;  // threads that work
-  int64_t block_ = 1;  // tiles at a time
+  TileBlocks blocks_;
 };
 
 ConvParams params_of(const NodeSpec& spec) {

@@ -36,6 +36,19 @@ Tiling tiling_of(const ConvParams& p, int64_t out) {
   return t;
 }
 
+TileBlocks blocks_of(const Tiling& tiling, int64_t rows, int64_t tile_bytes, int64_t weight_bytes,
+                     int threads) {
+  // Elements of a block stay in a processor's own cache.
+  constexpr int64_t kBlockBytes = 256 * 1024;
+  const int64_t slots = std::clamp<int64_t>(tiling.count / rows, 1, threads);
+  const int64_t share = ceil_div(tiling.count, slots);
+  int64_t most = std::max(rows, kBlockBytes / tile_bytes / rows * rows);
+  // Reading all weights again for each block would cost more than writing the elements out.
+  if (weight_bytes > share * tile_bytes) most = share;
+  const int64_t count = ceil_div(share, most) * slots;
+  return {.slots = slots, .count = count, .most = ceil_div(tiling.count, count)};
+}
+
 Tiling choose_tiling(const ConvParams& p, bool packs) {
   const Tiling two = tiling_of(p, 2), four = tiling_of(p, 4);
   return cost(p, four, packs) < 0.8 * cost(p, two, packs) ? four : two;

@@ -25,6 +25,15 @@ struct Tiling {
 };
 
 Tiling tiling_of(const ConvParams& p, int64_t out);
+// The tiles as blocks of about equal size, of which each thread has as many.
+struct TileBlocks {
+  int64_t slots;  // threads that work
+  int64_t count;
+  int64_t most;  // tiles of a block
+};
+// `rows`: tiles that are multiplied at once; of memory: a tile's elements, and all weights.
+TileBlocks blocks_of(const Tiling& tiling, int64_t rows, int64_t tile_bytes, int64_t weight_bytes,
+                     int threads);
 // `packs`: the weights are transformed in the run.
 Tiling choose_tiling(const ConvParams& p, bool packs);
 Support supports_tiling(const ConvParams& p);
