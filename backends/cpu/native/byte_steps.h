@@ -11,9 +11,9 @@ namespace treadle::cpu {
 // Blocks of weights, one after another.
 class StepPacker {
  public:
-  static constexpr size_t kLine = 64;  // bytes, a multiple of which offsets and weights begin at
+  static constexpr size_t kLine = 64;  // bytes; offsets and weights begin at multiples
 
-  // Of rows of `depth`; about so many weights.
+  // Of rows of `depth`, three times which 32 bits hold; about so many weights.
   StepPacker(size_t depth, size_t weights) : depth_(depth) { data_.reserve(weights * 3 / 2); }
 
   // weights[depth / kQuad][width][kQuad]; width: whole vectors.

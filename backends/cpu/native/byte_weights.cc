@@ -123,7 +123,7 @@ std::shared_ptr<Buffer> ByteWeights::pack(const Tensor& plain) const {
   std::shared_ptr<Buffer> buffer;
   if (form_.steps) {
     StepPacker steps(static_cast<size_t>(depth_),
-                     static_cast<size_t>(shape_.groups * padded_ * depth_));
+                     static_cast<size_t>(checked_mul(shape_.groups * padded_, depth_)));
     for_each_block([&](const int8_t* quads, int64_t width) {
       steps.add_block(quads, static_cast<size_t>(width));
     });

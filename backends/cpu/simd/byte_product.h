@@ -10,9 +10,10 @@ namespace treadle::cpu {
 // How weights are packed: four rows of them at a time (a quad), in blocks of `block` columns, the
 // last one of fewer vectors, each as [quad][column][4].
 //
-// Without VNNI in steps. There AVX2 adds up two products of bytes in 16 bits, which those of two
-// weights whose sum is beyond 128 leave. So steps are of two kinds: quads that stay within, and
-// pairs, two rows widened to int16. Rows of a are copied both ways.
+// Without VNNI in steps. There AVX2 adds up two products of bytes in 16 bits, which hold them where
+// the sum of the two weights is at most 128 in size: 255 · 128 < 2^15, and weights of different
+// signs take less. So steps are of two kinds: quads that stay within, and pairs, two rows widened
+// to int16. Rows of a are copied both ways.
 struct ByteForm {
   static constexpr int64_t kQuad = 4;
   static constexpr int kMostOfPair = 128;
@@ -25,7 +26,7 @@ struct ByteForm {
 };
 
 // The steps of a block, quads before pairs: for each the place in a row's copy, and the weights of
-// the columns, 4 bytes of each. Both lie in the block's weights.
+// the columns, 4 bytes of each. Places are bytes from ByteBlock::weights on.
 struct ByteSteps {
   uint64_t offsets;  // where uint32 begin, in bytes
   uint64_t at;       // where weights begin
@@ -50,8 +51,8 @@ struct ByteBlock {
   const uint8_t* const* parts;  // [rows][count]: where they lie. In steps: [rows], of copies
   // Not in steps: parts that lie here add nothing: zeros that stand for nothing; null: none.
   const uint8_t* zeros;
-  size_t count;
-  size_t quads;  // of a part
+  size_t count;  // not in steps
+  size_t quads;  // of a part; not in steps
   bool flip;     // a is int8: 128 more than what is multiplied; copies are flipped
   const std::byte* weights;
   const ByteSteps* steps;  // of each block
@@ -70,7 +71,7 @@ struct ByteCopy {
   const uint8_t* part;
   size_t count;
   uint8_t flip;
-  uint8_t* row;
+  uint8_t* row;  // ByteForm::copy_bytes(depth), aligned as int16
   size_t at;
   size_t depth;  // of the row
 };

@@ -1,5 +1,5 @@
 // What becomes of sums of products of bytes, for the instruction set being compiled. Included by
-// simd/*.cc only, after hwy/foreach_target.h and simd/math.h.
+// simd/*.cc only, after hwy/foreach_target.h.
 #include <array>
 
 #include "backends/cpu/simd/byte_product.h"

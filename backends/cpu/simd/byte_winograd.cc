@@ -157,9 +157,8 @@ HWY_INLINE void output_vectors(const ByteTileSums& t, size_t c) {
 
 template <Mode kMode>
 void output_columns(const ByteTileSums& t) {
-  size_t c = 0;
-  for (; c + 2 * kLanes <= t.block->columns; c += 2 * kLanes) output_vectors<kMode, 2>(t, c);
-  if (c < t.block->columns) output_vectors<kMode, 1>(t, c);
+  for (size_t c = 0; c < t.block->columns; c += kPairBlock)
+    output_vectors<kMode, kPairVectors>(t, c);
 }
 
 void output_tile(const ByteTileSums& t) {

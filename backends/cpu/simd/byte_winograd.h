@@ -37,7 +37,7 @@ struct PairBlock {
 struct ByteTileSums {
   const int32_t* in;  // element e lies at in + e * stride
   size_t stride;
-  // Of what becomes of the sums: scales, biases, columns (in whole vectors), levels; y and plus of
+  // Of what becomes of the sums: scales, biases, columns (in whole blocks), levels; y and plus of
   // the first pixel. Those of a row lie beside each other.
   const ByteBlock* block;
   size_t row_stride;  // of y and plus, in elements
