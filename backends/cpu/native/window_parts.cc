@@ -92,22 +92,30 @@ void WindowParts::add_part(const Source& source, const uint8_t* line, int64_t k,
 }
 
 void WindowParts::gather(const Source& source, const uint8_t* line, Run& run) const {
-  const Axis axis = axes_.back();  // bytes written may be anything's, but for locals
-  const int64_t taken = axis.kernel * channels_, step = copied(), pixel = step_;
-  const bool in_pieces = line != nullptr && lines_;
-  const int64_t room = in_pieces ? left(source, line) - taken - kSlack : 0;
-  int64_t first = run.first;
-  uint8_t* copy = run.copy;
-  for (int64_t i = 0; i < run.count; ++i, first += axis.stride, copy += step) {
-    if (in_pieces && first >= 0 && first + axis.kernel <= axis.input && first * pixel <= room) {
-      // In whole pieces: what follows is written later, or is not read.
-      const uint8_t* from = line + first * pixel;
-      for (int64_t b = 0; b < taken; b += kSlack) std::memcpy(copy + b, from + b, kSlack);
-    } else {
-      copy_taps(source, line, first, axis.kernel, copy);
-    }
-  }
+  const Axis& axis = axes_.back();
+  const int64_t taken = axis.kernel * channels_, step = copied();
+  uint8_t* copies = run.copy;
   run.copy += taken;
+  const auto take_taps = [&](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; ++i)
+      copy_taps(source, line, run.first + i * axis.stride, axis.kernel, copies + i * step);
+  };
+  if (line == nullptr || !lines_) return take_taps(0, run.count);
+  // Windows within the line, and with room behind them, are copied in whole pieces: what follows
+  // is written later, or is not read.
+  const int64_t room = left(source, line) - taken - kSlack;
+  const int64_t last = std::min(axis.input - axis.kernel, room < 0 ? -1 : room / step_);
+  const int64_t begin = std::clamp<int64_t>(ceil_div(-run.first, axis.stride), 0, run.count);
+  const int64_t end =
+      last < run.first ? begin : std::clamp((last - run.first) / axis.stride + 1, begin, run.count);
+  take_taps(0, begin);
+  const uint8_t* from = line + (run.first + begin * axis.stride) * step_;
+  const int64_t from_step = axis.stride * step_;
+  uint8_t* copy = copies + begin * step;
+  for (int64_t i = begin; i < end; ++i, from += from_step, copy += step) {
+    for (int64_t b = 0; b < taken; b += kSlack) std::memcpy(copy + b, from + b, kSlack);
+  }
+  take_taps(end, run.count);
 }
 
 void WindowParts::copy_taps(const Source& source, const uint8_t* line, int64_t first, int64_t taps,

@@ -37,7 +37,7 @@ class WindowParts {
 
  private:
   static constexpr size_t kAxes = 3;
-  static constexpr int64_t kSlack = 16;  // that gathering may write beyond a window
+  static constexpr int64_t kSlack = 32;  // that gathering may write beyond a window
   struct Axis {
     int64_t kernel = 1, stride = 1, dilation = 1, pad = 0, input = 1, output = 1;
     // The input's place that a tap reads, or -1 in the padding.
