@@ -66,11 +66,6 @@ HWY_INLINE V sign_of(V x) {
   const V one = hn::Set(d, 1.0f);
   return hn::IfThenElse(hn::Gt(x, zero), one, hn::IfThenElse(hn::Lt(x, zero), hn::Neg(one), x));
 }
-HWY_INLINE V gelu_of(V x) {
-  const V half = hn::Set(d, 0.5f);
-  const V e = erf_of(d, hn::Mul(x, hn::Set(d, 0.70710678118654752f)));
-  return hn::Mul(x, hn::MulAdd(e, half, half));
-}
 HWY_INLINE V hard_swish_of(V x) {
   const V gate = hn::MulAdd(x, hn::Set(d, 1.0f / 6.0f), hn::Set(d, 0.5f));
   return hn::Mul(x, clamp(gate, hn::Zero(d), hn::Set(d, 1.0f)));
@@ -147,7 +142,7 @@ void simple_step(const TapeInstr& t, const Sources& s, float* out, size_t n) {
     TREADLE_UNARY(kTanh, tanh_of(d, x));
     TREADLE_UNARY(kSigmoid, sigmoid_of(d, x));
     TREADLE_UNARY(kErf, erf_of(d, x));
-    TREADLE_UNARY(kGelu, gelu_of(x));
+    TREADLE_UNARY(kGelu, gelu_of(d, x));
     TREADLE_UNARY(kHardSwish, hard_swish_of(x));
     TREADLE_UNARY(kNot, truth(hn::Eq(x, hn::Zero(d))));
     TREADLE_UNARY(kIsNan, truth(hn::IsNaN(x)));
