@@ -92,12 +92,12 @@ void ByteOutput::place(const KernelArgs& args, int64_t at, ByteLevels& levels,
   block.levels = &levels;
 }
 
-Compiled compiled_product(const NodeSpec& spec, std::unique_ptr<Kernel> kernel, const char* name,
+Compiled compiled_product(const NodeSpec& spec, std::unique_ptr<Kernel> kernel, std::string name,
                           size_t scratch_bytes, Layout layout) {
   Compiled compiled;
   compiled.scratch_bytes = scratch_bytes;
   compiled.kernel = std::move(kernel);
-  compiled.name = name;
+  compiled.name = std::move(name);
   compiled.reads.assign(spec.inputs.size(), false);
   compiled.reads[kX] = true;
   compiled.input_layouts.assign(spec.inputs.size(), kPlain);

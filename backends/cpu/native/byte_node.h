@@ -41,7 +41,7 @@ class ByteOutput {
 };
 
 // With X, Y and Z in this layout; weights and other constants are not read.
-Compiled compiled_product(const NodeSpec& spec, std::unique_ptr<Kernel> kernel, const char* name,
+Compiled compiled_product(const NodeSpec& spec, std::unique_ptr<Kernel> kernel, std::string name,
                           size_t scratch_bytes, Layout layout);
 
 }  // namespace treadle::cpu

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/cpu/native/lines.h"
+
 namespace treadle::cpu {
 namespace {
 
@@ -55,7 +57,7 @@ void StepPacker::add_block(const int8_t* weights, size_t width) {
 
 size_t StepPacker::extend(size_t bytes) {
   const size_t at = data_.size();
-  data_.resize(at + (bytes + kLine - 1) / kLine * kLine);
+  data_.resize(at + static_cast<size_t>(whole_lines(static_cast<int64_t>(bytes))));
   return at;
 }
 

@@ -11,15 +11,13 @@ namespace treadle::cpu {
 // Blocks of weights, one after another.
 class StepPacker {
  public:
-  static constexpr size_t kLine = 64;  // bytes; offsets and weights begin at multiples
-
   // Of rows of `depth`, three times which 32 bits hold; about so many weights.
   StepPacker(size_t depth, size_t weights) : depth_(depth) { data_.reserve(weights * 3 / 2); }
 
   // weights[depth / kQuad][width][kQuad]; width: whole vectors.
   void add_block(const int8_t* weights, size_t width);
 
-  // Of each block, in data().
+  // Of each block, in data(); offsets and weights begin at whole lines.
   std::span<const ByteSteps> steps() const { return steps_; }
   std::span<const std::byte> data() const { return data_; }
 

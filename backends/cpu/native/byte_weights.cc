@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "backends/cpu/native/byte_steps.h"
+#include "backends/cpu/native/lines.h"
 #include "backends/cpu/simd/transpose.h"
 #include "graph/base/lasting.h"
 
@@ -12,11 +13,6 @@ namespace treadle::cpu {
 namespace {
 
 constexpr int64_t kQuad = ByteForm::kQuad;
-
-int64_t aligned(int64_t bytes) {
-  constexpr int64_t kLine = StepPacker::kLine;
-  return ceil_div(bytes, kLine) * kLine;
-}
 
 // A group's weights, in blocks.
 class Packer {
@@ -107,10 +103,10 @@ int64_t ByteWeights::blocks() const {
   return ceil_div(shape_.columns, static_cast<int64_t>(form_.block));
 }
 int64_t ByteWeights::totals_bytes() const {
-  return aligned(byte_size(DType::kInt32, 2 * shape_.groups * padded_));
+  return whole_lines(byte_size(DType::kInt32, 2 * shape_.groups * padded_));
 }
 int64_t ByteWeights::steps_bytes() const {
-  return aligned(checked_mul(shape_.groups * blocks(), sizeof(ByteSteps)));
+  return whole_lines(checked_mul(shape_.groups * blocks(), sizeof(ByteSteps)));
 }
 
 std::shared_ptr<Buffer> ByteWeights::pack(const Tensor& plain) const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/cpu/native/lines.h"
 #include "backends/cpu/parallel.h"
 
 namespace treadle::cpu {
@@ -10,7 +11,6 @@ namespace {
 constexpr int64_t kPanelFloats = 1 << 16, kMostDepth = 1536;
 constexpr int64_t kRowFloats = 1 << 21;
 constexpr int64_t kFewRows = 4;
-constexpr size_t kLine = 64;  // bytes
 
 }  // namespace
 
@@ -110,7 +110,7 @@ void PanelProduct::fetch_next(GemmBlock& block, int64_t column, int64_t k, int64
   const int64_t count = std::min(numbers / down_, part - from % part);
   if (at + count > panels_.count()) return;
   block.next = panels_.at(at);
-  block.next_lines = static_cast<size_t>(panels_.at(at + count) - block.next) / kLine;
+  block.next_lines = static_cast<size_t>(panels_.at(at + count) - block.next) / kLineBytes;
 }
 
 }  // namespace treadle::cpu

@@ -6,6 +6,7 @@
 #include "backends/cpu/native/byte_node.h"
 #include "backends/cpu/native/byte_rows.h"
 #include "backends/cpu/native/byte_weights.h"
+#include "backends/cpu/native/lines.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/quantized_product.h"
 #include "graph/ops/quantized_inputs.h"
@@ -65,7 +66,6 @@ class QuantizedKernel : public Kernel {
   }
 
  private:
-  static constexpr int64_t kLine = 64;  // bytes
   static constexpr int64_t kRowsAtOnce = 48, kMostPieceBytes = 1 << 17;
   static constexpr int64_t kMostWeightBytes = 1 << 17;
 
@@ -76,15 +76,14 @@ class QuantizedKernel : public Kernel {
     int64_t group = -1, first = -1;
   };
 
-  static int64_t aligned(int64_t bytes) { return ceil_div(bytes, kLine) * kLine; }
   int64_t tasks() const { return groups_ * pieces_.across * pieces_.down; }
-  int64_t padding_bytes() const { return aligned(rows_.part_bytes()); }
+  int64_t padding_bytes() const { return whole_lines(rows_.part_bytes()); }
   int64_t all() const { return groups_ * weights_.padded(); }
   // What belongs to columns and is of the run.
   int64_t run_bytes() const {
     const int64_t floats = input_.scale_of_run() ? all() : 0;
     const int64_t integers = input_.zero_of_run() ? all() : 0;
-    return aligned(floats * 4) + aligned(integers * 4);
+    return whole_lines(floats * 4) + whole_lines(integers * 4);
   }
 
   // Weights of as many columns as L2 keeps meet all rows, as many of them at a time as their parts
@@ -106,7 +105,7 @@ class QuantizedKernel : public Kernel {
     pieces_.down = ceil_div(rows, pieces_.rows);
     pieces_.columns = ceil_div(ceil_div(outputs_, pieces_.across), block) * block;
     pieces_.across = ceil_div(outputs_, pieces_.columns);
-    slot_bytes_ = aligned(checked_mul(pieces_.rows, rows_.row_bytes()));
+    slot_bytes_ = whole_lines(checked_mul(pieces_.rows, rows_.row_bytes()));
     const double work = static_cast<double>(rows) * static_cast<double>(groups_ * outputs_ * depth);
     constexpr double kMultiplications = 64.0 * kParallelGrain;  // that are worth a thread
     slots_ = std::clamp<int64_t>(static_cast<int64_t>(std::min(work / kMultiplications, 1e6)), 1,
@@ -126,7 +125,7 @@ class QuantizedKernel : public Kernel {
     block.y_stride = static_cast<size_t>(groups_ * outputs_);
     if (input_.zero_of_run()) {
       const int64_t floats = input_.scale_of_run() ? all() : 0;
-      auto* starts = reinterpret_cast<int32_t*>(scratch + aligned(floats * 4));
+      auto* starts = reinterpret_cast<int32_t*>(scratch + whole_lines(floats * 4));
       std::ranges::transform(weights_.sums(), starts, [zero](int32_t x) { return -x * zero; });
       block.starts = starts;
     }

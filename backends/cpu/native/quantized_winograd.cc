@@ -1,10 +1,12 @@
 #include "backends/cpu/native/quantized_winograd.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 
 #include "backends/cpu/native/byte_node.h"
+#include "backends/cpu/native/lines.h"
 #include "backends/cpu/native/winograd_tiling.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/quantized_product.h"
@@ -18,28 +20,31 @@ namespace {
 
 using namespace quantized;
 
-constexpr int64_t kElements = kTileElements, kOut = 2, kSide = 4, kTaps = 9;
+constexpr int64_t kTaps = 9;
+constexpr size_t kMostElements = 36;
 
 // The windows' elements: for each a matrix [C, M], packed for simd/byte_winograd.h. Behind them the
 // size of each channel's weights, as int32.
 struct ByteWindows {
   std::shared_ptr<Buffer> packed;
-  int64_t ins, outs;
+  int64_t elements, ins, outs;
 
   int64_t element_bytes() const { return ins * outs * static_cast<int64_t>(sizeof(int16_t)); }
   const std::byte* element(int64_t e) const { return packed->data() + e * element_bytes(); }
-  const int32_t* sizes() const { return reinterpret_cast<const int32_t*>(element(kElements)); }
+  const int32_t* sizes() const { return reinterpret_cast<const int32_t*>(element(elements)); }
 };
 
 // Transforms the windows of an output channel.
 class WindowTransform {
  public:
-  explicit WindowTransform(int64_t ins)
-      : ins_(ins),
+  WindowTransform(const WindowFactors* factors, int64_t side, int64_t ins)
+      : factors_(factors),
+        side_(side),
+        ins_(ins),
         taps_(static_cast<size_t>(kTaps * ins)),
-        columns_(static_cast<size_t>(3 * kSide * ins)) {}
+        columns_(static_cast<size_t>(3 * side * ins)) {}
 
-  // w[ins][9] becomes elements[16][ins]; the sum of the weights' sizes.
+  // w[ins][9] becomes elements[side²][ins]; the sum of the weights' sizes.
   int32_t run(const int8_t* w, int16_t* elements) {
     int32_t size = 0;
     for (int64_t c = 0; c < ins_; ++c) {
@@ -49,50 +54,48 @@ class WindowTransform {
       }
     }
     for (int64_t j = 0; j < 3; ++j)
-      transform(taps_.data() + j * ins_, 3, columns_.data() + j * kSide * ins_);
-    for (int64_t i = 0; i < kSide; ++i)
-      transform(columns_.data() + i * ins_, kSide, elements + i * kSide * ins_);
+      transform(taps_.data() + j * ins_, 3, columns_.data() + j * side_ * ins_);
+    for (int64_t i = 0; i < side_; ++i)
+      transform(columns_.data() + i * ins_, side_, elements + i * side_ * ins_);
     return size;
   }
 
  private:
-  // Twice one dimension: three rows, so many apart, become four.
+  // One dimension: three rows, so many apart, become as many as a side.
   void transform(const int16_t* from, int64_t apart, int16_t* to) const {
     const int16_t *b = from + apart * ins_, *c = b + apart * ins_;
-    for (int64_t i = 0; i < ins_; ++i) {
-      const int ends = from[i] + c[i];
-      to[i] = static_cast<int16_t>(2 * from[i]);
-      to[ins_ + i] = static_cast<int16_t>(ends + b[i]);
-      to[2 * ins_ + i] = static_cast<int16_t>(ends - b[i]);
-      to[3 * ins_ + i] = static_cast<int16_t>(2 * c[i]);
+    for (int64_t i = 0; i < side_; ++i) {
+      const auto [f, g, h] = factors_[i];
+      for (int64_t k = 0; k < ins_; ++k, ++to)
+        *to = static_cast<int16_t>(f * from[k] + g * b[k] + h * c[k]);
     }
   }
 
-  int64_t ins_;
+  const WindowFactors* factors_;
+  int64_t side_, ins_;
   std::vector<int16_t> taps_, columns_;
 };
 
-std::shared_ptr<Buffer> pack_windows(const int8_t* w, const ByteWindows& m, int64_t block) {
+std::shared_ptr<Buffer> pack_windows(const int8_t* w, const ByteWindows& m,
+                                     const WindowFactors* factors, int64_t side, int64_t block) {
   auto buffer = allocate_lasting(static_cast<size_t>(checked_add(
-      checked_mul(kElements, m.element_bytes()), m.outs * static_cast<int64_t>(sizeof(int32_t)))));
-  auto* sizes = reinterpret_cast<int32_t*>(buffer->data() + kElements * m.element_bytes());
-  const int64_t words = m.ins / 2;
-  const auto step = static_cast<size_t>(words);
-  std::vector<uint32_t> rows(static_cast<size_t>(block * kElements * words));  // [M, 16, C]
-  WindowTransform windows(m.ins);
+      checked_mul(m.elements, m.element_bytes()), m.outs * static_cast<int64_t>(sizeof(int32_t)))));
+  auto* sizes = reinterpret_cast<int32_t*>(buffer->data() + m.elements * m.element_bytes());
+  const int64_t row = m.elements * m.ins;
+  std::vector<int16_t> rows(static_cast<size_t>(block * row));  // [M, element, C]
+  const auto* words = reinterpret_cast<const uint32_t*>(rows.data());
+  WindowTransform windows(factors, side, m.ins);
   for (int64_t column = 0; column < m.outs; column += block) {
-    for (int64_t i = 0; i < block; ++i, w += m.ins * kTaps) {
-      auto* row = reinterpret_cast<int16_t*>(rows.data() + i * kElements * words);
-      sizes[column + i] = windows.run(w, row);
-    }
-    for (int64_t e = 0; e < kElements; ++e) {
+    for (int64_t i = 0; i < block; ++i, w += m.ins * kTaps)
+      sizes[column + i] = windows.run(w, rows.data() + i * row);
+    for (int64_t e = 0; e < m.elements; ++e) {
       std::byte* to = buffer->data() + e * m.element_bytes() + column * m.ins * 2;
-      transpose_function()({.from = rows.data() + e * words,
-                            .from_step = static_cast<size_t>(kElements) * step,
+      transpose_function()({.from = words + e * m.ins / 2,
+                            .from_step = static_cast<size_t>(row / 2),
                             .to = reinterpret_cast<uint32_t*>(to),
                             .to_step = static_cast<size_t>(block),
                             .rows = static_cast<size_t>(block),
-                            .columns = step});
+                            .columns = static_cast<size_t>(m.ins / 2)});
     }
   }
   return buffer;
@@ -103,23 +106,24 @@ class QuantizedWinogradKernel : public Kernel {
   struct Scales {
     std::vector<float> scales, biases;  // of each output channel
   };
-  QuantizedWinogradKernel(const ConvParams& conv, ByteWindows windows, Scales scales,
-                          ByteInput input, ByteOutput output, int threads)
+  QuantizedWinogradKernel(const ConvParams& conv, const Tiling& tiling, ByteWindows windows,
+                          Scales scales, ByteInput input, ByteOutput output, int threads)
       : conv_(conv),
-        tiling_(tiling_of(conv, kOut)),
+        tiling_(tiling),
         windows_(std::move(windows)),
         scales_(std::move(scales)),
         input_(input),
         output_(output),
-        threads_(threads) {
+        threads_(threads),
+        functions_(byte_winograd_functions(tiling.out)) {
     blocks_ = blocks_of(tiling_, static_cast<int64_t>(functions_.rows), tile_bytes(),
-                        kElements * windows_.element_bytes(), threads);
+                        windows_.elements * windows_.element_bytes(), threads);
   }
 
   size_t scratch_bytes() const {
     const int64_t scales = input_.scale_of_run() ? windows_.outs * 4 : 0;
     return static_cast<size_t>(
-        checked_add(aligned(scales), checked_mul(blocks_.slots, slot_bytes())));
+        checked_add(whole_lines(scales), checked_mul(blocks_.slots, slot_bytes())));
   }
 
   void run(const KernelArgs& args) const override {
@@ -129,7 +133,7 @@ class QuantizedWinogradKernel : public Kernel {
     block.biases = scales_.biases.data();
     block.columns = static_cast<size_t>(windows_.outs);
     block.y_stride = block.columns;
-    if (input_.scale_of_run()) scratch += aligned(windows_.outs * 4);
+    if (input_.scale_of_run()) scratch += whole_lines(windows_.outs * 4);
     parallel_slots(threads_, blocks_.slots, blocks_.count,
                    [&](int64_t slot, int64_t begin, int64_t end) {
                      for (int64_t i = begin; i < end; ++i)
@@ -138,13 +142,10 @@ class QuantizedWinogradKernel : public Kernel {
   }
 
  private:
-  static constexpr int64_t kLine = 64;  // bytes
-
-  static int64_t aligned(int64_t bytes) { return ceil_div(bytes, kLine) * kLine; }
-  int64_t in_bytes() const { return kElements * windows_.ins * 2; }    // of a tile
-  int64_t out_bytes() const { return kElements * windows_.outs * 4; }  // of a tile
+  int64_t in_bytes() const { return windows_.elements * windows_.ins * 2; }    // of a tile
+  int64_t out_bytes() const { return windows_.elements * windows_.outs * 4; }  // of a tile
   int64_t tile_bytes() const { return in_bytes() + out_bytes(); }
-  int64_t slot_bytes() const { return aligned(checked_mul(blocks_.most, tile_bytes())); }
+  int64_t slot_bytes() const { return whole_lines(checked_mul(blocks_.most, tile_bytes())); }
 
   struct Work {
     int64_t first;  // tile
@@ -161,7 +162,7 @@ class QuantizedWinogradKernel : public Kernel {
                     reinterpret_cast<int16_t*>(memory + blocks_.most * out_bytes()),
                     reinterpret_cast<int32_t*>(memory)};
     for (int64_t i = 0; i < work.count; ++i) transform_input(args, work, i);
-    for (int64_t e = 0; e < kElements; ++e) multiply(work, e);
+    for (int64_t e = 0; e < windows_.elements; ++e) multiply(work, e);
     for (int64_t i = 0; i < work.count; ++i) transform_output(args, work, i, block);
   }
 
@@ -169,15 +170,16 @@ class QuantizedWinogradKernel : public Kernel {
     const Tiling::Place at = tiling_.place(work.first + i);
     const uint8_t* x =
         input_.x(args) + at.image * conv_.input[0] * conv_.input[1] * conv_.in_channels;
-    const uint8_t* pixels[kElements];
-    for (int64_t e = 0; e < kElements; ++e) {
-      const int64_t row = at.row - conv_.pads_begin[0] + e / kSide;
-      const int64_t column = at.column - conv_.pads_begin[1] + e % kSide;
+    std::array<const uint8_t*, kMostElements> pixels;
+    for (int64_t e = 0; e < windows_.elements; ++e) {
+      const int64_t row = at.row - conv_.pads_begin[0] + e / tiling_.side();
+      const int64_t column = at.column - conv_.pads_begin[1] + e % tiling_.side();
       const bool inside =
           row >= 0 && row < conv_.input[0] && column >= 0 && column < conv_.input[1];
-      pixels[e] = inside ? x + (row * conv_.input[1] + column) * conv_.in_channels : nullptr;
+      pixels[static_cast<size_t>(e)] =
+          inside ? x + (row * conv_.input[1] + column) * conv_.in_channels : nullptr;
     }
-    functions_.input({.pixels = pixels,
+    functions_.input({.pixels = pixels.data(),
                       .channels = static_cast<size_t>(windows_.ins),
                       .flip = input_.flip(),
                       .zero = static_cast<int16_t>(input_.zero(args)),
@@ -207,8 +209,8 @@ class QuantizedWinogradKernel : public Kernel {
          .stride = static_cast<size_t>(work.count * windows_.outs),
          .block = &block,
          .row_stride = static_cast<size_t>(conv_.output[1] * windows_.outs),
-         .tile_rows = static_cast<size_t>(std::min(kOut, conv_.output[0] - at.row)),
-         .tile_columns = static_cast<size_t>(std::min(kOut, conv_.output[1] - at.column))});
+         .tile_rows = static_cast<size_t>(std::min(tiling_.out, conv_.output[0] - at.row)),
+         .tile_columns = static_cast<size_t>(std::min(tiling_.out, conv_.output[1] - at.column))});
   }
 
   ConvParams conv_;
@@ -218,7 +220,7 @@ class QuantizedWinogradKernel : public Kernel {
   ByteInput input_;
   ByteOutput output_;
   int threads_;
-  ByteWinogradFunctions functions_ = byte_winograd_functions();
+  ByteWinogradFunctions functions_;
   TileBlocks blocks_;
 };
 
@@ -226,41 +228,55 @@ ConvParams params_of(const NodeSpec& spec) {
   return conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
 }
 
+// Products, and the reading of weights, in the time of multiplications of bytes.
+int64_t cost(int64_t products, int64_t rows, int64_t bytes_at_once) {
+  constexpr int64_t kReadWeight = 6;
+  return products * (rows + kReadWeight) * bytes_at_once;
+}
+int64_t cost(const Tiling& t) {
+  const size_t bytes_at_once = byte_winograd_functions(t.out).bytes_at_once;
+  return cost(t.elements(), t.count, static_cast<int64_t>(bytes_at_once));
+}
+
+Tiling choose_tiling_of_bytes(const ConvParams& p) {
+  const Tiling two = tiling_of(p, 2), four = tiling_of(p, 4);
+  return cost(four) * 5 < cost(two) * 4 ? four : two;
+}
+
 Support supports_winograd(const NodeSpec& spec) {
   if (Support s = supports_quantized_conv(spec); !s.ok) return s;
-  const ByteWinogradFunctions functions = byte_winograd_functions();
-  if (functions.lanes == 0) return Support::no("not AVX2 without VNNI");
+  const ByteWinogradFunctions functions = byte_winograd_functions(2);
+  if (functions.lanes == 0) return Support::no("no vectors");
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
   const ConvParams p = params_of(spec);
-  if (Support s = supports_tiling(p); !s.ok) return s;
-  const auto lanes = static_cast<int64_t>(functions.lanes);
-  if (p.in_channels < lanes || p.in_channels % 2 != 0)
-    return Support::no(cat("channels that are odd or fewer than ", lanes));
+  if (Support s = supports_tiling(p, {functions.lanes, functions.block}); !s.ok) return s;
+  if (p.in_channels % 2 != 0) return Support::no("channels that are odd");
   // 4 · the sums stay within 32 bits.
   constexpr int64_t kMost = (int64_t{1} << 31) / (4 * kTaps * 255 * 128);
   return p.in_channels < kMost ? Support{} : Support::no("sums beyond 32 bits");
 }
 
-// Products and the reading of packed weights, in multiplications of a weight each.
 bool winograd_pays(const NodeSpec& spec) {
-  constexpr int64_t kFewChannels = 16, kReadWeight = 5;
+  constexpr int64_t kFewChannels = 16;
   const ConvParams p = params_of(spec);
-  const int64_t tiles = tiling_of(p, kOut).count;
-  const int64_t pixels = p.batch * p.output[0] * p.output[1];
+  const int64_t direct = cost(kTaps, p.batch * p.output[0] * p.output[1], 1);
   return std::min(p.in_channels, p.out_channels) >= kFewChannels &&
-         kElements * (tiles + kReadWeight) * 4 <= kTaps * (pixels + kReadWeight) * 3;
+         cost(choose_tiling_of_bytes(p)) * 4 <= direct * 3;
 }
 
 Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
   TREADLE_CHECK(context.winograd, kUnsupported, "switched off");
   const ConvParams p = params_of(spec);
-  const auto block = static_cast<int64_t>(byte_winograd_functions().block);
-  ByteWindows windows{nullptr, p.in_channels, p.out_channels};
-  windows.packed = packed(context, *spec.constant(kW), cat("byte windows in blocks of ", block),
-                          [&](const Tensor& plain) {
-                            const auto* w = reinterpret_cast<const int8_t*>(plain.raw());
-                            return pack_windows(w, windows, block);
-                          });
+  const Tiling tiling = choose_tiling_of_bytes(p);
+  const ByteWinogradFunctions functions = byte_winograd_functions(tiling.out);
+  const auto block = static_cast<int64_t>(functions.block);
+  ByteWindows windows{nullptr, tiling.elements(), p.in_channels, p.out_channels};
+  windows.packed =
+      packed(context, *spec.constant(kW), cat("byte windows ", tiling.out, " in blocks of ", block),
+             [&](const Tensor& plain) {
+               const auto* w = reinterpret_cast<const int8_t*>(plain.raw());
+               return pack_windows(w, windows, functions.windows, tiling.side(), block);
+             });
   const ChannelScales of_channels(spec);
   QuantizedWinogradKernel::Scales scales;
   for (size_t channel = 0; channel < static_cast<size_t>(p.out_channels); ++channel) {
@@ -268,10 +284,12 @@ Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
     scales.scales.push_back(of_channels.scale(channel));
     scales.biases.push_back(of_channels.bias(channel));
   }
-  auto kernel = std::make_unique<QuantizedWinogradKernel>(
-      p, std::move(windows), std::move(scales), ByteInput(spec), ByteOutput(spec), context.threads);
+  auto kernel =
+      std::make_unique<QuantizedWinogradKernel>(p, tiling, std::move(windows), std::move(scales),
+                                                ByteInput(spec), ByteOutput(spec), context.threads);
   const size_t scratch = kernel->scratch_bytes();
-  return compiled_product(spec, std::move(kernel), "native quantized winograd", scratch,
+  return compiled_product(spec, std::move(kernel),
+                          cat("native quantized winograd ", tiling.out, "x", tiling.out), scratch,
                           kChannelsLast);
 }
 

@@ -54,15 +54,19 @@ Tiling choose_tiling(const ConvParams& p, bool packs) {
   return cost(p, four, packs) < 0.8 * cost(p, two, packs) ? four : two;
 }
 
-Support supports_tiling(const ConvParams& p) {
+Support supports_tiling(const ConvParams& p, const TileChannels& channels) {
   if (!all_are(p.kernel, 3) || !all_are(p.strides, 1) || !all_are(p.dilations, 1))
     return Support::no("not 3x3 with stride 1");
   if (p.group != 1) return Support::no("groups");
-  const auto panel = static_cast<int64_t>(gemm_functions().panel);
+  const auto panel = static_cast<int64_t>(channels.panel);
   if (p.out_channels % panel != 0) return Support::no(cat("channels not a multiple of ", panel));
-  const auto lanes = static_cast<int64_t>(winograd_functions(2).lanes);
+  const auto lanes = static_cast<int64_t>(channels.lanes);
   if (p.in_channels < lanes) return Support::no(cat("channels fewer than ", lanes));
   return {};
+}
+
+Support supports_tiling(const ConvParams& p) {
+  return supports_tiling(p, {winograd_functions(2).lanes, gemm_functions().panel});
 }
 
 bool tiling_pays(const ConvParams& p, bool packs) {

@@ -36,7 +36,12 @@ TileBlocks blocks_of(const Tiling& tiling, int64_t rows, int64_t tile_bytes, int
                      int threads);
 // `packs`: the weights are transformed in the run.
 Tiling choose_tiling(const ConvParams& p, bool packs);
-Support supports_tiling(const ConvParams& p);
+// Input channels that are transformed at once, output channels that are multiplied at once.
+struct TileChannels {
+  size_t lanes, panel;
+};
+Support supports_tiling(const ConvParams& p, const TileChannels& channels);
+Support supports_tiling(const ConvParams& p);  // of floats
 // Whether it is faster than a direct sum.
 bool tiling_pays(const ConvParams& p, bool packs);
 

@@ -16,67 +16,117 @@
 HWY_BEFORE_NAMESPACE();
 namespace treadle::cpu::HWY_NAMESPACE {
 
-#if HWY_TARGET == HWY_AVX2
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 
-constexpr size_t kSide = 4, kOut = 2;  // of a tile, and of its results
 using V16 = hn::Vec<decltype(d16)>;
 
 template <class V>
-HWY_INLINE void transform_input(const V* x, V* y) {
-  y[0] = hn::Sub(x[0], x[2]);
-  y[1] = hn::Add(x[1], x[2]);
-  y[2] = hn::Sub(x[2], x[1]);
-  y[3] = hn::Sub(x[1], x[3]);
+HWY_INLINE V twice(V x) {
+  return hn::Add(x, x);
 }
 template <class V>
-HWY_INLINE void transform_output(const V* x, V* y) {
-  y[0] = hn::Add(hn::Add(x[0], x[1]), x[2]);
-  y[1] = hn::Sub(hn::Sub(x[1], x[2]), x[3]);
+HWY_INLINE V thrice(V x) {
+  return hn::Add(twice(x), x);
+}
+// Of an odd number, modulo 2^32.
+constexpr int32_t inverse(uint32_t of) {
+  uint32_t x = of;  // right in 3 bits; each step doubles them
+  for (int i = 0; i < 4; ++i) x *= 2 - of * x;
+  return static_cast<int32_t>(x);
+}
+template <uint32_t kDivisor>
+HWY_INLINE V32 divide(V32 x) {
+  constexpr int32_t kFactor = inverse(kDivisor);
+  return hn::Mul(x, hn::Set(d32, kFactor));
 }
 
+// One dimension of each transform; results come out twice what they are.
+struct F2 {
+  static constexpr size_t kOut = 2, kIn = 4;
+  static constexpr WindowFactors kWindows[kIn] = {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}};
+  static HWY_INLINE void input(const V16* x, V16* y) {
+    y[0] = hn::Sub(x[0], x[2]);
+    y[1] = hn::Add(x[1], x[2]);
+    y[2] = hn::Sub(x[2], x[1]);
+    y[3] = hn::Sub(x[1], x[3]);
+  }
+  static HWY_INLINE void output(const V32* x, V32* y) {
+    y[0] = hn::Add(hn::Add(x[0], x[1]), x[2]);
+    y[1] = hn::Sub(hn::Sub(x[1], x[2]), x[3]);
+  }
+};
+
+struct F4 {
+  static constexpr size_t kOut = 4, kIn = 6;
+  static constexpr WindowFactors kWindows[kIn] = {{1, 0, 0}, {1, 1, 1},  {1, -1, 1},
+                                                  {1, 2, 4}, {4, -2, 1}, {0, 0, 1}};
+  static HWY_INLINE void input(const V16* x, V16* y) {
+    const V16 even = hn::Sub(x[4], x[2]), odd = hn::Sub(x[3], x[1]);
+    const V16 even2 = twice(even), odd2 = twice(odd);
+    const V16 high = hn::Sub(even2, thrice(x[3])), low = hn::Sub(thrice(x[2]), odd2);
+    y[0] = hn::Sub(hn::Add(twice(hn::Sub(x[0], x[2])), even2), hn::Add(odd2, odd));
+    y[1] = hn::Sub(high, low);
+    y[2] = hn::Add(high, low);
+    y[3] = hn::Add(even2, odd);
+    y[4] = hn::Sub(even, odd2);
+    y[5] = hn::Sub(hn::Sub(twice(hn::Sub(x[5], x[3])), odd2), hn::Add(even2, even));
+  }
+  static HWY_INLINE void output(const V32* x, V32* y) {
+    const V32 difference = divide<3>(hn::Sub(x[2], x[1])), sum = divide<3>(hn::Add(x[1], x[2]));
+    const V32 two = divide<15>(x[3]), half = divide<15>(x[4]);
+    y[0] = hn::Add(hn::Add(x[0], difference), hn::Sub(two, hn::ShiftLeft<3>(half)));
+    y[1] = hn::Sub(twice(hn::Add(two, twice(half))), sum);
+    y[2] = hn::Add(twice(hn::Sub(twice(two), half)), difference);
+    y[3] = hn::Add(hn::Sub(hn::Add(hn::ShiftLeft<3>(two), half), sum), x[5]);
+  }
+};
+
+template <class F>
 void input_vector(const ByteTile& t, size_t c) {
+  constexpr size_t n = F::kIn;
   constexpr hn::Rebind<uint8_t, decltype(d16)> half;
   const auto flip = hn::Set(half, t.flip);
   const V16 zero = hn::Set(d16, t.zero);
-  V16 columns[kSide][kSide];  // [column][row]
-#pragma GCC unroll 4
-  for (size_t j = 0; j < kSide; ++j) {
-    V16 x[kSide];
-#pragma GCC unroll 4
-    for (size_t i = 0; i < kSide; ++i) {
-      const uint8_t* pixel = t.pixels[i * kSide + j];
+  V16 columns[n][n];  // [column][row]
+#pragma GCC unroll 6
+  for (size_t j = 0; j < n; ++j) {
+    V16 x[n];
+#pragma GCC unroll 6
+    for (size_t i = 0; i < n; ++i) {
+      const uint8_t* pixel = t.pixels[i * n + j];
       x[i] = pixel == nullptr
                  ? hn::Zero(d16)
                  : hn::Sub(hn::PromoteTo(d16, hn::Xor(hn::LoadU(half, pixel + c), flip)), zero);
     }
-    transform_input(x, columns[j]);
+    F::input(x, columns[j]);
   }
-#pragma GCC unroll 4
-  for (size_t i = 0; i < kSide; ++i) {
-    V16 x[kSide], y[kSide];
-#pragma GCC unroll 4
-    for (size_t j = 0; j < kSide; ++j) x[j] = columns[j][i];
-    transform_input(x, y);
-#pragma GCC unroll 4
-    for (size_t j = 0; j < kSide; ++j)
-      hn::StoreU(y[j], d16, t.out + (i * kSide + j) * t.stride + c);
+#pragma GCC unroll 6
+  for (size_t i = 0; i < n; ++i) {
+    V16 x[n], y[n];
+#pragma GCC unroll 6
+    for (size_t j = 0; j < n; ++j) x[j] = columns[j][i];
+    F::input(x, y);
+#pragma GCC unroll 6
+    for (size_t j = 0; j < n; ++j) hn::StoreU(y[j], d16, t.out + (i * n + j) * t.stride + c);
   }
 }
 
 // The last vector overlaps the one before it.
+template <class F>
 void input_tile(const ByteTile& t) {
   const size_t lanes = hn::Lanes(d16);
   size_t c = 0;
-  for (; c + lanes <= t.channels; c += lanes) input_vector(t, c);
-  if (c < t.channels) input_vector(t, t.channels - lanes);
+  for (; c + lanes <= t.channels; c += lanes) input_vector<F>(t, c);
+  if (c < t.channels) input_vector<F>(t, t.channels - lanes);
 }
 
-constexpr size_t kPairRows = 6, kPairVectors = 2, kPairBlock = kPairVectors * kLanes;
+constexpr size_t kPairRows = HWY_TARGET == HWY_AVX3 ? 12 : 6;
+constexpr size_t kPairVectors = 2, kPairBlock = kPairVectors * kLanes;
 
 template <size_t kRowsNow>
 HWY_NOINLINE void pair_tile(const PairBlock& g, size_t row, size_t column) {
   V32 sums[kRowsNow][kPairVectors];
-#pragma GCC unroll 6
+#pragma GCC unroll 12
   for (size_t r = 0; r < kRowsNow; ++r) {
 #pragma GCC unroll 2
     for (size_t v = 0; v < kPairVectors; ++v) sums[r][v] = hn::Zero(d32);
@@ -87,16 +137,16 @@ HWY_NOINLINE void pair_tile(const PairBlock& g, size_t row, size_t column) {
     V32 w[kPairVectors];
 #pragma GCC unroll 2
     for (size_t v = 0; v < kPairVectors; ++v) w[v] = hn::LoadU(d32, weights + v * kLanes);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (size_t r = 0; r < kRowsNow; ++r) {
       int32_t word;
       std::memcpy(&word, a + r * g.a_stride, sizeof(word));
       const V32 x = hn::Set(d32, word);
 #pragma GCC unroll 2
-      for (size_t v = 0; v < kPairVectors; ++v) sums[r][v] = add_words(x, w[v], sums[r][v]);
+      for (size_t v = 0; v < kPairVectors; ++v) sums[r][v] = add_pairs(x, w[v], sums[r][v]);
     }
   }
-#pragma GCC unroll 6
+#pragma GCC unroll 12
   for (size_t r = 0; r < kRowsNow; ++r) {
 #pragma GCC unroll 2
     for (size_t v = 0; v < kPairVectors; ++v)
@@ -118,27 +168,29 @@ void multiply_pairs(const PairBlock& g) {
   }
 }
 
-template <Mode kMode, size_t kVectorsNow>
+template <class F, Mode kMode>
 HWY_INLINE void output_vectors(const ByteTileSums& t, size_t c) {
-  V32 results[kOut][kOut][kVectorsNow];  // [row][column]
+  constexpr size_t n = F::kIn, m = F::kOut;
+  V32 results[m][m][kPairVectors];  // [row][column]
 #pragma GCC unroll 2
-  for (size_t v = 0; v < kVectorsNow; ++v) {
-    V32 columns[kSide][kOut];
-#pragma GCC unroll 4
-    for (size_t j = 0; j < kSide; ++j) {
-      V32 x[kSide];
-#pragma GCC unroll 4
-      for (size_t i = 0; i < kSide; ++i)
-        x[i] = hn::LoadU(d32, t.in + (i * kSide + j) * t.stride + c + v * kLanes);
-      transform_output(x, columns[j]);
+  for (size_t v = 0; v < kPairVectors; ++v) {
+    V32 columns[n][m];
+#pragma GCC unroll 6
+    for (size_t j = 0; j < n; ++j) {
+      V32 x[n];
+#pragma GCC unroll 6
+      for (size_t i = 0; i < n; ++i)
+        x[i] = hn::LoadU(d32, t.in + (i * n + j) * t.stride + c + v * kLanes);
+      F::output(x, columns[j]);
     }
-#pragma GCC unroll 2
-    for (size_t i = 0; i < kOut; ++i) {
-      V32 x[kSide], y[kOut];
 #pragma GCC unroll 4
-      for (size_t j = 0; j < kSide; ++j) x[j] = columns[j][i];
-      transform_output(x, y);
-      for (size_t j = 0; j < kOut; ++j) results[i][j][v] = hn::ShiftRight<2>(y[j]);
+    for (size_t i = 0; i < m; ++i) {
+      V32 x[n], y[m];
+#pragma GCC unroll 6
+      for (size_t j = 0; j < n; ++j) x[j] = columns[j][i];
+      F::output(x, y);
+#pragma GCC unroll 4
+      for (size_t j = 0; j < m; ++j) results[i][j][v] = hn::ShiftRight<2>(y[j]);
     }
   }
   const ByteBlock& g = *t.block;
@@ -148,34 +200,45 @@ HWY_INLINE void output_vectors(const ByteTileSums& t, size_t c) {
       const size_t to = i * t.row_stride + j * g.y_stride + c;
       const Place at{c, static_cast<std::byte*>(g.y) + to * kSize,
                      kMode == Mode::kSums ? g.levels->plus + to : nullptr, 0};
-      Tile<1, kVectorsNow> row;
-      std::copy_n(results[i][j], kVectorsNow, row[0]);
-      store<kMode, 1, kVectorsNow>(g, at, row);
+      Tile<1, kPairVectors> row;
+      std::copy_n(results[i][j], kPairVectors, row[0]);
+      store<kMode, 1, kPairVectors>(g, at, row);
     }
   }
 }
 
-template <Mode kMode>
+template <class F, Mode kMode>
 void output_columns(const ByteTileSums& t) {
-  for (size_t c = 0; c < t.block->columns; c += kPairBlock)
-    output_vectors<kMode, kPairVectors>(t, c);
+  for (size_t c = 0; c < t.block->columns; c += kPairBlock) output_vectors<F, kMode>(t, c);
 }
 
+template <class F>
 void output_tile(const ByteTileSums& t) {
   switch (mode_of(*t.block)) {
-    case Mode::kFloats: return output_columns<Mode::kFloats>(t);
-    case Mode::kBytes: return output_columns<Mode::kBytes>(t);
-    case Mode::kSums: return output_columns<Mode::kSums>(t);
+    case Mode::kFloats: return output_columns<F, Mode::kFloats>(t);
+    case Mode::kBytes: return output_columns<F, Mode::kBytes>(t);
+    case Mode::kSums: return output_columns<F, Mode::kSums>(t);
   }
 }
 
+template <class F>
 ByteWinogradFunctions winograd_functions_of_bytes() {
-  return {input_tile, multiply_pairs, output_tile, hn::Lanes(d16), kPairRows, kPairBlock};
+  return {.input = input_tile<F>,
+          .multiply = multiply_pairs,
+          .output = output_tile<F>,
+          .windows = F::kWindows,
+          .lanes = hn::Lanes(d16),
+          .rows = kPairRows,
+          .block = kPairBlock,
+          .bytes_at_once = HWY_TARGET == HWY_AVX3 ? 2 : 1};
+}
+ByteWinogradFunctions byte_winograd_table(int64_t m) {
+  return m == 2 ? winograd_functions_of_bytes<F2>() : winograd_functions_of_bytes<F4>();
 }
 
 #else  // no pairs
 
-ByteWinogradFunctions winograd_functions_of_bytes() { return {}; }
+ByteWinogradFunctions byte_winograd_table(int64_t) { return {}; }
 
 #endif
 
@@ -185,8 +248,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-ByteWinogradFunctions byte_winograd_functions() {
-  return TREADLE_DISPATCH_BYTES(winograd_functions_of_bytes)();
+ByteWinogradFunctions byte_winograd_functions(int64_t m) {
+  return TREADLE_DISPATCH_BYTES(byte_winograd_table)(m);
 }
 
 }  // namespace treadle::cpu

@@ -1,18 +1,25 @@
-// The transforms of Winograd's convolution F(2x2, 3x3) of bytes, in integers of 16 bits: sums are
-// exact. For AVX2, which multiplies bytes little faster. Channels lie innermost.
+// Winograd's convolution F(m x m, 3 x 3) of bytes, m = 2 or 4, in integers: the elements of pixels
+// and of windows are exact in 16 bits, their sums in 32 bits, where they wrap around and come back.
+// Channels lie innermost.
+//
+// One dimension of F(2, 3) interpolates at 0, ±1, ∞ and of F(4, 3) at 0, ±1, 2, -1/2, ∞, where
+// forms of integers (p x - q y for q/p) divide the results by 2, 6 and 30: but for one factor of 2,
+// odd numbers, by which integers of 32 bits divide by a product. So results come out four times
+// what they are, and two bits are all that is lost. (Points and forms: Lavin and Gray,
+// arXiv:1509.09308; Barabasz et al., arXiv:1803.10986.)
 #pragma once
+
+#include <array>
 
 #include "backends/cpu/simd/byte_product.h"
 
 namespace treadle::cpu {
 
-inline constexpr size_t kTileElements = 16;  // of 4x4 pixels
-
-// A tile of pixels becomes as many elements, each a row of channels. Of bytes around their zero
-// point they are at most 1020.
+// A tile of (m+2) x (m+2) pixels becomes as many elements, each a row of channels. Of bytes around
+// their zero point they are at most 4 · 255 (m = 2) and 98 · 255 (m = 4).
 struct ByteTile {
-  const uint8_t* const* pixels;  // [kTileElements], row by row; null in the padding
-  size_t channels;               // at least byte_winograd_functions().lanes
+  const uint8_t* const* pixels;  // [(m+2)²], row by row; null in the padding
+  size_t channels;               // at least ByteWinogradFunctions::lanes
   uint8_t flip;                  // of the pixels
   int16_t zero;                  // of the flipped
   int16_t* out;                  // element e lies at out + e * stride
@@ -32,8 +39,8 @@ struct PairBlock {
   size_t y_stride;
 };
 
-// Four times the sums of a tile of 2x2 pixels, in elements, become its results: integers of 32 bits
-// that wrap around, which those of the results do not.
+// The sums of a tile, in (m+2)² elements, become its results: integers of 32 bits that wrap around,
+// which four times the results do not.
 struct ByteTileSums {
   const int32_t* in;  // element e lies at in + e * stride
   size_t stride;
@@ -45,15 +52,21 @@ struct ByteTileSums {
   size_t tile_columns;
 };
 
+// A dimension of windows: element i is the sum of factors[i] · three weights.
+using WindowFactors = std::array<int8_t, 3>;
+
 struct ByteWinogradFunctions {
   void (*input)(const ByteTile& tile);
   void (*multiply)(const PairBlock& block);
   void (*output)(const ByteTileSums& tile);
-  size_t lanes;  // channels that are transformed at once
-  size_t rows;   // that are multiplied at once
+  const WindowFactors* windows;  // [m+2]
+  size_t lanes;                  // channels that are transformed at once
+  size_t rows;                   // that are multiplied at once
   size_t block;
+  // Multiplications of bytes (simd/byte_product.h) in the time of one of 16 bits.
+  size_t bytes_at_once;
 };
-// No lanes where there are none.
-ByteWinogradFunctions byte_winograd_functions();
+// `m` is 2 or 4. No lanes where there are none.
+ByteWinogradFunctions byte_winograd_functions(int64_t m);
 
 }  // namespace treadle::cpu

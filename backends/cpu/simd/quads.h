@@ -30,12 +30,12 @@ HWY_INLINE hn::Vec512<int32_t> to_integers(hn::Vec512<float> x) {
 }
 #endif
 
-// sum + x · weights, of four bytes of each lane of 32 bits by int8 (VNNI), or of two int16.
+// sum + x · weights, of two int16 of each lane of 32 bits. VNNI is written as assembly since the
+// functions around it are compiled without.
 template <class V>
-HWY_INLINE V add_words(V x, V weights, V sum) {
+HWY_INLINE V add_pairs(V x, V weights, V sum) {
 #if HWY_TARGET == HWY_AVX3
-  // As assembly since the functions around it are compiled without VNNI.
-  asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(x.raw), "v"(weights.raw));
+  asm("vpdpwssd %2, %1, %0" : "+v"(sum.raw) : "v"(x.raw), "v"(weights.raw));
   return sum;
 #else
   const hn::DFromV<V> d32;
@@ -43,6 +43,17 @@ HWY_INLINE V add_words(V x, V weights, V sum) {
   V none = hn::Zero(d32);  // on x86 the first takes all
   return hn::ReorderWidenMulAccumulate(d32, hn::BitCast(d16, x), hn::BitCast(d16, weights), sum,
                                        none);
+#endif
+}
+
+// The same of four bytes of each lane by int8 (VNNI), or of two int16.
+template <class V>
+HWY_INLINE V add_words(V x, V weights, V sum) {
+#if HWY_TARGET == HWY_AVX3
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(x.raw), "v"(weights.raw));
+  return sum;
+#else
+  return add_pairs(x, weights, sum);
 #endif
 }
 
