@@ -128,6 +128,7 @@ class AttentionKernel : public Kernel {
 
  private:
   static constexpr int64_t kMaxTileRows = 96;
+  static constexpr int64_t kRowsAtOnce = 8;          // of weights
   static constexpr int64_t kTileScores = 16 * 1024;  // floats
 
   int64_t kv_heads() const { return p_.k.now.batch * p_.k.now.heads; }
@@ -224,10 +225,13 @@ class AttentionKernel : public Kernel {
     score(args, t, queries, scores);
     const Tile next = task + 1 < tasks() ? tile_of(args, task + 1, packed) : Tile{};
     float factors[kMaxTileRows];
-    for (int64_t r = 0; r < t.rows; ++r) {
-      if (r < next.rows) fetch(query(args, next, r), p_.q.size);
-      fetch(y + r * p_.y.row_stride, p_.y.size);
-      factors[r] = weigh(args, t, r, scores + r * padded_keys_);
+    for (Range rows{0, 0}; rows.begin < t.rows; rows.begin = rows.end) {
+      rows.end = std::min(rows.begin + kRowsAtOnce, t.rows);
+      for (int64_t r = rows.begin; r < rows.end; ++r) {
+        if (r < next.rows) fetch(query(args, next, r), p_.q.size);
+        fetch(y + r * p_.y.row_stride, p_.y.size);
+      }
+      weigh(args, t, rows, scores, factors);
     }
     sum_values(t, scores, results);
     for (int64_t r = 0; r < t.rows; ++r, y += p_.y.row_stride, results += p_.v.size())
@@ -262,20 +266,27 @@ class AttentionKernel : public Kernel {
                     .columns = static_cast<size_t>(t.keys.end - t.keys.begin)});
   }
 
-  // Softmax of row `r` of the tile but for the factor that is returned: the results are fewer than
-  // the weights. Zeros where everything is forbidden.
-  float weigh(const KernelArgs& args, const Tile& t, int64_t r, float* row) const {
-    const Range seen = visible(p_, t.valid, t.first + r);
-    const int64_t begin = seen.begin - t.keys.begin, end = seen.end - t.keys.begin;
+  // Softmax of rows [first, last) of the tile but for a factor: the results are fewer than the
+  // weights. Zeros where everything is forbidden.
+  void weigh(const KernelArgs& args, const Tile& t, const Range& rows, float* scores,
+             float* factors) const {
     const int64_t lanes = panel_ / 2;
     const int64_t n = ceil_div(t.keys.end - t.keys.begin, lanes) * lanes;
-    constrain(row + begin, end - begin, mask_row(args, t, t.first + r), seen.begin);
-    std::fill(row, row + begin, kForbidden);
-    std::fill(row + end, row + n, kForbidden);
-    if (std::any_of(row + begin, row + end, [](float x) { return x != kForbidden; }))
-      return 1 / rows_.exponentiate(row, row, static_cast<size_t>(n));
-    std::fill_n(row, n, 0.0f);
-    return 0;
+    for (int64_t r = rows.begin; r < rows.end; ++r) {
+      float* row = scores + r * padded_keys_;
+      const Range seen = visible(p_, t.valid, t.first + r);
+      const int64_t begin = seen.begin - t.keys.begin, end = seen.end - t.keys.begin;
+      constrain(row + begin, end - begin, mask_row(args, t, t.first + r), seen.begin);
+      std::fill(row, row + begin, kForbidden);
+      std::fill(row + end, row + n, kForbidden);
+    }
+    rows_.exponentiate({.x = scores + rows.begin * padded_keys_,
+                        .rows = static_cast<size_t>(rows.end - rows.begin),
+                        .stride = static_cast<size_t>(padded_keys_),
+                        .n = static_cast<size_t>(n),
+                        .sums = factors + rows.begin});
+    for (int64_t r = rows.begin; r < rows.end; ++r)
+      factors[r] = factors[r] == 0 ? 0 : 1 / factors[r];
   }
 
   const void* mask_row(const KernelArgs& args, const Tile& t, int64_t i) const {

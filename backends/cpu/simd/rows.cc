@@ -219,32 +219,56 @@ HWY_INLINE V exp_below(V x) {
   return hn::Mul(e.y, power_of_two(d, e.biased));
 }
 
-float exponentiate_row(const float* x, float* y, size_t n) {
+// The greatest; anything where there is a NaN, which the sum will show.
+HWY_INLINE float top_of(const float* x, size_t n) {
+  const auto join = [](V a, V b) HWY_ATTR { return hn::Max(a, b); };
+  return hn::GetLane(hn::MaxOfLanes(d, fold(x, n, -kInf, join, join)));
+}
+
+template <size_t kVectors>
+HWY_INLINE void exponentiate_vectors(const float* x, float* y, V top, V* sums) {
   const size_t lanes = hn::Lanes(d);
-  const V top = hn::Set(d, max_in(x, n));
-  V sums[2] = {hn::Zero(d), hn::Zero(d)};
+#pragma GCC unroll 4
+  for (size_t v = 0; v < kVectors; ++v) {
+    const V e = exp_below(hn::Sub(hn::LoadU(d, x + v * lanes), top));
+    hn::StoreU(e, d, y + v * lanes);
+    sums[v] = hn::Add(sums[v], e);
+  }
+}
+
+float exponentiate_below(const float* x, float* y, size_t n, float most) {
+  constexpr size_t kVectors = HWY_MAX_BYTES >= 64 ? 4 : 2;
+  const size_t lanes = hn::Lanes(d);
+  const V top = hn::Set(d, most);
+  V sums[kVectors];
+  for (V& sum : sums) sum = hn::Zero(d);
   size_t i = 0;
-  for (; i + 2 * lanes <= n; i += 2 * lanes) {
-#pragma GCC unroll 2
-    for (size_t v = 0; v < 2; ++v) {
-      const V e = exp_below(hn::Sub(hn::LoadU(d, x + i + v * lanes), top));
-      hn::StoreU(e, d, y + i + v * lanes);
-      sums[v] = hn::Add(sums[v], e);
-    }
-  }
-  for (; i + lanes <= n; i += lanes) {
-    const V e = exp_below(hn::Sub(hn::LoadU(d, x + i), top));
-    hn::StoreU(e, d, y + i);
-    sums[0] = hn::Add(sums[0], e);
-  }
-  float sum = sum_across(hn::Add(sums[0], sums[1]));
+  for (; i + kVectors * lanes <= n; i += kVectors * lanes)
+    exponentiate_vectors<kVectors>(x + i, y + i, top, sums);
+  for (; i + lanes <= n; i += lanes) exponentiate_vectors<1>(x + i, y + i, top, sums);
+  for (size_t v = 1; v < kVectors; ++v) sums[0] = hn::Add(sums[0], sums[v]);
+  float sum = sum_across(sums[0]);
   if (i < n) store_part(d, exp_below(hn::Sub(load_part(d, x + i, n - i), top)), y + i, n - i);
   for (; i < n; ++i) sum += y[i];
   return sum;
 }
 
+// The greatest of all rows first: what waits for them does not keep the next row waiting.
+void exponentiate_rows(const ExpRows& t) {
+  for (size_t r = 0; r < t.rows; ++r) t.sums[r] = top_of(t.x + r * t.stride, t.n);
+  for (size_t r = 0; r < t.rows; ++r) {
+    float* row = t.x + r * t.stride;
+    if (std::all_of(row, row + t.n, [](float x) { return x == -kInf; })) {
+      std::fill_n(row, t.n, 0.0F);
+      t.sums[r] = 0;
+    } else {
+      t.sums[r] = exponentiate_below(row, row, t.n, t.sums[r]);
+    }
+  }
+}
+
 void softmax_row(const float* x, float* y, size_t n) {
-  const V factor = hn::Set(d, 1.0f / exponentiate_row(x, y, n));
+  const V factor = hn::Set(d, 1.0f / exponentiate_below(x, y, n, top_of(x, n)));
   map_row(y, y, n, [=](V v, size_t) HWY_ATTR { return hn::Mul(v, factor); });
 }
 
@@ -314,7 +338,7 @@ NormResult normalize_row(const NormRow& r) {
 }
 
 const RowFunctions* row_table() {
-  static const RowFunctions table{exponentiate_row,
+  static const RowFunctions table{exponentiate_rows,
                                   softmax_row,
                                   softmax_short,
                                   log_softmax_row,

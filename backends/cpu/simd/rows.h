@@ -9,6 +9,15 @@ namespace treadle::cpu {
 
 enum class RowOp : uint8_t { kSum, kSumSquare, kSumAbs, kMax, kMin };
 
+// Each x of a row becomes e^(x - the row's greatest), or 0 in a row of nothing but -∞.
+struct ExpRows {
+  float* x;
+  size_t rows;
+  size_t stride;
+  size_t n;
+  float* sums;  // [rows], of what the row becomes
+};
+
 struct NormRow {
   const float* x;
   const float* scale;
@@ -44,8 +53,7 @@ template <class T>
 using MaximumFn = void (*)(const T* const* rows, size_t count, size_t n, T* to);
 
 struct RowFunctions {
-  // y[i] = e^(x[i] - the greatest x); their sum.
-  float (*exponentiate)(const float* x, float* y, size_t n);
+  void (*exponentiate)(const ExpRows& rows);
   void (*softmax)(const float* x, float* y, size_t n);
   // Of `rows` rows that lie one after another, of 1 to kShortRow floats each; y may be x.
   void (*softmax_short)(const float* x, float* y, size_t rows, size_t n);
