@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <exception>
@@ -34,19 +35,25 @@ class alignas(64) Share {
 
 }  // namespace
 
-void run_parts(int threads, int64_t n, int64_t parts, int64_t grain, RangeBody call,
-               const void* body) {
+void run_parts(int threads, const Work& work, int64_t parts, RangeBody call, const void* body) {
   constexpr int64_t kMostPieces = 8, kMostParts = 256;
   parts = std::min(parts, kMostParts);
-  const int64_t pieces = std::clamp<int64_t>(n / parts / grain, 1, kMostPieces);
+  const int64_t pieces =
+      std::clamp<int64_t>(work.n / parts / std::max(work.grain, work.unit), 1, kMostPieces);
   alignas(Share) std::byte memory[kMostParts * sizeof(Share)];  // a run allocates nothing
   auto* shares = reinterpret_cast<Share*>(memory);
   for (int64_t i = 0; i < parts; ++i) new (shares + i) Share(static_cast<uint32_t>(pieces));
   std::exception_ptr error;
   std::atomic_flag failed = ATOMIC_FLAG_INIT;
-  const auto begin = [&](int64_t piece) {  // of all shares' pieces; equal ones but for one
-    const int64_t all = parts * pieces;
-    return n / all * piece + std::min(piece, n % all);
+  const auto part_begin = [&](int64_t part) {
+    return work.n / parts * part + std::min(part, work.n % parts);
+  };
+  const auto piece_begin = [&](int64_t part, int64_t piece) {
+    const int64_t first = part_begin(part), end = part_begin(part + 1);
+    if (piece == pieces) return end;
+    const int64_t at =
+        first + (end - first) / pieces * piece + std::min(piece, (end - first) % pieces);
+    return std::max(first, at / work.unit * work.unit);
   };
   // Always the whole team: libgomp ends the threads that a smaller team leaves out.
 #pragma omp parallel num_threads(threads)
@@ -56,9 +63,10 @@ void run_parts(int threads, int64_t n, int64_t parts, int64_t grain, RangeBody c
       const int64_t part = (own + i) % parts;
       Share& share = shares[part];
       for (int64_t piece; share.take(i == 0, piece);) {
-        const int64_t at = part * pieces + piece;
+        const int64_t begin = piece_begin(part, piece), end = piece_begin(part, piece + 1);
+        if (begin == end) continue;
         try {
-          call(body, own, begin(at), begin(at + 1));
+          call(body, own, begin, end);
         } catch (...) {
           if (!failed.test_and_set()) error = std::current_exception();
         }

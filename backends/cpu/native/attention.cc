@@ -121,7 +121,7 @@ class AttentionKernel : public Kernel {
       });
     }
     float* slots = packed + kv_heads() * (key_panels_ + value_panels_);
-    parallel_slots(threads_, slots_, tasks(), [&](int64_t slot, int64_t begin, int64_t end) {
+    parallel_slots(threads_, slots_, {.n = tasks()}, [&](int64_t slot, int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t) attend(args, t, packed, slots + slot * slot_floats_);
     });
   }

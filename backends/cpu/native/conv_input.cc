@@ -44,7 +44,7 @@ class InputKernel : public Kernel {
       pack(static_cast<const float*>(args.inputs[kW]), panels, begin, end);
     });
     float* products = panels + panels_ * panel_ * q_.out;
-    parallel_slots(threads_, slots_, groups_, [&](int64_t slot, int64_t begin, int64_t end) {
+    parallel_slots(threads_, slots_, {.n = groups_}, [&](int64_t slot, int64_t begin, int64_t end) {
       for (int64_t g = begin; g < end; ++g)
         run_group(args, g, panels, products + slot * product_floats());
     });

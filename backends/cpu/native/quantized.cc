@@ -59,7 +59,8 @@ class QuantizedKernel : public Kernel {
     ByteBlock block = block_of(args, zero, scratch + padding_bytes());
     if (zero == 0) block.zeros = padding;
     std::byte* slots = scratch + padding_bytes() + run_bytes();
-    parallel_slots(threads_, slots_, tasks(), [&](int64_t slot, int64_t begin, int64_t end) {
+    const Work work{.n = tasks(), .unit = functions_.form.steps ? pieces_.across : pieces_.down};
+    parallel_slots(threads_, slots_, work, [&](int64_t slot, int64_t begin, int64_t end) {
       Found found{slots + slot * slot_bytes_};
       for (int64_t t = begin; t < end; ++t) run_piece(args, block, source, t, found);
     });

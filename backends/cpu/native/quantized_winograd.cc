@@ -134,7 +134,7 @@ class QuantizedWinogradKernel : public Kernel {
     block.columns = static_cast<size_t>(windows_.outs);
     block.y_stride = block.columns;
     if (input_.scale_of_run()) scratch += whole_lines(windows_.outs * 4);
-    parallel_slots(threads_, blocks_.slots, blocks_.count,
+    parallel_slots(threads_, blocks_.slots, {.n = blocks_.count},
                    [&](int64_t slot, int64_t begin, int64_t end) {
                      for (int64_t i = begin; i < end; ++i)
                        run_block(args, block, i, scratch + slot * slot_bytes());

@@ -58,7 +58,7 @@ class WinogradKernel : public Kernel {
         }
       });
     }
-    parallel_slots(p_.threads, blocks_.slots, blocks_.count,
+    parallel_slots(p_.threads, blocks_.slots, {.n = blocks_.count},
                    [&](int64_t slot, int64_t begin, int64_t end) {
                      for (int64_t i = begin; i < end; ++i) run_block(args, slot, i);
                    });
