@@ -121,8 +121,16 @@ void WindowParts::gather(const Source& source, const uint8_t* line, Run& run) co
 void WindowParts::copy_taps(const Source& source, const uint8_t* line, int64_t first, int64_t taps,
                             uint8_t* copy) const {
   const Axis& axis = axes_.back();
-  std::copy_n(source.zeros, taps * channels_, copy);
+  // In whole pieces, of which the last ends behind what is copied.
+  for (int64_t b = 0; b < taps * channels_; b += kSlack)
+    std::memset(copy + b, source.zeros[0], kSlack);
   if (line == nullptr) return;
+  if (lines_) {
+    const int64_t begin = std::clamp<int64_t>(-first, 0, taps);
+    const int64_t count = std::clamp(axis.input - first, begin, taps) - begin;
+    std::copy_n(line + (first + begin) * step_, count * channels_, copy + begin * channels_);
+    return;
+  }
   for (int64_t k = 0; k < taps; ++k, first += axis.dilation, copy += channels_) {
     if (first >= 0 && first < axis.input) std::copy_n(line + first * step_, channels_, copy);
   }
