@@ -170,39 +170,40 @@ void multiply_pairs(const PairBlock& g) {
 
 template <class F, Mode kMode>
 HWY_INLINE void output_vectors(const ByteTileSums& t, size_t c) {
-  constexpr size_t n = F::kIn, m = F::kOut;
-  V32 results[m][m][kPairVectors];  // [row][column]
+  constexpr size_t n = F::kIn, m = F::kOut, kSize = kMode == Mode::kFloats ? sizeof(float) : 1;
+  V32 columns[kPairVectors][n][m];
 #pragma GCC unroll 2
   for (size_t v = 0; v < kPairVectors; ++v) {
-    V32 columns[n][m];
 #pragma GCC unroll 6
     for (size_t j = 0; j < n; ++j) {
       V32 x[n];
 #pragma GCC unroll 6
       for (size_t i = 0; i < n; ++i)
         x[i] = hn::LoadU(d32, t.in + (i * n + j) * t.stride + c + v * kLanes);
-      F::output(x, columns[j]);
-    }
-#pragma GCC unroll 4
-    for (size_t i = 0; i < m; ++i) {
-      V32 x[n], y[m];
-#pragma GCC unroll 6
-      for (size_t j = 0; j < n; ++j) x[j] = columns[j][i];
-      F::output(x, y);
-#pragma GCC unroll 4
-      for (size_t j = 0; j < m; ++j) results[i][j][v] = hn::ShiftRight<2>(y[j]);
+      F::output(x, columns[v][j]);
     }
   }
   const ByteBlock& g = *t.block;
-  constexpr size_t kSize = kMode == Mode::kFloats ? sizeof(float) : 1;
-  for (size_t i = 0; i < t.tile_rows; ++i) {
-    for (size_t j = 0; j < t.tile_columns; ++j) {
+#pragma GCC unroll 4
+  for (size_t i = 0; i < m; ++i) {
+    if (i >= t.tile_rows) break;
+    Tile<1, kPairVectors> pixels[m];
+#pragma GCC unroll 2
+    for (size_t v = 0; v < kPairVectors; ++v) {
+      V32 x[n], y[m];
+#pragma GCC unroll 6
+      for (size_t j = 0; j < n; ++j) x[j] = columns[v][j][i];
+      F::output(x, y);
+#pragma GCC unroll 4
+      for (size_t j = 0; j < m; ++j) pixels[j][0][v] = hn::ShiftRight<2>(y[j]);
+    }
+#pragma GCC unroll 4
+    for (size_t j = 0; j < m; ++j) {
+      if (j >= t.tile_columns) break;
       const size_t to = i * t.row_stride + j * g.y_stride + c;
       const Place at{c, static_cast<std::byte*>(g.y) + to * kSize,
                      kMode == Mode::kSums ? g.levels->plus + to : nullptr, 0};
-      Tile<1, kPairVectors> row;
-      std::copy_n(results[i][j], kPairVectors, row[0]);
-      store<kMode, 1, kPairVectors>(g, at, row);
+      store<kMode, 1, kPairVectors>(g, at, pixels[j]);
     }
   }
 }
