@@ -20,7 +20,7 @@ struct DepthwiseSplit {
 // all rows of all images, on several threads where there is work for them.
 template <class T, class F>
 void for_depthwise_rows(const ConvParams& p, const DepthwiseSplit& split, const T* x, const F& f) {
-  constexpr int64_t kMaxRows = 5 + 2;  // by the largest kernel and stride
+  constexpr int64_t kMaxRows = 7 + 1;  // that two output rows read
   const int64_t groups = ceil_div(p.output[0], split.at_once);
   const int64_t work = split.at_once * p.output[1] * p.in_channels * p.kernel[0] * p.kernel[1];
   const int64_t grain = std::max<int64_t>(1, kParallelGrain / work);

@@ -32,7 +32,7 @@ struct Channels {
   template <class F>
   void for_each(const F& f) const {
     for (size_t at = 0, size; at < count; at += size) {
-      size = blocks.size(count - at);
+      size = blocks.size(count, at);
       const size_t first = at + size <= count ? at : count - size;
       for (size_t i = 0; i < size; ++i) f(at, i, size, first + ChannelBlocks::channel(size, i));
     }

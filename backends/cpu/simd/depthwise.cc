@@ -145,6 +145,7 @@ DepthwiseFn find_depthwise(int64_t kernel, int64_t stride) {
   if (kernel == 3 && stride == 2) return depthwise_row<3, 2>;
   if (kernel == 5 && stride == 1) return depthwise_row<5, 1>;
   if (kernel == 5 && stride == 2) return depthwise_row<5, 2>;
+  if (kernel == 7 && stride == 1) return depthwise_row<7, 1>;
   return nullptr;
 }
 

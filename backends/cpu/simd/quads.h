@@ -15,6 +15,12 @@ template <class D>
 using Sums = hn::Vec<hn::Repartition<int32_t, D>>;
 
 // What Highway 1.0 lacks.
+HWY_INLINE hn::Vec128<int8_t> to_bytes(hn::Vec128<int16_t> a, hn::Vec128<int16_t> b) {
+  return hn::Vec128<int8_t>{_mm_packs_epi16(a.raw, b.raw)};
+}
+HWY_INLINE hn::Vec128<int32_t> to_integers(hn::Vec128<float> x) {
+  return hn::Vec128<int32_t>{_mm_cvtps_epi32(x.raw)};
+}
 HWY_INLINE hn::Vec256<int8_t> to_bytes(hn::Vec256<int16_t> a, hn::Vec256<int16_t> b) {
   return hn::Vec256<int8_t>{_mm256_packs_epi16(a.raw, b.raw)};
 }

@@ -19,7 +19,6 @@ constexpr int kSpan = (kBlock - 1) * kStride + kKernel;
 
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 
-using Smallest = hn::FixedTag<uint8_t, ChannelBlocks::kSmallest>;
 // Channels of the largest vector.
 constexpr size_t kLargest = HWY_TARGET == HWY_AVX3 ? 64 : 32;
 
@@ -116,12 +115,14 @@ template <int kKernel, int kStride, int kBlock, class Column>
 HWY_INLINE void all_channels(const QuantizedDepthwiseRow& r, uint8_t* out, const Column& column) {
   const ChannelBlocks blocks{kLargest, false};
   for (size_t at = 0, size; at < r.channels; at += size) {
-    size = blocks.size(r.channels - at);
+    size = blocks.size(r.channels, at);
     const Part part{r, at + size <= r.channels ? at : r.channels - size, at};
     if (size == kLargest) {
       block<kKernel, kStride, kBlock>(hn::FixedTag<uint8_t, kLargest>(), part, out, column);
+    } else if (size == 32) {
+      block<kKernel, kStride, kBlock>(hn::FixedTag<uint8_t, 32>(), part, out, column);
     } else {
-      block<kKernel, kStride, kBlock>(Smallest(), part, out, column);
+      block<kKernel, kStride, kBlock>(hn::FixedTag<uint8_t, 16>(), part, out, column);
     }
   }
 }
@@ -194,6 +195,7 @@ QuantizedDepthwiseFn find_function(int64_t kernel, int64_t stride) {
   if (kernel == 3 && stride == 2) return depthwise_row<3, 2>;
   if (kernel == 5 && stride == 1) return depthwise_row<5, 1>;
   if (kernel == 5 && stride == 2) return depthwise_row<5, 2>;
+  if (kernel == 7 && stride == 1) return depthwise_row<7, 1>;
   return nullptr;
 }
 

@@ -8,21 +8,23 @@
 namespace treadle::cpu {
 
 // How what belongs to channels is packed: in blocks of neighbouring channels, `largest` at most,
-// each in an order that its vectors take. Channels of the last block may be in the one before too.
+// each in an order that its vectors take. Channels of the last block may be in the one before too,
+// where that is one block less.
 struct ChannelBlocks {
   size_t largest;  // channels: a power of two
   bool pairs;      // weights are pairs of int16, of the even rows and then of the odd, else int8
 
-  static constexpr size_t kSmallest = 32;
-  size_t size(size_t rest) const {
+  static constexpr size_t kSmallest = 16;
+  // Of the block at `at`, of so many channels in all.
+  size_t size(size_t channels, size_t at) const {
     size_t size = largest;
-    while (size > kSmallest && size > rest) size /= 2;
+    while (size > kSmallest && (size > channels || size / 2 >= channels - at)) size /= 2;
     return size;
   }
   // Channels of all blocks.
   size_t total(size_t channels) const {
     size_t at = 0;
-    while (at < channels) at += size(channels - at);
+    while (at < channels) at += size(channels, at);
     return at;
   }
   // The channel at place i of a block.
