@@ -47,7 +47,13 @@ TEST(Quantized, Windows) {
                           {12, 6, 2, 3, 2, 1, 6},
                           {70, 70, 1, 1, 1, 1, 5},
                           {22, 64, 1, 3, 1, 1, 7},
-                          {130, 8, 2, 3, 1, 1, 3}}) {
+                          {130, 8, 2, 3, 1, 1, 3},
+                          {1, 16, 1, 8, 1, 1, 40},    // windows beyond both edges
+                          {8, 8, 8, 3, 1, 1, 14},     // groups of few outputs
+                          {26, 26, 26, 5, 1, 2, 11},  // dilated
+                          {34, 34, 17, 3, 2, 1, 9},   // a prime number of them
+                          {96, 48, 12, 3, 1, 1, 7},
+                          {2, 4, 2, 1, 1, 1, 4}}) {
     for (const DType dtype : {DType::kUint8, DType::kInt8}) {
       for (const int64_t z : {0, 11}) {
         KernelCase c;

@@ -25,16 +25,16 @@ class Packer {
   void pack(const int8_t* from, const F& take) const {
     const auto block = static_cast<int64_t>(form_.block), lanes = static_cast<int64_t>(form_.lanes);
     std::vector<uint32_t> quads(static_cast<size_t>(block * depth_ / kQuad));
-    std::vector<uint32_t> rows(s_.column_step == 1 ? 0 : quads.size());
+    std::vector<uint32_t> rows(s_.is_rows() ? 0 : quads.size());
     for (int64_t column = 0; column < s_.columns; column += block) {
       const int64_t count = std::min(block, s_.columns - column);
       const int64_t width = ceil_div(count, lanes) * lanes;
-      if (s_.column_step == 1) {
+      if (s_.is_rows()) {
         interleave(from + column, count, width, quads.data());
       } else {
         std::ranges::fill(rows, 0u);
         for (int64_t c = 0; c < count; ++c)
-          arrange(from + (column + c) * s_.column_step, rows.data() + c * depth_ / kQuad);
+          arrange(from, column + c, rows.data() + c * depth_ / kQuad);
         transpose_({.from = rows.data(),
                     .from_step = static_cast<size_t>(depth_ / kQuad),
                     .to = quads.data(),
@@ -59,12 +59,13 @@ class Packer {
   }
 
   // The weights of a column, in the order of the parts.
-  void arrange(const int8_t* from, uint32_t* to) const {
-    const int64_t step = ceil_div(part_, kQuad) * kQuad;
-    auto* bytes = reinterpret_cast<int8_t*>(to);
+  void arrange(const int8_t* from, int64_t column, uint32_t* to) const {
+    from += column * s_.column_step;
+    const int64_t step = ceil_div(part_, kQuad) * kQuad, own = s_.channels / s_.together;
+    auto* bytes = reinterpret_cast<int8_t*>(to) + column * s_.together / s_.columns * own;
     for (int64_t t = 0; t < s_.taps; ++t) {
       int8_t* tap = bytes + t / s_.part_taps * step + t % s_.part_taps * s_.channels;
-      for (int64_t c = 0; c < s_.channels; ++c) tap[c] = from[c * s_.channel_step + t];
+      for (int64_t c = 0; c < own; ++c) tap[c] = from[c * s_.channel_step + t];
     }
   }
 
@@ -83,9 +84,10 @@ ByteWeights::ByteWeights(const Tensor& source, const ByteWeightSource& shape,
   const auto lanes = static_cast<int64_t>(form_.lanes);
   padded_ = ceil_div(shape.columns, lanes) * lanes;
   depth_ = shape.taps / shape.part_taps * ceil_div(shape.part_taps * shape.channels, kQuad) * kQuad;
-  const std::string key = cat("bytes ", form_.block, " ", form_.steps, " ", shape.groups, " ",
-                              shape.columns, " ", shape.channels, " ", shape.taps, " ",
-                              shape.part_taps, " ", shape.column_step, " ", shape.channel_step);
+  const std::string key =
+      cat("bytes ", form_.block, " ", form_.steps, " ", shape.groups, " ", shape.together, " ",
+          shape.columns, " ", shape.channels, " ", shape.taps, " ", shape.part_taps, " ",
+          shape.column_step, " ", shape.channel_step);
   packed_ = packed(context, source, key, [&](const Tensor& plain) { return pack(plain); });
 }
 
@@ -112,7 +114,7 @@ int64_t ByteWeights::steps_bytes() const {
 std::shared_ptr<Buffer> ByteWeights::pack(const Tensor& plain) const {
   const auto* from = reinterpret_cast<const int8_t*>(plain.raw());
   const Packer packer(shape_, form_, depth_);
-  const int64_t size = shape_.columns * shape_.channels * shape_.taps;
+  const int64_t size = shape_.columns * shape_.channels / shape_.together * shape_.taps;
   const auto for_each_block = [&](const auto& take) {
     for (int64_t g = 0; g < shape_.groups; ++g) packer.pack(from + g * size, take);
   };
@@ -145,7 +147,7 @@ std::shared_ptr<Buffer> ByteWeights::pack(const Tensor& plain) const {
 }
 
 void ByteWeights::add_up(const int8_t* from, int32_t* sums, int32_t* sizes) const {
-  if (shape_.column_step == 1) {
+  if (shape_.is_rows()) {
     for (int64_t k = 0; k < shape_.channels; ++k, from += shape_.channel_step) {
       for (int64_t c = 0; c < shape_.columns; ++c) {
         sums[c] += from[c];

@@ -10,12 +10,18 @@ namespace treadle::cpu {
 // + tap]; groups lie one after another.
 struct ByteWeightSource {
   int64_t groups = 1;
+  // A group is made of so many, each with its share of the columns and of the channels, whose
+  // weights elsewhere are zero: a vector of columns where each alone has few.
+  int64_t together = 1;
   int64_t columns = 1;  // of a group
   int64_t channels = 1;
   int64_t taps = 1;
   int64_t part_taps = 1;  // a row of what they are multiplied with is in parts of so many taps
   int64_t column_step = 1;
   int64_t channel_step = 1;
+
+  // A matrix whose columns lie side by side.
+  bool is_rows() const { return column_step == 1 && together == 1; }
 };
 
 class ByteWeights {

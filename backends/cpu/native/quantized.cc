@@ -59,7 +59,8 @@ class QuantizedKernel : public Kernel {
     ByteBlock block = block_of(args, zero, scratch + padding_bytes());
     if (zero == 0) block.zeros = padding;
     std::byte* slots = scratch + padding_bytes() + run_bytes();
-    const Work work{.n = tasks(), .unit = functions_.form.steps ? pieces_.across : pieces_.down};
+    const Workload work{.n = tasks(),
+                        .unit = functions_.form.steps ? pieces_.across : pieces_.down};
     parallel_slots(threads_, slots_, work, [&](int64_t slot, int64_t begin, int64_t end) {
       Found found{slots + slot * slot_bytes_};
       for (int64_t t = begin; t < end; ++t) run_piece(args, block, source, t, found);
@@ -226,16 +227,26 @@ Support supports_conv(const NodeSpec& spec) {
   return supports_depth(element_count(w) / w[0]);
 }
 
+// How many groups have a vector of outputs.
+int64_t groups_together(const ConvParams& p) {
+  const auto lanes = static_cast<int64_t>(byte_product_functions().form.lanes);
+  int64_t count = std::min(p.group, ceil_div(lanes, p.group_outputs()));
+  while (p.group % count != 0) ++count;
+  return count;
+}
+
 Compiled compile_conv(const NodeSpec& spec, const CompileContext& context) {
   const Dims& w = spec.inputs[kW].dims;
-  const ConvParams p = conv_params(spec.node->attributes, spec.inputs[kX].dims, w);
-  const int64_t taps = element_count(w) / (w[0] * w[1]);
+  ConvParams p = conv_params(spec.node->attributes, spec.inputs[kX].dims, w);
+  const int64_t taps = element_count(w) / (w[0] * w[1]), together = groups_together(p);
+  p.group /= together;
   const ByteWeightSource source{.groups = p.group,
+                                .together = together,
                                 .columns = p.group_outputs(),
                                 .channels = p.group_inputs(),
                                 .taps = taps,
                                 .part_taps = WindowParts(p).taps(),
-                                .column_step = p.group_inputs() * taps,
+                                .column_step = w[1] * taps,
                                 .channel_step = taps};
   return compile(spec, context, p, source, kChannelsLast);
 }

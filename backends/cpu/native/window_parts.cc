@@ -91,6 +91,11 @@ void WindowParts::add_part(const Source& source, const uint8_t* line, int64_t k,
   if (copies_) run.copy += part_bytes;
 }
 
+// Up to kSlack more than so many.
+void WindowParts::copy_pieces(const uint8_t* from, int64_t bytes, uint8_t* to) {
+  for (int64_t b = 0; b < bytes; b += kSlack) std::memcpy(to + b, from + b, kSlack);
+}
+
 void WindowParts::gather(const Source& source, const uint8_t* line, Run& run) const {
   const Axis& axis = axes_.back();
   const int64_t taken = axis.kernel * channels_, step = copied();
@@ -100,20 +105,23 @@ void WindowParts::gather(const Source& source, const uint8_t* line, Run& run) co
     for (int64_t i = from; i < to; ++i)
       copy_taps(source, line, run.first + i * axis.stride, axis.kernel, copies + i * step);
   };
-  if (line == nullptr || !lines_) return take_taps(0, run.count);
+  if (line == nullptr) return take_taps(0, run.count);
   // Windows within the line, and with room behind them, are copied in whole pieces: what follows
   // is written later, or is not read.
-  const int64_t room = left(source, line) - taken - kSlack;
-  const int64_t last = std::min(axis.input - axis.kernel, room < 0 ? -1 : room / step_);
+  const int64_t taps = lines_ ? 1 : axis.kernel, bytes = taken / taps;
+  const int64_t span = (axis.kernel - 1) * axis.dilation + 1;
+  const int64_t room = left(source, line) - (taps - 1) * axis.dilation * step_ - bytes - kSlack;
+  const int64_t last = std::min(axis.input - span, room < 0 ? -1 : room / step_);
   const int64_t begin = std::clamp<int64_t>(ceil_div(-run.first, axis.stride), 0, run.count);
   const int64_t end =
       last < run.first ? begin : std::clamp((last - run.first) / axis.stride + 1, begin, run.count);
   take_taps(0, begin);
   const uint8_t* from = line + (run.first + begin * axis.stride) * step_;
-  const int64_t from_step = axis.stride * step_;
+  const int64_t from_step = axis.stride * step_, tap_step = axis.dilation * step_;
   uint8_t* copy = copies + begin * step;
   for (int64_t i = begin; i < end; ++i, from += from_step, copy += step) {
-    for (int64_t b = 0; b < taken; b += kSlack) std::memcpy(copy + b, from + b, kSlack);
+    copy_pieces(from, bytes, copy);
+    for (int64_t k = 1; k < taps; ++k) copy_pieces(from + k * tap_step, bytes, copy + k * bytes);
   }
   take_taps(end, run.count);
 }
