@@ -2,6 +2,7 @@
 
 #include "backends/cpu/native/copy.h"
 #include "backends/cpu/onednn/onednn.h"
+#include "backends/cpu/simd/transpose.h"
 
 namespace treadle::cpu {
 namespace {
@@ -12,8 +13,11 @@ bool is_plain_or_last(const TensorSpec& spec) {
 
 bool has_vectors(const TensorSpec& from, const TensorSpec& to) {
   if (from.layout == to.layout || !is_plain_or_last(from) || !is_plain_or_last(to)) return false;
-  const bool picture = to.layout == kChannelsLast && from.dims[1] == 3;
-  return dtype_bits(from.dtype) == 32 || (dtype_bits(from.dtype) == 8 && picture);
+  const int64_t channels = from.dims[1];
+  const bool picture = to.layout == kChannelsLast && channels == 3;
+  return dtype_bits(from.dtype) == 32 ||
+         (dtype_bits(from.dtype) == 8 &&
+          (picture || channels >= static_cast<int64_t>(kTransposedBytes)));
 }
 
 // Between N C S and N S C.

@@ -37,6 +37,10 @@ TEST(NativeMove, TransposesAnyOrderAndElementSize) {
     cpu::set_simd_target(target);
     check_move({.name = target, .op = "Transpose", .inputs = {numbers({301, 117})}});
     check_move({.name = target, .op = "Transpose", .inputs = {numbers({16, 3}, DType::kInt32)}});
+    for (const Dims& dims : {Dims{16, 16}, {17, 40}, {100, 33}, {15, 64}, {64, 5}})
+      check_move({.name = cat(target, " bytes"),
+                  .op = "Transpose",
+                  .inputs = {numbers(dims, DType::kUint8)}});
   }
   cpu::set_simd_target("");
   check_move({.name = "empty", .op = "Transpose", .inputs = {numbers({3, 0, 2})}});
@@ -58,6 +62,17 @@ TEST(NativeMove, Slices) {
     slice({1, 0}, {INT64_MAX, 2}, {2, 0}, {2, 1}, layout);
     slice({-1}, {-100}, {3}, {-1}, layout);
     slice({4}, {4}, {2}, {1}, layout);
+  }
+}
+
+// By calls, in pieces and one by one.
+TEST(NativeMove, RunsOfAnyLength) {
+  for (const int64_t bytes : {1, 7, 15, 16, 17, 31, 32, 58, 255, 256, 257, 300}) {
+    check_move({.name = cat(bytes),
+                .op = "Concat",
+                .attributes = {{"axis", int64_t{1}}},
+                .inputs = {numbers({5, bytes}, DType::kUint8), numbers({5, 3}, DType::kUint8)},
+                .constants = {}});
   }
 }
 

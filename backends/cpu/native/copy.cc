@@ -65,6 +65,17 @@ Runs make_runs(const CopyJob& job) {
   return runs;
 }
 
+// In pieces, the last of which overlaps the one before it, where a call takes longer.
+void copy_bytes(const std::byte* from, size_t count, std::byte* to) {
+  constexpr size_t kPiece = 16, kCall = 256;
+  if (count < kPiece || count > kCall) {
+    std::memcpy(to, from, count);
+    return;
+  }
+  for (size_t i = 0; i + kPiece < count; i += kPiece) std::memcpy(to + i, from + i, kPiece);
+  std::memcpy(to + count - kPiece, from + count - kPiece, kPiece);
+}
+
 template <class T>
 void copy_run(const Runs& r, const T* from, T* to) {
   if (r.to_step != 1) {
@@ -73,8 +84,9 @@ void copy_run(const Runs& r, const T* from, T* to) {
     std::fill_n(to, r.length, *from);
   } else if (r.from_step != 1) {
     for (int64_t i = 0; i < r.length; ++i) to[i] = from[i * r.from_step];
-  } else if (r.length * static_cast<int64_t>(sizeof(T)) >= 64) {
-    std::memcpy(to, from, static_cast<size_t>(r.length) * sizeof(T));
+  } else if (r.length * static_cast<int64_t>(sizeof(T)) >= 16) {
+    copy_bytes(reinterpret_cast<const std::byte*>(from), static_cast<size_t>(r.length) * sizeof(T),
+               reinterpret_cast<std::byte*>(to));
   } else {
     for (int64_t i = 0; i < r.length; ++i) to[i] = from[i];
   }

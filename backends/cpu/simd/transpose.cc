@@ -1,5 +1,7 @@
 #include "backends/cpu/simd/transpose.h"
 
+#include <algorithm>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/simd/transpose.cc"
 #include <hwy/foreach_target.h>
@@ -31,6 +33,44 @@ bool transpose_blocks(Tag tag, const TransposeJob& job) {
 }
 
 #if HWY_TARGET != HWY_SCALAR
+// 16 rows of as many bytes. Each of four rounds interleaves the first half of the rows with the
+// second: bit by bit the rows' numbers and the columns' change places.
+HWY_INLINE void transpose_square(const uint8_t* from, size_t from_step, uint8_t* to,
+                                 size_t to_step) {
+  constexpr size_t kRows = kTransposedBytes;
+  constexpr hn::FixedTag<uint8_t, kRows> bytes;
+  hn::Vec<decltype(bytes)> rows[kRows], mixed[kRows];
+#pragma GCC unroll 16
+  for (size_t r = 0; r < kRows; ++r) rows[r] = hn::LoadU(bytes, from + r * from_step);
+#pragma GCC unroll 4
+  for (size_t round = 0; round < 4; ++round) {
+#pragma GCC unroll 8
+    for (size_t r = 0; r < kRows / 2; ++r) {
+      mixed[2 * r] = hn::InterleaveLower(bytes, rows[r], rows[r + kRows / 2]);
+      mixed[2 * r + 1] = hn::InterleaveUpper(bytes, rows[r], rows[r + kRows / 2]);
+    }
+#pragma GCC unroll 16
+    for (size_t r = 0; r < kRows; ++r) rows[r] = mixed[r];
+  }
+#pragma GCC unroll 16
+  for (size_t r = 0; r < kRows; ++r) hn::StoreU(rows[r], bytes, to + r * to_step);
+}
+
+// The last blocks overlap others. False where there is no whole block.
+bool transpose_squares(const TransposeOf<uint8_t>& job) {
+  constexpr size_t kRows = kTransposedBytes;
+  if (job.rows < kRows || job.columns < kRows) return false;
+  for (size_t i = 0; i < job.columns; i += kRows) {
+    const size_t column = std::min(i, job.columns - kRows);
+    for (size_t j = 0; j < job.rows; j += kRows) {
+      const size_t row = std::min(j, job.rows - kRows);
+      transpose_square(job.from + row * job.from_step + column, job.from_step,
+                       job.to + column * job.to_step + row, job.to_step);
+    }
+  }
+  return true;
+}
+
 // Three rows, whose elements lie side by side afterwards: the channels of a picture.
 template <class T>
 void interleave_three(const TransposeOf<T>& job) {
@@ -71,7 +111,12 @@ void transpose(const TransposeJob& job) {
   transpose_rest(job);
 }
 
-void transpose_bytes(const TransposeOf<uint8_t>& job) { transpose_rest(job); }
+void transpose_bytes(const TransposeOf<uint8_t>& job) {
+#if HWY_TARGET != HWY_SCALAR
+  if (transpose_squares(job)) return;
+#endif
+  transpose_rest(job);
+}
 
 }  // namespace treadle::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -20,7 +20,8 @@ struct TransposeOf {
 using TransposeJob = TransposeOf<uint32_t>;
 using TransposeFn = void (*)(const TransposeJob& job);
 TransposeFn transpose_function();
-// Vectorized for three rows that come to lie densely.
+// Vectorized for so many and more of both, and for three rows that come to lie densely.
+inline constexpr size_t kTransposedBytes = 16;
 using TransposeBytesFn = void (*)(const TransposeOf<uint8_t>& job);
 TransposeBytesFn transpose_bytes_function();
 
