@@ -46,6 +46,7 @@ class Fuser {
   explicit Fuser(Pass& pass) : pass_(pass), graph_(pass.graph) {}
 
   void run() {
+    for_each([&](NodeId id) { split(id); });
     for_each([&](NodeId id) { move(id); });
     for_each([&](NodeId id) { fuse(id); });
     for_each([&](NodeId id) { fuse_dynamic(id); });
@@ -116,6 +117,28 @@ class Fuser {
     std::vector<ValueId> inputs = node.inputs;
     inputs[0] = from->integers;
     patch.replace(to->integers, patch.op(node.op->kind, inputs, node.attributes));
+    pass_.apply(id, std::move(patch));
+  }
+
+  // A Concat that is quantized, of dequantized tensors among others: each is quantized before.
+  void split(NodeId id) {
+    const Node& node = graph_.node(id);
+    if (!node.is("Concat")) return;
+    const auto y = quantized(node.output());
+    if (!y ||
+        std::ranges::none_of(node.inputs, [&](ValueId v) { return dequantized(v).has_value(); }))
+      return;
+    Patch patch;
+    std::vector<ValueId> parts;
+    for (const ValueId v : node.inputs) {
+      const auto x = dequantized(v);
+      const bool same =
+          x && x->same_as(*y) && pass_.type(x->integers).dtype == pass_.type(y->integers).dtype;
+      parts.push_back(same ? x->integers
+                           : patch.op("QuantizeLinear", {v, y->scale, y->zero},
+                                      reader(node.output())->attributes));
+    }
+    patch.replace(y->integers, patch.op("Concat", parts, node.attributes));
     pass_.apply(id, std::move(patch));
   }
 
