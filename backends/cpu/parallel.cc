@@ -35,11 +35,13 @@ class alignas(64) Share {
 
 }  // namespace
 
-void run_parts(int threads, const Work& work, int64_t parts, RangeBody call, const void* body) {
-  constexpr int64_t kMostPieces = 8, kMostParts = 256;
+void run_parts(int threads, const Workload& work, int64_t parts, RangeBody call, const void* body) {
+  constexpr int64_t kMostPieces = 8, kFewPieces = 4, kMostParts = 256;
   parts = std::min(parts, kMostParts);
+  const bool in_units = work.n / parts / work.unit >= kFewPieces;
+  const int64_t unit = in_units ? work.unit : 1;
   const int64_t pieces =
-      std::clamp<int64_t>(work.n / parts / std::max(work.grain, work.unit), 1, kMostPieces);
+      std::clamp<int64_t>(work.n / parts / std::max(work.grain, unit), 1, kMostPieces);
   alignas(Share) std::byte memory[kMostParts * sizeof(Share)];  // a run allocates nothing
   auto* shares = reinterpret_cast<Share*>(memory);
   for (int64_t i = 0; i < parts; ++i) new (shares + i) Share(static_cast<uint32_t>(pieces));
@@ -53,7 +55,7 @@ void run_parts(int threads, const Work& work, int64_t parts, RangeBody call, con
     if (piece == pieces) return end;
     const int64_t at =
         first + (end - first) / pieces * piece + std::min(piece, (end - first) % pieces);
-    return std::max(first, at / work.unit * work.unit);
+    return std::max(first, at / unit * unit);
   };
   // Always the whole team: libgomp ends the threads that a smaller team leaves out.
 #pragma omp parallel num_threads(threads)

@@ -6,9 +6,9 @@
 
 namespace treadle::cpu {
 
-// [0, n), in ranges no smaller than `grain` where n allows. Those of a thread end at multiples of
-// `unit`: what lies between is dear to take apart.
-struct Work {
+// [0, n). Ranges are no smaller than `grain` where n allows. Where several units make a thread's
+// share, ranges within it end at multiples of `unit` instead: units are dear to take apart.
+struct Workload {
   int64_t n;
   int64_t grain = 1;
   int64_t unit = 1;
@@ -18,15 +18,15 @@ namespace detail {
 // `slot`: of the thread, less than `parts`.
 using RangeBody = void (*)(const void* body, int64_t slot, int64_t begin, int64_t end);
 // Each of the parts, of about equal size, is taken in at least one piece.
-void run_parts(int threads, const Work& work, int64_t parts, RangeBody call, const void* body);
+void run_parts(int threads, const Workload& work, int64_t parts, RangeBody call, const void* body);
 }  // namespace detail
 
-// Calls body(begin, end) for disjoint ranges that cover the work. Each thread takes its share piece
+// Calls body(begin, end) for disjoint ranges that cover [0, n). Each thread takes its share piece
 // by piece and then what others have not begun: it may have more of its processor than they. Work
 // of up to one grain stays on the caller, and with threads == 1 no parallel region is opened. An
 // exception of the body is rethrown on the caller.
 template <class F>
-void parallel_for(int threads, Work work, const F& body) {
+void parallel_for(int threads, Workload work, const F& body) {
   if (work.n <= 0) return;
   work.grain = std::max<int64_t>(work.grain, 1);
   const int64_t parts = std::min<int64_t>(threads, work.n / work.grain);
@@ -49,7 +49,7 @@ void parallel_for(int threads, int64_t n, int64_t grain, const F& body) {
 // The same as body(slot, begin, end) by so many threads, each of which has memory of its own: that
 // of its slot, less than `slots`, which is at most `threads`.
 template <class F>
-void parallel_slots(int threads, int64_t slots, const Work& work, const F& body) {
+void parallel_slots(int threads, int64_t slots, const Workload& work, const F& body) {
   if (work.n <= 0) return;
   const int64_t parts = std::min(slots, work.n);
   if (parts <= 1) {

@@ -10,10 +10,10 @@
 namespace treadle::test {
 namespace {
 
-using cpu::Work;
+using cpu::Workload;
 
 // The ranges that the body gets, in order.
-std::set<std::pair<int64_t, int64_t>> ranges_of(int threads, const Work& work) {
+std::set<std::pair<int64_t, int64_t>> ranges_of(int threads, const Workload& work) {
   std::set<std::pair<int64_t, int64_t>> ranges;
   std::mutex mutex;
   cpu::parallel_for(threads, work, [&](int64_t begin, int64_t end) {
@@ -46,7 +46,8 @@ TEST(Parallel, RangesAreNoSmallerThanTheGrain) {
   EXPECT_EQ(ranges_of(2, {.n = 13, .grain = 7}).size(), 1);
 }
 
-// But for the shares' own ends: two threads share 234 at 117.
+// But for the shares' own ends: two threads share 234 at 117. Few units are taken apart, so that
+// there is something to take over.
 TEST(Parallel, RangesEndAtUnits) {
   for (const int64_t n : {216, 234}) {
     const auto ranges = ranges_of(2, {.n = n, .unit = 18});
@@ -54,6 +55,7 @@ TEST(Parallel, RangesEndAtUnits) {
     for (const auto& [begin, end] : ranges)
       EXPECT_TRUE(end % 18 == 0 || end == n / 2 || end == n) << begin << " " << end;
   }
+  EXPECT_EQ(ranges_of(2, {.n = 834, .unit = 834}).size(), 16);
 }
 
 TEST(Parallel, SlotsBelongToOneThreadAtATime) {

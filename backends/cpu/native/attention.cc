@@ -128,7 +128,7 @@ class AttentionKernel : public Kernel {
 
  private:
   static constexpr int64_t kMaxTileRows = 96;
-  static constexpr int64_t kRowsAtOnce = 8;          // of weights
+  static constexpr int64_t kWeighedAtOnce = 8;       // rows; fetching is spread among them
   static constexpr int64_t kTileScores = 16 * 1024;  // floats
 
   int64_t kv_heads() const { return p_.k.now.batch * p_.k.now.heads; }
@@ -226,7 +226,7 @@ class AttentionKernel : public Kernel {
     const Tile next = task + 1 < tasks() ? tile_of(args, task + 1, packed) : Tile{};
     float factors[kMaxTileRows];
     for (Range rows{0, 0}; rows.begin < t.rows; rows.begin = rows.end) {
-      rows.end = std::min(rows.begin + kRowsAtOnce, t.rows);
+      rows.end = std::min(rows.begin + kWeighedAtOnce, t.rows);
       for (int64_t r = rows.begin; r < rows.end; ++r) {
         if (r < next.rows) fetch(query(args, next, r), p_.q.size);
         fetch(y + r * p_.y.row_stride, p_.y.size);
@@ -266,8 +266,8 @@ class AttentionKernel : public Kernel {
                     .columns = static_cast<size_t>(t.keys.end - t.keys.begin)});
   }
 
-  // Softmax of rows [first, last) of the tile but for a factor: the results are fewer than the
-  // weights. Zeros where everything is forbidden.
+  // Softmax of these rows of the tile but for a factor: the results are fewer than the weights.
+  // Zeros where everything is forbidden.
   void weigh(const KernelArgs& args, const Tile& t, const Range& rows, float* scores,
              float* factors) const {
     const int64_t lanes = panel_ / 2;

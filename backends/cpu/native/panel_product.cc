@@ -48,7 +48,7 @@ PanelProduct::PanelProduct(const Shape& shape, Panels panels, std::optional<Acti
 
 void PanelProduct::run(const Operands& o) const {
   // Column by column, so that a thread reads few panels.
-  const Work work{.n = blocks_ * across_ * down_, .grain = grain_, .unit = down_};
+  const Workload work{.n = blocks_ * across_ * down_, .grain = grain_, .unit = down_};
   parallel_for(threads_, work, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end;) {
       const int64_t first = i % down_, last = std::min(down_, first + end - i);

@@ -147,7 +147,7 @@ class QuantizedWinogradKernel : public Kernel {
   int64_t tile_bytes() const { return in_bytes() + out_bytes(); }
   int64_t slot_bytes() const { return whole_lines(checked_mul(blocks_.most, tile_bytes())); }
 
-  struct Work {
+  struct Tiles {
     int64_t first;  // tile
     int64_t count;
     int16_t* in;   // [element, tile, channel]
@@ -158,15 +158,15 @@ class QuantizedWinogradKernel : public Kernel {
                  std::byte* memory) const {
     const int64_t first = tiling_.count * index / blocks_.count;
     const int64_t last = tiling_.count * (index + 1) / blocks_.count;
-    const Work work{first, last - first,
-                    reinterpret_cast<int16_t*>(memory + blocks_.most * out_bytes()),
-                    reinterpret_cast<int32_t*>(memory)};
+    const Tiles work{first, last - first,
+                     reinterpret_cast<int16_t*>(memory + blocks_.most * out_bytes()),
+                     reinterpret_cast<int32_t*>(memory)};
     for (int64_t i = 0; i < work.count; ++i) transform_input(args, work, i);
     for (int64_t e = 0; e < windows_.elements; ++e) multiply(work, e);
     for (int64_t i = 0; i < work.count; ++i) transform_output(args, work, i, block);
   }
 
-  void transform_input(const KernelArgs& args, const Work& work, int64_t i) const {
+  void transform_input(const KernelArgs& args, const Tiles& work, int64_t i) const {
     const Tiling::Place at = tiling_.place(work.first + i);
     const uint8_t* x =
         input_.x(args) + at.image * conv_.input[0] * conv_.input[1] * conv_.in_channels;
@@ -187,7 +187,7 @@ class QuantizedWinogradKernel : public Kernel {
                       .stride = static_cast<size_t>(work.count * windows_.ins)});
   }
 
-  void multiply(const Work& work, int64_t e) const {
+  void multiply(const Tiles& work, int64_t e) const {
     functions_.multiply({.a = work.in + e * work.count * windows_.ins,
                          .a_stride = static_cast<size_t>(windows_.ins),
                          .words = static_cast<size_t>(windows_.ins / 2),
@@ -198,7 +198,7 @@ class QuantizedWinogradKernel : public Kernel {
                          .y_stride = static_cast<size_t>(windows_.outs)});
   }
 
-  void transform_output(const KernelArgs& args, const Work& work, int64_t i,
+  void transform_output(const KernelArgs& args, const Tiles& work, int64_t i,
                         ByteBlock block) const {
     const Tiling::Place at = tiling_.place(work.first + i);
     const int64_t pixel = (at.image * conv_.output[0] + at.row) * conv_.output[1] + at.column;

@@ -219,8 +219,8 @@ HWY_INLINE V exp_below(V x) {
   return hn::Mul(e.y, power_of_two(d, e.biased));
 }
 
-// The greatest; anything where there is a NaN, which the sum will show.
-HWY_INLINE float top_of(const float* x, size_t n) {
+// Of what follows the last NaN at least: the sum of exponentials will be NaN.
+HWY_INLINE float max_ignoring_nan(const float* x, size_t n) {
   const auto join = [](V a, V b) HWY_ATTR { return hn::Max(a, b); };
   return hn::GetLane(hn::MaxOfLanes(d, fold(x, n, -kInf, join, join)));
 }
@@ -236,7 +236,7 @@ HWY_INLINE void exponentiate_vectors(const float* x, float* y, V top, V* sums) {
   }
 }
 
-float exponentiate_below(const float* x, float* y, size_t n, float most) {
+float exponentiate_row(const float* x, float* y, size_t n, float most) {
   constexpr size_t kVectors = HWY_MAX_BYTES >= 64 ? 4 : 2;
   const size_t lanes = hn::Lanes(d);
   const V top = hn::Set(d, most);
@@ -253,22 +253,22 @@ float exponentiate_below(const float* x, float* y, size_t n, float most) {
   return sum;
 }
 
-// The greatest of all rows first: what waits for them does not keep the next row waiting.
+// All maxima first: the latency of one is hidden behind the loads of the next row.
 void exponentiate_rows(const ExpRows& t) {
-  for (size_t r = 0; r < t.rows; ++r) t.sums[r] = top_of(t.x + r * t.stride, t.n);
+  for (size_t r = 0; r < t.rows; ++r) t.sums[r] = max_ignoring_nan(t.x + r * t.stride, t.n);
   for (size_t r = 0; r < t.rows; ++r) {
     float* row = t.x + r * t.stride;
     if (std::all_of(row, row + t.n, [](float x) { return x == -kInf; })) {
       std::fill_n(row, t.n, 0.0F);
       t.sums[r] = 0;
     } else {
-      t.sums[r] = exponentiate_below(row, row, t.n, t.sums[r]);
+      t.sums[r] = exponentiate_row(row, row, t.n, t.sums[r]);
     }
   }
 }
 
 void softmax_row(const float* x, float* y, size_t n) {
-  const V factor = hn::Set(d, 1.0f / exponentiate_below(x, y, n, top_of(x, n)));
+  const V factor = hn::Set(d, 1.0f / exponentiate_row(x, y, n, max_ignoring_nan(x, n)));
   map_row(y, y, n, [=](V v, size_t) HWY_ATTR { return hn::Mul(v, factor); });
 }
 
