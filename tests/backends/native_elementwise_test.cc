@@ -2,8 +2,10 @@
 
 #include <limits>
 
+#include "backends/cpu/simd/lookup.h"
 #include "backends/cpu/simd/simd.h"
 #include "graph/ops/op.h"
+#include "graph/text.h"
 #include "tests/support/kernel_check.h"
 
 namespace treadle::test {
@@ -210,6 +212,34 @@ TEST(NativeElementwise, Quantization) {
 }
 
 // Quotients are the division's, rounded where they are halves or next to them, and beyond the bounds.
+// Sigmoid, and another scale alone, between bytes: each of them and more than any vector holds.
+TEST(NativeElementwise, FunctionsOfBytesAreLookedUp) {
+  for (const auto& [dtype, type] : {std::pair{DType::kUint8, "uint8"}, {DType::kInt8, "int8"}}) {
+    for (const char* step : {"Sigmoid (d)", "Identity (d)"}) {
+      for (const int64_t count : {1, 63, 64, 300, 100001}) {
+        Tensor x(dtype, {count});
+        auto* bytes = reinterpret_cast<uint8_t*>(x.raw());
+        for (int64_t i = 0; i < count; ++i) bytes[i] = static_cast<uint8_t>(i * 7);
+        const std::string text = cat(
+            "body (", type, "[N] x) => (", type, "[N] y) <float s = {0.05}, ", type,
+            " z = {3}, float t = {0.0123}, ", type, " o = {9}> {\n",
+            "d = DequantizeLinear (x, s, z)\n e = ", step, "\n y = QuantizeLinear (e, t, o)\n}");
+        KernelCase c{.name = cat(type, " ", step, " ", count),
+                     .op = "FusedElementwise",
+                     .inputs = {x},
+                     .constants = {},
+                     .domain = "treadle",
+                     .rtol = 0,
+                     .atol = 1,
+                     .bodies = {{"body", std::make_shared<Graph>(parse(text)), {}}}};
+        check_on_all_targets(c);
+        const std::string name = CompiledCase(cpu::kNativeElementwise, c, 1).compiled().name;
+        EXPECT_EQ(name.ends_with("looked up"), cpu::lookup_function().vectors) << name;
+      }
+    }
+  }
+}
+
 TEST(NativeElementwise, QuantizationOfHalves) {
   for (const float scale : {0.3f, 0.0071f, 1.7e5f, 3e-31f}) {
     std::vector<float> x;

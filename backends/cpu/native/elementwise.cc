@@ -5,6 +5,7 @@
 
 #include "backends/cpu/native/plan.h"
 #include "backends/cpu/parallel.h"
+#include "backends/cpu/simd/lookup.h"
 
 namespace treadle::cpu {
 namespace {
@@ -210,6 +211,58 @@ class ElementwiseKernel : public Kernel {
   int64_t grain_ = 1;
 };
 
+// Of one tensor of bytes, to bytes.
+class LookupKernel : public Kernel {
+ public:
+  using Table = std::array<uint8_t, kTableBytes>;
+  LookupKernel(const Table& table, size_t input, int64_t count, int threads)
+      : table_(table), input_(input), count_(count), threads_(threads) {}
+
+  void run(const KernelArgs& args) const override {
+    constexpr int64_t kGrain = 16 * kParallelGrain;
+    const auto* from = static_cast<const uint8_t*>(args.inputs[input_]);
+    auto* to = static_cast<uint8_t*>(args.outputs[0]);
+    parallel_for(threads_, count_, kGrain, [&](int64_t begin, int64_t end) {
+      function_.run(table_.data(), from + begin, static_cast<size_t>(end - begin), to + begin);
+    });
+  }
+
+ private:
+  Table table_;
+  size_t input_;
+  int64_t count_;
+  int threads_;
+  LookupFunction function_ = lookup_function();
+};
+
+// What the tape makes of each byte.
+LookupKernel::Table table_of(const NodeSpec& spec, const Tape& tape) {
+  NodeSpec each = spec;
+  const size_t input = tape.sources[0].input;
+  each.inputs[input].dims = each.outputs[0].dims = {kTableBytes};
+  each.inputs[input].layout = each.outputs[0].layout = kPlain;
+  LookupKernel::Table bytes, table;
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i);
+  std::vector<const void*> inputs(spec.inputs.size());
+  inputs[input] = bytes.data();
+  void* output = table.data();
+  ElementwiseKernel(*make_plan(each, tape, kPlain), 1)
+      .run({.inputs = inputs.data(), .outputs = &output, .scratch = nullptr, .control = nullptr});
+  return table;
+}
+
+// Few steps in vectors are faster than looking up bytes one by one.
+bool looks_up(const NodeSpec& spec, const Tape& tape, Layout layout) {
+  constexpr size_t kFewSteps = 2;
+  if (tape.sources.size() != 1 || tape.results.size() != 1) return false;
+  const TapeSource& source = tape.sources[0];
+  const TensorSpec& out = spec.outputs[0];
+  return source.dtype != DType::kFloat && !source.constant.defined() &&
+         tape.results[0] != DType::kFloat && spec.inputs[source.input].dims == out.dims &&
+         (layout == kPlain || layout == kChannelsLast) &&
+         (lookup_function().vectors || tape.code.size() > kFewSteps);
+}
+
 Support supports_elementwise(const NodeSpec& spec) {
   for (const TensorSpec& out : spec.outputs) {
     if (out.dims != spec.outputs[0].dims) return Support::no("outputs of different shapes");
@@ -253,7 +306,14 @@ Compiled compile_elementwise(const NodeSpec& spec, const CompileContext& context
   }
   compiled.output_layouts.assign(spec.outputs.size(), layout);
   compiled.in_place = in_place_pairs(spec, *plan);
-  compiled.kernel = std::make_unique<ElementwiseKernel>(std::move(*plan), context.threads);
+  if (looks_up(spec, *tape, layout)) {
+    compiled.name += ", looked up";
+    compiled.kernel =
+        std::make_unique<LookupKernel>(table_of(spec, *tape), tape->sources[0].input,
+                                       element_count(spec.outputs[0].dims), context.threads);
+  } else {
+    compiled.kernel = std::make_unique<ElementwiseKernel>(std::move(*plan), context.threads);
+  }
   return compiled;
 }
 

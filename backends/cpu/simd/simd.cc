@@ -98,4 +98,12 @@ SimdTarget chosen_target() {
   return chosen;
 }
 
+bool permutes_bytes() {
+#if HWY_ARCH_X86
+  return chosen_target() == SimdTarget::kAvx512Vnni && __builtin_cpu_supports("avx512vbmi");
+#else
+  return false;
+#endif
+}
+
 }  // namespace treadle::cpu

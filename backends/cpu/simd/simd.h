@@ -20,6 +20,8 @@ void set_simd_target(std::string_view name);
 
 enum class SimdTarget : uint8_t { kScalar, kAvx2, kAvx512, kAvx512Vnni };
 SimdTarget chosen_target();
+// Whether bytes are permuted across vectors of 64 (VBMI).
+bool permutes_bytes();
 
 // That of the instruction set in use: each has a function F, made by hwy/foreach_target.h. The
 // table of Highway would need its library, which measures timers for 6 ms when it is loaded.
