@@ -37,7 +37,8 @@ TEST(NativeMove, TransposesAnyOrderAndElementSize) {
     cpu::set_simd_target(target);
     check_move({.name = target, .op = "Transpose", .inputs = {numbers({301, 117})}});
     check_move({.name = target, .op = "Transpose", .inputs = {numbers({16, 3}, DType::kInt32)}});
-    for (const Dims& dims : {Dims{16, 16}, {17, 40}, {100, 33}, {15, 64}, {64, 5}})
+    check_move({.name = target, .op = "Transpose", .inputs = {numbers({3001, 70})}});
+    for (const Dims& dims : {Dims{16, 16}, {17, 40}, {100, 33}, {15, 64}, {64, 5}, {3001, 70}})
       check_move({.name = cat(target, " bytes"),
                   .op = "Transpose",
                   .inputs = {numbers(dims, DType::kUint8)}});

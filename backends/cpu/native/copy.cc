@@ -196,11 +196,17 @@ class CopyKernel : public Kernel {
   void copy_piece(const KernelArgs& args, int64_t piece) const {
     for (const Runs& r : runs_) {
       if (args.outputs[r.output] == nullptr) continue;
-      const int64_t columns = r.count * r.width;
       copy_range(r, static_cast<const T*>(args.inputs[r.input]),
-                 static_cast<T*>(args.outputs[r.output]), columns * piece / pieces_,
-                 columns * (piece + 1) / pieces_, transposes_);
+                 static_cast<T*>(args.outputs[r.output]), piece_begin(r, piece),
+                 piece_begin(r, piece + 1), transposes_);
     }
+  }
+
+  // Tiles are not cut into fewer columns than are transposed at once.
+  int64_t piece_begin(const Runs& r, int64_t piece) const {
+    constexpr int64_t kColumns = sizeof(T) == 1 ? kTransposedBytes : 4;
+    const int64_t at = r.count * r.width * piece / pieces_;
+    return piece == pieces_ ? at : at - at % r.width % kColumns;
   }
 
   std::vector<Runs> runs_;

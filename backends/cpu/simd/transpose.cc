@@ -56,16 +56,20 @@ HWY_INLINE void transpose_square(const uint8_t* from, size_t from_step, uint8_t*
   for (size_t r = 0; r < kRows; ++r) hn::StoreU(rows[r], bytes, to + r * to_step);
 }
 
-// The last blocks overlap others. False where there is no whole block.
+// By as many rows as make a line of results. The last blocks overlap others. False where there is
+// no whole block.
 bool transpose_squares(const TransposeOf<uint8_t>& job) {
-  constexpr size_t kRows = kTransposedBytes;
+  constexpr size_t kRows = kTransposedBytes, kLine = 64;
   if (job.rows < kRows || job.columns < kRows) return false;
-  for (size_t i = 0; i < job.columns; i += kRows) {
-    const size_t column = std::min(i, job.columns - kRows);
-    for (size_t j = 0; j < job.rows; j += kRows) {
-      const size_t row = std::min(j, job.rows - kRows);
-      transpose_square(job.from + row * job.from_step + column, job.from_step,
-                       job.to + column * job.to_step + row, job.to_step);
+  for (size_t first = 0; first < job.rows; first += kLine) {
+    const size_t end = std::min(first + kLine, job.rows);
+    for (size_t i = 0; i < job.columns; i += kRows) {
+      const size_t column = std::min(i, job.columns - kRows);
+      for (size_t j = first; j < end; j += kRows) {
+        const size_t row = std::min(j, job.rows - kRows);
+        transpose_square(job.from + row * job.from_step + column, job.from_step,
+                         job.to + column * job.to_step + row, job.to_step);
+      }
     }
   }
   return true;
