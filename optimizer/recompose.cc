@@ -1,4 +1,4 @@
-// Puts together again what exporters write in pieces: Gelu, Swish, HardSigmoid, HardSwish,
+// Puts together again what exporters write in pieces: Gelu, Swish, Mish, HardSigmoid, HardSwish,
 // LayerNormalization. A table of patterns in the text form.
 #include <algorithm>
 #include <cmath>
@@ -94,6 +94,13 @@ constexpr const char* kProducts[] = {"m = Mul (x, s) y = Mul (m, half)",
 constexpr const char* kSquares[] = {"v = Pow (d, two)", "v = Mul (d, d)"};
 constexpr const char* kNormals[] = {"n = Div (d, t)", "u = Reciprocal (t) n = Mul (d, u)"};
 
+ValueId mish(const Pass&, const Pattern::Match& m, Patch& patch, std::string&) {
+  return patch.op("Mish", {m["x"]});
+}
+
+constexpr Recipe kMishes[] = {
+    {"p (x) => (y) { s = Softplus (x) t = Tanh (s) y = Mul (x, t) }", mish},
+};
 constexpr Recipe kSwishes[] = {
     {"p (x) => (y) { s = Sigmoid (x) y = Mul (x, s) }", swish},
     {"p (x, alpha) => (y) { a = Mul (x, alpha) s = Sigmoid (a) y = Mul (x, s) }", scaled_swish},
@@ -186,6 +193,7 @@ constexpr Family kFamilies[] = {
     {"Erf", read_once<make_gelus>},
     {"Tanh", read_once<make_tanh_gelus>},
     {"ReduceMean", read_once<make_layer_norms>},
+    {"Softplus", read_once<[] { return made_of(kMishes); }>},
     {"Sigmoid", read_once<[] { return made_of(kSwishes); }>},
     {"HardSigmoid", read_once<[] { return made_of(kHardSwishes); }>},
     {"Clip", read_once<[] { return made_of(kClips); }>},

@@ -6,6 +6,7 @@
 #include "backends/cpu/native/conv_input.h"
 #include "backends/cpu/native/conv_weights.h"
 #include "backends/cpu/native/depthwise.h"
+#include "backends/cpu/native/depthwise_planes.h"
 #include "backends/cpu/native/dropout.h"
 #include "backends/cpu/native/elementwise.h"
 #include "backends/cpu/native/gemm.h"
@@ -42,6 +43,7 @@ constexpr Candidate kFirst[] = {
 
 constexpr Candidate kCandidates[] = {
     {"Conv", "", &kDepthwise},
+    {"Conv", "", &kDepthwisePlanes},
     {"Conv", "", &kWinograd},
     {"Conv", "", &kOnednnConv},
     {"ConvTranspose", "", &kOnednnDeconv},
@@ -59,6 +61,7 @@ constexpr Candidate kCandidates[] = {
     {"LSTM", "", &kLstm},
     {"LSTM", "", &kOnednnRnn},
     {"FusedConv", "treadle", &kDepthwise},
+    {"FusedConv", "treadle", &kDepthwisePlanes},
     {"FusedConv", "treadle", &kWinograd},
     {"FusedConv", "treadle", &kOnednnConv},
     {"FusedGemm", "treadle", &kNativeProduct},

@@ -1,7 +1,9 @@
 // The native depthwise convolution against the reference.
 #include "backends/cpu/native/depthwise.h"
 
+#include "backends/cpu/native/depthwise_planes.h"
 #include "backends/cpu/simd/depthwise.h"
+#include "backends/cpu/simd/simd.h"
 #include "tests/support/kernel_check.h"
 
 namespace treadle::test {
@@ -48,6 +50,53 @@ TEST(Depthwise, Activations) {
   for (const char* activation : {"Relu", "Clip", "HardSwish", "Swish"}) {
     check_kernel(cpu::kDepthwise, depthwise({1, 24, 10, 10, 3, 1}, activation));
   }
+}
+
+void check_planes(const KernelCase& c) {
+  for (const std::string& target : cpu::simd_targets()) {
+    SCOPED_TRACE(target);
+    cpu::set_simd_target(target);
+    check_kernel(cpu::kDepthwisePlanes, c);
+  }
+  cpu::set_simd_target("");
+}
+
+TEST(DepthwisePlanes, OfOneDimension) {
+  for (const int64_t width : {1, 5, 16, 131, 400}) {
+    for (const int64_t kernel : {1, 4, 31}) {
+      for (const int64_t dilation : {1, 2}) {
+        const int64_t pad = (kernel - 1) * dilation;
+        for (const int64_t count : {1, 3}) {
+          KernelCase c{.name = cat(width, " ", kernel, " ", dilation, " ", count),
+                       .op = "FusedConv",
+                       .attributes = {{"group", int64_t{5}},
+                                      {"pads", std::vector<int64_t>{pad, 1}},
+                                      {"dilations", std::vector<int64_t>{dilation}},
+                                      {"activation", "Swish"},
+                                      {"activation_alpha", 1.0f}},
+                       .inputs = {rnd({2, 5, width}, 1), rnd({5 * count, 1, kernel}, 2),
+                                  rnd({5 * count}, 3)},
+                       .domain = "treadle"};
+          check_planes(c);
+        }
+      }
+    }
+  }
+}
+
+TEST(DepthwisePlanes, SeveralChannelsOfEach) {
+  for (const int64_t width : {1, 14, 129}) {
+    KernelCase c{.name = cat(width),
+                 .op = "Conv",
+                 .attributes = {{"group", int64_t{3}}, {"pads", std::vector<int64_t>{1, 2, 0, 3}}},
+                 .inputs = {rnd({2, 3, 9, width}, 1), rnd({6, 1, 3, 5}, 2)}};
+    check_planes(c);
+  }
+  KernelCase c{.name = "one",
+               .op = "Conv",
+               .attributes = {{"group", int64_t{3}}},
+               .inputs = {rnd({2, 3, 9, 9}, 1), rnd({3, 1, 3, 3}, 2)}};
+  EXPECT_EQ(reason(cpu::kDepthwisePlanes, c), "a channel of each");
 }
 
 TEST(Depthwise, Pads) {

@@ -116,6 +116,16 @@ TEST(NativeMove, PadExpandTileAndBlocks) {
               .op = "Pad",
               .inputs = {numbers({5, 6}, DType::kInt64), axes({1, 2}), Value{}, axes({-1})},
               .constants = {1, 3}});
+  for (const char* mode : {"reflect", "edge", "wrap"}) {
+    check_move({.name = mode,
+                .op = "Pad",
+                .attributes = {{"mode", std::string(mode)}},
+                .inputs = {numbers({3, 4, 7}), axes({1, 0, 2, 2, 3, 3})}});
+    check_move({.name = cat(mode, " bytes"),
+                .op = "Pad",
+                .attributes = {{"mode", std::string(mode)}},
+                .inputs = {numbers({2, 30, 41}, DType::kUint8), axes({0, 1, 3, 0, 2, 0})}});
+  }
   check_move({.name = "rows", .op = "Expand", .inputs = {numbers({3, 1}), axes({2, 1, 5})}});
   check_move({.name = "scalar", .op = "Expand", .inputs = {numbers({}), axes({4, 3})}});
   check_move({.name = "two", .op = "Tile", .inputs = {numbers({2, 3}), axes({3, 2})}});

@@ -1,6 +1,7 @@
 #include "backends/cpu/native/move.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "backends/cpu/native/copy.h"
@@ -136,9 +137,49 @@ MaybeMoves plan_slice(const NodeSpec& spec, Layout layout) {
   return Moves{{job}, {}};
 }
 
-MaybeMoves plan_pad(const NodeSpec& spec, Layout layout) {
-  if (layout != kPlain || spec.node->attributes.s("mode", "constant") != "constant")
+// Where the elements of an axis come from: those before it, its own, and those behind it.
+struct PaddedPart {
+  int64_t count, from, step;
+};
+std::optional<std::array<PaddedPart, 3>> padded_parts(const std::string& mode, int64_t size,
+                                                      int64_t before, int64_t after) {
+  const int64_t most = mode == "reflect" ? size - 1 : mode == "wrap" ? size : INT64_MAX;
+  if (size == 0 || std::min(before, after) < 0 || std::max(before, after) > most)
     return std::nullopt;
+  const PaddedPart own{size, 0, 1};
+  if (mode == "reflect") return {{{{before, before, -1}, own, {after, size - 2, -1}}}};
+  if (mode == "edge") return {{{{before, 0, 0}, own, {after, size - 1, 0}}}};
+  if (mode == "wrap") return {{{{before, size - before, 1}, own, {after, 0, 1}}}};
+  return std::nullopt;
+}
+
+// Each part of an axis with each of the others'.
+MaybeMoves plan_repeating_pad(const std::string& mode, const Dims& in, const Dims& pads) {
+  Moves moves{{{.dims = in, .from = strides_of(in), .to = {}}}, {}};
+  Dims out = in;
+  for (size_t axis = 0; axis < in.size(); ++axis) out[axis] += pads[2 * axis] + pads[2 * axis + 1];
+  moves.jobs[0].to = strides_of(out);
+  for (size_t axis = 0; axis < in.size(); ++axis) {
+    const auto parts = padded_parts(mode, in[axis], pads[2 * axis], pads[2 * axis + 1]);
+    if (!parts) return std::nullopt;
+    std::vector<CopyJob> jobs;
+    for (const CopyJob& whole : moves.jobs) {
+      CopyJob job = whole;
+      for (const PaddedPart& part : *parts) {
+        job.dims[axis] = part.count;
+        job.from_at = whole.from_at + part.from * whole.from[axis];
+        job.from[axis] = part.step * whole.from[axis];
+        if (part.count > 0) jobs.push_back(job);
+        job.to_at += part.count * job.to[axis];
+      }
+    }
+    moves.jobs = std::move(jobs);
+  }
+  return moves;
+}
+
+MaybeMoves plan_pad(const NodeSpec& spec, Layout layout) {
+  if (layout != kPlain) return std::nullopt;
   const Dims& in = spec.inputs[0].dims;
   const Dims& out = spec.outputs[0].dims;
   const auto pads = known_ints(spec, 1);
@@ -147,16 +188,22 @@ MaybeMoves plan_pad(const NodeSpec& spec, Layout layout) {
     return std::nullopt;
   const size_t count = axes ? axes->size() : in.size();
   if (pads->size() != 2 * count) return std::nullopt;
+  Dims of_axes(2 * in.size(), 0);
+  for (size_t i = 0; i < count; ++i) {
+    const auto axis = static_cast<size_t>(
+        resolve_axis(axes ? (*axes)[i] : static_cast<int64_t>(i), static_cast<int64_t>(in.size())));
+    of_axes[2 * axis] = (*pads)[i];
+    of_axes[2 * axis + 1] = (*pads)[count + i];
+  }
+  const std::string mode = spec.node->attributes.s("mode", "constant");
+  if (mode != "constant") return plan_repeating_pad(mode, in, of_axes);
   Moves moves;
   CopyJob job;
   job.dims = in;
   job.from = strides_of(in);
   job.to = strides_of(out);
-  for (size_t i = 0; i < count; ++i) {
-    const auto axis = static_cast<size_t>(
-        resolve_axis(axes ? (*axes)[i] : static_cast<int64_t>(i), static_cast<int64_t>(in.size())));
-    const int64_t before = (*pads)[i];
-    const int64_t after = (*pads)[count + i];
+  for (size_t axis = 0; axis < in.size(); ++axis) {
+    const int64_t before = of_axes[2 * axis], after = of_axes[2 * axis + 1];
     job.dims[axis] =
         std::max<int64_t>(0, in[axis] + std::min<int64_t>(0, before) + std::min<int64_t>(0, after));
     (before < 0 ? job.from_at : job.to_at) +=

@@ -113,8 +113,12 @@ TapeValue softplus_of(B& b, TapeValue x) {
 std::optional<TapeValue> softplus(B& b, const Node&, const Values& in) {
   return softplus_of(b, in[0]);
 }
+// x tanh(log(1 + e^x)) = x n / (n + 2) for n = e^x (e^x + 2); from 20 on it is x.
 std::optional<TapeValue> mish(B& b, const Node&, const Values& in) {
-  return b.binary(TapeOp::kMul, in[0], b.unary(TapeOp::kTanh, softplus_of(b, in[0])));
+  const TapeValue e =
+      b.unary(TapeOp::kExp, b.clamp(in[0], -std::numeric_limits<float>::infinity(), 20));
+  const TapeValue n = b.binary(TapeOp::kMul, e, b.affine(e, 1, 2));
+  return b.binary(TapeOp::kMul, in[0], b.binary(TapeOp::kDiv, n, b.affine(n, 1, 2)));
 }
 std::optional<TapeValue> softsign(B& b, const Node&, const Values& in) {
   return b.binary(TapeOp::kDiv, in[0], b.affine(b.unary(TapeOp::kAbs, in[0]), 1, 1));
