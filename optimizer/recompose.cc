@@ -1,5 +1,5 @@
 // Puts together again what exporters write in pieces: Gelu, Swish, Mish, HardSigmoid, HardSwish,
-// LayerNormalization. A table of patterns in the text form.
+// LayerNormalization, RMSNormalization. A table of patterns in the text form.
 #include <algorithm>
 #include <cmath>
 
@@ -63,27 +63,51 @@ bool reduces_last(const Pass& pass, ValueId mean, size_t rank, size_t count) {
   return true;
 }
 
-ValueId layer_norm(const Pass& pass, const Pattern::Match& m, Patch& patch, std::string& refused) {
-  const Type& x = pass.type(m["x"]);
+// Whether the scale is constant and has just the last dimensions of the value, over which the means
+// run.
+bool normalizes_last(const Pass& pass, const Pattern::Match& m, const char* of,
+                     std::initializer_list<const char*> means, std::string& refused) {
+  const Type& x = pass.type(m[of]);
   const Tensor* gamma = pass.constant(m["gamma"]);
-  const Tensor* beta = pass.constant(m["beta"]);
-  const Tensor* epsilon = pass.constant(m["epsilon"]);
-  const auto eps = epsilon != nullptr ? scalar_value(*epsilon) : std::nullopt;
-  if (!x.shape || gamma == nullptr || beta == nullptr || !eps) return {};
+  if (!x.shape || gamma == nullptr) return false;
   const size_t rank = x.shape->size();
   const Dims& dims = gamma->dims();
-  bool fits = !dims.empty() && dims.size() <= rank && beta->dims() == dims;
-  for (size_t i = 0; fits && i < dims.size(); ++i) {
+  bool fits = !dims.empty() && dims.size() <= rank;
+  for (size_t i = 0; fits && i < dims.size(); ++i)
     fits = (*x.shape)[rank - dims.size() + i].is(dims[i]);
-  }
-  if (!fits || !reduces_last(pass, m["mean"], rank, dims.size()) ||
-      !reduces_last(pass, m["variance"], rank, dims.size())) {
-    refused = "its scale or means do not cover just the last dimensions";
+  fits = fits && std::ranges::all_of(means, [&](const char* mean) {
+           return reduces_last(pass, m[mean], rank, dims.size());
+         });
+  if (!fits) refused = "its scale or means do not cover just the last dimensions";
+  return fits;
+}
+
+// The attributes of a normalization; nothing where epsilon is not constant.
+std::optional<Attributes> norm_attributes(const Pass& pass, const Pattern::Match& m) {
+  const Tensor* epsilon = pass.constant(m["epsilon"]);
+  const auto eps = epsilon != nullptr ? scalar_value(*epsilon) : std::nullopt;
+  if (!eps) return std::nullopt;
+  const auto rank = static_cast<int64_t>(pass.constant(m["gamma"])->dims().size());
+  return Attributes{{"axis", -rank}, {"epsilon", static_cast<float>(*eps)}};
+}
+
+ValueId layer_norm(const Pass& pass, const Pattern::Match& m, Patch& patch, std::string& refused) {
+  const Tensor* beta = pass.constant(m["beta"]);
+  if (beta == nullptr || !normalizes_last(pass, m, "x", {"mean", "variance"}, refused)) return {};
+  if (beta->dims() != pass.constant(m["gamma"])->dims()) {
+    refused = "its scale and its bias have different dimensions";
     return {};
   }
-  return patch.op(
-      "LayerNormalization", {m["x"], m["gamma"], m["beta"]},
-      {{"axis", -static_cast<int64_t>(dims.size())}, {"epsilon", static_cast<float>(*eps)}});
+  const auto attributes = norm_attributes(pass, m);
+  if (!attributes) return {};
+  return patch.op("LayerNormalization", {m["x"], m["gamma"], m["beta"]}, *attributes);
+}
+
+ValueId rms_norm(const Pass& pass, const Pattern::Match& m, Patch& patch, std::string& refused) {
+  if (!normalizes_last(pass, m, "d", {"variance"}, refused)) return {};
+  const auto attributes = norm_attributes(pass, m);
+  if (!attributes) return {};
+  return patch.op("RMSNormalization", {m["d"], m["gamma"]}, *attributes);
 }
 
 constexpr const char* kErfParts[] = {"a = Div (x, r2)", "a = Mul (x, r)"};
@@ -92,7 +116,8 @@ constexpr const char* kProducts[] = {"m = Mul (x, s) y = Mul (m, half)",
                                      "m = Mul (x, half) y = Mul (m, s)",
                                      "m = Mul (s, half) y = Mul (x, m)"};
 constexpr const char* kSquares[] = {"v = Pow (d, two)", "v = Mul (d, d)"};
-constexpr const char* kNormals[] = {"n = Div (d, t)", "u = Reciprocal (t) n = Mul (d, u)"};
+constexpr const char* kNormals[] = {"n = Div (d, t)", "u = Reciprocal (t) n = Mul (d, u)",
+                                    "u = Div (one, t) n = Mul (d, u)"};
 
 ValueId mish(const Pass&, const Pattern::Match& m, Patch& patch, std::string&) {
   return patch.op("Mish", {m["x"]});
@@ -163,23 +188,31 @@ Recognizers make_tanh_gelus() {
   return list;
 }
 
-Recognizers make_layer_norms() {
+template <bool kCentred>
+Recognizers make_norms() {
+  const char* constants = "<float one = {1}, float two = {2}> { ";
   Recognizers list;
   for (const char* square : kSquares) {
     for (const char* normal : kNormals) {
-      list.push_back({Pattern(cat("p (x, axes, epsilon, gamma, beta) => (y) <float two = {2}> {"
-                                  " mean = ReduceMean (x, axes) d = Sub (x, mean) ",
-                                  square, " variance = ReduceMean (v, axes)",
-                                  " w = Add (variance, epsilon) t = Sqrt (w) ", normal,
-                                  " g = Mul (n, gamma) y = Add (g, beta) }")),
-                      layer_norm});
+      const std::string scaled =
+          cat(square, " variance = ReduceMean (v, axes) w = Add (variance, epsilon) t = Sqrt (w) ",
+              normal, " g = Mul (n, gamma) ");
+      if (kCentred) {
+        list.push_back({Pattern(cat("p (x, axes, epsilon, gamma, beta) => (y) ", constants,
+                                    "mean = ReduceMean (x, axes) d = Sub (x, mean) ", scaled,
+                                    "y = Add (g, beta) }")),
+                        layer_norm});
+      } else {
+        list.push_back({Pattern(cat("p (d, axes, epsilon, gamma) => (g) ", constants, scaled, "}")),
+                        rms_norm});
+      }
     }
   }
   return list;
 }
 
-// What has a node of this kind within. Patterns never change, and are read when the first graph
-// with such a node comes.
+// What has a node of this kind within, one family after another. Patterns never change, and are
+// read when the first graph with such a node comes.
 struct Family {
   const char* kind;
   const Recognizers& (*recognizers)();
@@ -192,22 +225,13 @@ const Recognizers& read_once() {
 constexpr Family kFamilies[] = {
     {"Erf", read_once<make_gelus>},
     {"Tanh", read_once<make_tanh_gelus>},
-    {"ReduceMean", read_once<make_layer_norms>},
+    {"ReduceMean", read_once<make_norms<true>>},
+    {"ReduceMean", read_once<make_norms<false>>},  // a part of the one before
     {"Softplus", read_once<[] { return made_of(kMishes); }>},
     {"Sigmoid", read_once<[] { return made_of(kSwishes); }>},
+    {"Clip", read_once<[] { return made_of(kClips); }>},  // may make the next one's
     {"HardSigmoid", read_once<[] { return made_of(kHardSwishes); }>},
-    {"Clip", read_once<[] { return made_of(kClips); }>},
 };
-
-std::vector<const Recognizers*> recognizers_for(const Graph& graph) {
-  std::vector<const Recognizers*> lists;
-  const std::vector<NodeId> nodes = graph.topological_order();
-  for (const Family& family : kFamilies) {
-    const auto is_one = [&](NodeId id) { return graph.node(id).is(family.kind); };
-    if (std::ranges::any_of(nodes, is_one)) lists.push_back(&family.recognizers());
-  }
-  return lists;
-}
 
 // True where the node is another one now.
 bool recognize(Pass& pass, NodeId id, const Recognizer& r) {
@@ -229,19 +253,7 @@ bool recognize(Pass& pass, NodeId id, const Recognizer& r) {
   return false;
 }
 
-void recognize(Pass& pass, NodeId id, const std::vector<const Recognizers*>& lists) {
-  for (const Recognizers* list : lists) {
-    for (const Recognizer& r : *list) {
-      if (recognize(pass, id, r)) return;
-    }
-  }
-}
-
-}  // namespace
-
-void recompose(Pass& pass) {
-  const std::vector<const Recognizers*> lists = recognizers_for(pass.graph);
-  if (lists.empty()) return;
+void recognize_all(Pass& pass, const Recognizers& list) {
   for (NodeId id : pass.graph.topological_order()) {
     if (pass.stopped()) return;
     if (!pass.graph.alive(id)) continue;
@@ -249,7 +261,18 @@ void recompose(Pass& pass) {
     const bool root = node.is("Mul") || node.is("Div") || node.is("Add");
     // Attributes and the patterns' numbers have not the digits of a double.
     const DType dtype = pass.type(node.output()).dtype;
-    if (root && kFloats.has(dtype) && dtype != DType::kDouble) recognize(pass, id, lists);
+    if (!root || !kFloats.has(dtype) || dtype == DType::kDouble) continue;
+    std::ranges::any_of(list, [&](const Recognizer& r) { return recognize(pass, id, r); });
+  }
+}
+
+}  // namespace
+
+void recompose(Pass& pass) {
+  for (const Family& family : kFamilies) {
+    const auto is_one = [&](NodeId id) { return pass.graph.node(id).is(family.kind); };
+    if (std::ranges::any_of(pass.graph.topological_order(), is_one))
+      recognize_all(pass, family.recognizers());
   }
 }
 

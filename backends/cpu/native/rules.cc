@@ -64,7 +64,9 @@ std::optional<TapeValue> select_negative(B& b, TapeValue x, TapeValue negative, 
 
 std::optional<TapeValue> leaky_relu(B& b, const Node& node, const Values& in) {
   const float alpha = node.attributes.f("alpha", 0.01f);
-  return select_negative(b, in[0], b.binary(TapeOp::kMul, in[0], B::number(alpha)), in[0]);
+  const TapeValue scaled = b.binary(TapeOp::kMul, in[0], B::number(alpha));
+  if (alpha > 0 && alpha <= 1) return b.binary(TapeOp::kMax, in[0], scaled);
+  return select_negative(b, in[0], scaled, in[0]);
 }
 std::optional<TapeValue> prelu(B& b, const Node&, const Values& in) {
   return select_negative(b, in[0], b.binary(TapeOp::kMul, in[0], in[1]), in[0]);
