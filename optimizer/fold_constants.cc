@@ -37,17 +37,8 @@ class Folder {
   explicit Folder(Pass& pass) : pass_(pass), graph_(pass.graph) {}
 
   void run() {
-    known_ = infer(graph_);
-    const std::vector<NodeId> order = graph_.topological_order();
-    for (NodeId id : order) {
-      for (ValueId v : graph_.node(id).outputs) {
-        const Type* type = v.valid() ? &known_[v.index].type : nullptr;
-        if (type != nullptr && (!type->is_tensor() || type->shape)) {
-          graph_.value(v).type = *type;
-        }
-      }
-    }
-    for (NodeId id : order) {
+    known_ = learn_types(graph_);
+    for (NodeId id : graph_.topological_order()) {
       if (pass_.stopped()) return;
       if (graph_.alive(id)) fold(id);
     }

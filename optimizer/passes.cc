@@ -77,4 +77,15 @@ std::optional<std::vector<int64_t>> reshape_spec(const Shape& from, const Shape&
   return spec;
 }
 
+std::vector<Known> learn_types(Graph& graph) {
+  std::vector<Known> known = infer(graph);
+  for (NodeId id : graph.topological_order()) {
+    for (ValueId v : graph.node(id).outputs) {
+      const Type* type = v.valid() ? &known[v.index].type : nullptr;
+      if (type != nullptr && (!type->is_tensor() || type->shape)) graph.value(v).type = *type;
+    }
+  }
+  return known;
+}
+
 }  // namespace treadle

@@ -53,11 +53,15 @@ bool is_uniform(const Tensor& tensor, double value);
 // A constant for Reshape that gives `to` from `from`, with 0 and one -1 for symbolic dimensions.
 std::optional<std::vector<int64_t>> reshape_spec(const Shape& from, const Shape& to);
 
+// What inference knows of the graph's values; their types are kept in the graph.
+std::vector<Known> learn_types(Graph& graph);
+
 // In the order of pipeline.cc, one a file.
 void widen_halves(Pass&);
 void expand_composites(Pass&);
 void expand_batchnorm(Pass&);
 void number_labels(Pass&);
+void expand_einsum(Pass&);
 void inline_branches(Pass&);
 void fold_constants(Pass&);
 void eliminate(Pass&);

@@ -21,6 +21,7 @@ constexpr Entry kPasses[] = {
     {"expand_composites", expand_composites},  // operators without a kernel of their own
     {"expand_batchnorm", expand_batchnorm},    // that trains, or is not of constants
     {"number_labels", number_labels},          // of trees, whose names follow
+    {"expand_einsum", expand_einsum},          // before what it moves of constants is folded
     // Simplify: what is known before the run, and what does nothing.
     {"fold_constants", fold_constants},    // nodes of constants, and shapes that are known
     {"inline_branches", inline_branches},  // If with a constant condition

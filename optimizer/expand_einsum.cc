@@ -1,0 +1,267 @@
+// Einsum of one or two operands becomes transposes, sums and one product, MatMul or Mul: those have
+// fast kernels, and the passes know them (attention written as Einsum among it).
+#include <algorithm>
+
+#include "graph/ops/einsum.h"
+#include "optimizer/passes.h"
+
+namespace treadle {
+namespace {
+
+using Labels = std::vector<int>;
+using Groups = std::vector<Labels>;  // labels that share a dimension, for each dimension
+
+bool has(const Labels& labels, int label) {
+  return std::ranges::find(labels, label) != labels.end();
+}
+
+template <class F>
+Labels filtered(const Labels& labels, F&& wanted) {
+  Labels out;
+  std::ranges::copy_if(labels, std::back_inserter(out), wanted);
+  return out;
+}
+
+bool repeats(Labels labels) {
+  std::ranges::sort(labels);
+  return std::ranges::adjacent_find(labels) != labels.end();
+}
+
+std::string text(int label) {
+  return label < 256 ? std::string{'\'', static_cast<char>(label), '\''} : "'...'";
+}
+
+struct Operand {
+  ValueId value;
+  Labels labels;
+  Shape shape;
+
+  size_t axis(int label) const {
+    return static_cast<size_t>(std::ranges::find(labels, label) - labels.begin());
+  }
+  const Dim& size(int label) const { return shape[axis(label)]; }
+};
+
+Groups apart(const Labels& labels) {
+  Groups groups;
+  for (int label : labels) groups.push_back({label});
+  return groups;
+}
+
+Groups joined(std::initializer_list<Groups> parts) {
+  Groups out;
+  for (const Groups& part : parts) out.insert(out.end(), part.begin(), part.end());
+  return out;
+}
+
+Labels flat(const Groups& groups) {
+  Labels out;
+  for (const Labels& group : groups) out.insert(out.end(), group.begin(), group.end());
+  return out;
+}
+
+// Some dimension is not that of one label.
+bool merges(const Groups& groups) {
+  return std::ranges::any_of(groups, [](const Labels& group) { return group.size() != 1; });
+}
+
+Shape sizes(const Operand& x, const Groups& groups) {
+  Shape shape;
+  for (const Labels& group : groups) {
+    Dim size = 1;
+    for (int label : group) size = size * x.size(label);
+    shape.push_back(size);
+  }
+  return shape;
+}
+
+// One node's rewrite; kUnsupported where it cannot be written.
+class Expansion {
+ public:
+  Expansion(std::vector<Operand> operands, Operand output)
+      : operands_(std::move(operands)), output_(std::move(output)) {}
+
+  Patch patch() {
+    for (size_t i = 0; i < operands_.size(); ++i) check(i);
+    for (size_t i = 0; i < operands_.size(); ++i) sum_alone(i);
+    Operand result = operands_.size() == 1 ? operands_[0] : product();
+    transpose(result, output_.labels);
+    patch_.replace(output_.value, result.value);
+    return std::move(patch_);
+  }
+
+ private:
+  // Another operand has it too.
+  bool is_shared(size_t operand, int label) const {
+    return operands_.size() == 2 && has(operands_[1 - operand].labels, label);
+  }
+
+  void check(size_t operand) const {
+    const Operand& x = operands_[operand];
+    if (repeats(x.labels)) fail(Code::kUnsupported, "a label stands twice in an operand");
+    for (int label : x.labels) {
+      // Einsum repeats a size of 1 along a sum; MatMul does not.
+      const bool summed = is_shared(operand, label) && !has(output_.labels, label);
+      TREADLE_CHECK(!summed || x.size(label) == operands_[1 - operand].size(label), kUnsupported,
+                    "sizes of ", text(label), " may differ");
+    }
+  }
+
+  // Over the labels that nothing else has.
+  void sum_alone(size_t operand) {
+    Operand& x = operands_[operand];
+    std::vector<int64_t> axes;
+    Operand rest;
+    for (size_t d = 0; d < x.labels.size(); ++d) {
+      if (has(output_.labels, x.labels[d]) || is_shared(operand, x.labels[d])) {
+        rest.labels.push_back(x.labels[d]);
+        rest.shape.push_back(x.shape[d]);
+      } else {
+        axes.push_back(static_cast<int64_t>(d));
+      }
+    }
+    if (axes.empty()) return;
+    rest.value = patch_.op("ReduceSum", {x.value, patch_.ints(axes)}, {{"keepdims", int64_t{0}}});
+    x = std::move(rest);
+  }
+
+  void transpose(Operand& x, const Labels& order) {
+    if (x.labels == order) return;
+    std::vector<int64_t> perm;
+    Shape shape;
+    for (int label : order) {
+      perm.push_back(static_cast<int64_t>(x.axis(label)));
+      shape.push_back(x.size(label));
+    }
+    x = {patch_.op("Transpose", {x.value}, {{"perm", perm}}), order, shape};
+  }
+
+  Operand product() {
+    const bool sums = std::ranges::any_of(operands_[0].labels,
+                                          [&](int label) { return !has(output_.labels, label); });
+    return sums ? matrices() : elementwise();
+  }
+
+  // ---- Without a sum: Mul broadcasts.
+  Operand elementwise() {
+    std::vector<ValueId> inputs;
+    for (Operand& x : operands_) {
+      transpose(x, filtered(output_.labels, [&](int label) { return has(x.labels, label); }));
+      std::vector<int64_t> missing;
+      for (size_t d = 0; d < output_.labels.size(); ++d) {
+        if (!has(x.labels, output_.labels[d])) missing.push_back(static_cast<int64_t>(d));
+      }
+      inputs.push_back(missing.empty() ? x.value
+                                       : patch_.op("Unsqueeze", {x.value, patch_.ints(missing)}));
+    }
+    return {patch_.op("Mul", inputs), output_.labels, output_.shape};
+  }
+
+  // ---- With a sum: [batch, rows, summed] x [batch, summed, columns].
+  Operand matrices() {
+    set_groups();
+    if (is_better_swapped()) {
+      std::swap(operands_[0], operands_[1]);
+      std::swap(rows_, columns_);
+    }
+    const Groups batch = apart(batch_), rows = sides(rows_), columns = sides(columns_);
+    const Groups summed = {summed_};
+    const ValueId a = matrix(operands_[0], joined({batch, rows, summed}));
+    const ValueId b = matrix(operands_[1], joined({batch, summed, columns}));
+    const Groups groups = joined({batch, rows, columns});
+    Operand result{patch_.op("MatMul", {a, b}), flat(groups), {}};
+    result.shape = sizes(output_, apart(result.labels));
+    if (merges(groups)) result.value = reshape(result.value, sizes(output_, groups), result.shape);
+    return result;
+  }
+
+  void set_groups() {
+    const auto group = [&](bool in_first, bool in_second) {
+      return filtered(output_.labels, [&](int label) {
+        return has(operands_[0].labels, label) == in_first &&
+               has(operands_[1].labels, label) == in_second;
+      });
+    };
+    batch_ = group(true, true);
+    rows_ = group(true, false);
+    columns_ = group(false, true);
+    summed_ = filtered(operands_[0].labels, [&](int label) { return !has(output_.labels, label); });
+  }
+
+  // The output is the transposed product, or that of a vector and a matrix.
+  bool is_better_swapped() const {
+    return !columns_.empty() && (rows_.empty() || has(rows_, output_.labels.back()));
+  }
+
+  // The dimensions of rows or columns. Without a batch, MatMul takes vectors, and the first operand
+  // may have any number of dimensions in front.
+  Groups sides(const Labels& labels) const {
+    const bool free = batch_.empty() && (labels.empty() || labels == rows_);
+    return free ? apart(labels) : Groups{labels};
+  }
+
+  // `x` with one dimension for each of the groups.
+  ValueId matrix(Operand& x, const Groups& groups) {
+    transpose(x, flat(groups));
+    return merges(groups) ? reshape(x.value, x.shape, sizes(x, groups)) : x.value;
+  }
+
+  ValueId reshape(ValueId x, const Shape& from, const Shape& to) {
+    const auto spec = reshape_spec(from, to);
+    TREADLE_CHECK(spec, kUnsupported, "merges sizes that only the run knows");
+    return patch_.op("Reshape", {x, patch_.ints(*spec)});
+  }
+
+  std::vector<Operand> operands_;
+  Operand output_;
+  Patch patch_;
+  Labels batch_, rows_, columns_, summed_;
+};
+
+bool is_float(const Type& type) {
+  return type.is_tensor() && type.shape &&
+         (type.dtype == DType::kFloat || type.dtype == DType::kDouble ||
+          type.dtype == DType::kFloat16 || type.dtype == DType::kBfloat16);
+}
+
+Patch expansion(const Pass& pass, const Node& node) {
+  TREADLE_CHECK(node.inputs.size() <= 2, kUnsupported, "more than two operands");
+  std::vector<Operand> operands;
+  std::vector<int64_t> ranks;
+  for (ValueId v : node.inputs) {
+    const Type& type = pass.type(v);
+    TREADLE_CHECK(is_float(type), kUnsupported, "no floats of a known rank");
+    operands.push_back({v, {}, *type.shape});
+    ranks.push_back(static_cast<int64_t>(type.shape->size()));
+  }
+  const EinsumEquation equation = einsum_equation(node.attributes, ranks);
+  for (size_t i = 0; i < operands.size(); ++i) operands[i].labels = equation.operands[i];
+  const Shape shape = pass.type(node.output()).shape.value_or(Shape{});
+  TREADLE_CHECK(shape.size() == equation.output.size(), kUnsupported, "no shape is known");
+  return Expansion(std::move(operands), {node.output(), equation.output, shape}).patch();
+}
+
+// Of constants alone it is folded as it is, with sums in double.
+bool wants_expansion(const Pass& pass, const Node& node) {
+  const auto is_constant = [&](ValueId v) { return pass.constant(v) != nullptr; };
+  return node.is("Einsum") && !std::ranges::all_of(node.inputs, is_constant);
+}
+
+}  // namespace
+
+void expand_einsum(Pass& pass) {
+  bool learned = false;
+  for (NodeId id : pass.graph.topological_order()) {
+    if (pass.stopped()) return;
+    if (!wants_expansion(pass, pass.graph.node(id))) continue;
+    if (!std::exchange(learned, true)) learn_types(pass.graph);
+    try {
+      pass.apply(id, expansion(pass, pass.graph.node(id)));
+    } catch (const Error& e) {
+      if (e.code() != Code::kUnsupported) throw;
+      pass.refuse(id, e.what());
+    }
+  }
+}
+
+}  // namespace treadle
