@@ -109,70 +109,35 @@ class Expansion {
 
   // Over the labels that nothing else has.
   void sum_alone(size_t operand) {
-    Operand& x = operands_[operand];
+    sum_all_but(operands_[operand],
+                [&](int label) { return has(output_.labels, label) || is_shared(operand, label); });
+  }
+
+  template <class F>
+  void sum_all_but(Operand& x, F&& stays) {
     std::vector<int64_t> axes;
-    Operand rest;
     for (size_t d = 0; d < x.labels.size(); ++d) {
-      if (has(output_.labels, x.labels[d]) || is_shared(operand, x.labels[d])) {
-        rest.labels.push_back(x.labels[d]);
-        rest.shape.push_back(x.shape[d]);
-      } else {
-        axes.push_back(static_cast<int64_t>(d));
-      }
+      if (!stays(x.labels[d])) axes.push_back(static_cast<int64_t>(d));
     }
     if (axes.empty()) return;
-    rest.value = patch_.op("ReduceSum", {x.value, patch_.ints(axes)}, {{"keepdims", int64_t{0}}});
-    x = std::move(rest);
+    const Labels rest = filtered(x.labels, stays);
+    x = {patch_.op("ReduceSum", {x.value, patch_.ints(axes)}, {{"keepdims", int64_t{0}}}), rest,
+         sizes(x, apart(rest))};
   }
 
   void transpose(Operand& x, const Labels& order) {
     if (x.labels == order) return;
     std::vector<int64_t> perm;
-    Shape shape;
-    for (int label : order) {
-      perm.push_back(static_cast<int64_t>(x.axis(label)));
-      shape.push_back(x.size(label));
-    }
-    x = {patch_.op("Transpose", {x.value}, {{"perm", perm}}), order, shape};
+    for (int label : order) perm.push_back(static_cast<int64_t>(x.axis(label)));
+    x = {patch_.op("Transpose", {x.value}, {{"perm", perm}}), order, sizes(x, apart(order))};
   }
 
   Operand product() {
-    const bool sums = std::ranges::any_of(operands_[0].labels,
-                                          [&](int label) { return !has(output_.labels, label); });
-    return sums ? matrices() : elementwise();
-  }
-
-  // ---- Without a sum: Mul broadcasts.
-  Operand elementwise() {
-    std::vector<ValueId> inputs;
-    for (Operand& x : operands_) {
-      transpose(x, filtered(output_.labels, [&](int label) { return has(x.labels, label); }));
-      std::vector<int64_t> missing;
-      for (size_t d = 0; d < output_.labels.size(); ++d) {
-        if (!has(x.labels, output_.labels[d])) missing.push_back(static_cast<int64_t>(d));
-      }
-      inputs.push_back(missing.empty() ? x.value
-                                       : patch_.op("Unsqueeze", {x.value, patch_.ints(missing)}));
-    }
-    return {patch_.op("Mul", inputs), output_.labels, output_.shape};
-  }
-
-  // ---- With a sum: [batch, rows, summed] x [batch, summed, columns].
-  Operand matrices() {
     set_groups();
-    if (is_better_swapped()) {
-      std::swap(operands_[0], operands_[1]);
-      std::swap(rows_, columns_);
-    }
-    const Groups batch = apart(batch_), rows = sides(rows_), columns = sides(columns_);
-    const Groups summed = {summed_};
-    const ValueId a = matrix(operands_[0], joined({batch, rows, summed}));
-    const ValueId b = matrix(operands_[1], joined({batch, summed, columns}));
-    const Groups groups = joined({batch, rows, columns});
-    Operand result{patch_.op("MatMul", {a, b}), flat(groups), {}};
-    result.shape = sizes(output_, apart(result.labels));
-    if (merges(groups)) result.value = reshape(result.value, sizes(output_, groups), result.shape);
-    return result;
+    if (summed_.empty()) return elementwise(output_.labels);
+    // Of many pairs of vectors each product would be a call.
+    if (rows_.empty() && columns_.empty() && !batch_.empty()) return dots();
+    return matrices();
   }
 
   void set_groups() {
@@ -188,16 +153,76 @@ class Expansion {
     summed_ = filtered(operands_[0].labels, [&](int label) { return !has(output_.labels, label); });
   }
 
-  // The output is the transposed product, or that of a vector and a matrix.
+  // ---- Mul broadcasts.
+  Operand elementwise(const Labels& order) {
+    std::vector<ValueId> inputs;
+    for (Operand& x : operands_) {
+      transpose(x, filtered(order, [&](int label) { return has(x.labels, label); }));
+      std::vector<int64_t> missing;
+      for (size_t d = 0; d < order.size(); ++d) {
+        if (!has(x.labels, order[d])) missing.push_back(static_cast<int64_t>(d));
+      }
+      inputs.push_back(missing.empty() ? x.value
+                                       : patch_.op("Unsqueeze", {x.value, patch_.ints(missing)}));
+    }
+    Shape shape;
+    for (int label : order)
+      shape.push_back(has(output_.labels, label) ? output_.size(label) : operands_[0].size(label));
+    return {patch_.op("Mul", inputs), order, shape};
+  }
+
+  Operand dots() {
+    Operand result = elementwise(Labels(operands_[0].labels));
+    sum_all_but(result, [&](int label) { return has(output_.labels, label); });
+    return result;
+  }
+
+  // ---- [batch, rows, summed] x [batch, summed, columns].
+  Operand matrices() {
+    if (is_better_swapped()) {
+      std::swap(operands_[0], operands_[1]);
+      std::swap(rows_, columns_);
+    }
+    const Groups batch = apart(batch_), rows = row_groups(), columns = column_groups();
+    const Groups summed = {summed_};
+    const ValueId a = matrix(operands_[0], joined({batch, rows, summed}));
+    ValueId b = matrix(operands_[1], joined({batch, summed, columns}));
+    if (!batch.empty() && rows.size() > 1) b = behind(b, rows.size() - 1);
+    const Groups groups = joined({batch, rows, columns});
+    Operand result{patch_.op("MatMul", {a, b}), flat(groups), {}};
+    result.shape = sizes(output_, apart(result.labels));
+    if (merges(groups)) result.value = reshape(result.value, sizes(output_, groups), result.shape);
+    return result;
+  }
+
+  // The output is the transposed product, or that of a vector and a matrix, or the rows can stay
+  // apart where the columns cannot be merged.
   bool is_better_swapped() const {
+    if (cannot_merge(rows_) != cannot_merge(columns_)) return cannot_merge(columns_);
     return !columns_.empty() && (rows_.empty() || has(rows_, output_.labels.back()));
   }
 
-  // The dimensions of rows or columns. Without a batch, MatMul takes vectors, and the first operand
-  // may have any number of dimensions in front.
-  Groups sides(const Labels& labels) const {
-    const bool free = batch_.empty() && (labels.empty() || labels == rows_);
-    return free ? apart(labels) : Groups{labels};
+  // No constant tells Reshape how to take them apart again.
+  bool cannot_merge(const Labels& group) const {
+    return std::ranges::count_if(group, [&](int label) { return !output_.size(label).known(); }) >
+           1;
+  }
+
+  // MatMul takes any dimensions in front of one matrix, and for as many matrices as there are.
+  Groups row_groups() const {
+    return batch_.empty() || cannot_merge(rows_) ? apart(rows_) : Groups{rows_};
+  }
+
+  // MatMul takes a vector, where there is one.
+  Groups column_groups() const {
+    return batch_.empty() && columns_.empty() ? Groups{} : Groups{columns_};
+  }
+
+  // The matrices of the batch, the same for each of so many dimensions behind it.
+  ValueId behind(ValueId x, size_t dimensions) {
+    std::vector<int64_t> axes;
+    for (size_t d = 0; d < dimensions; ++d) axes.push_back(static_cast<int64_t>(batch_.size() + d));
+    return patch_.op("Unsqueeze", {x, patch_.ints(axes)});
   }
 
   // `x` with one dimension for each of the groups.
