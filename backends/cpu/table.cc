@@ -95,6 +95,8 @@ constexpr Candidate kCandidates[] = {
 };
 
 constexpr Candidate kAfterElementwise[] = {
+    {"ArgMax", "", &kNativeArg},
+    {"ArgMin", "", &kNativeArg},
     {"Attention", "", &kNativeAttention},
     {"Cast", "", &kNativeCast},
     {"Concat", "", &kNativeMove},

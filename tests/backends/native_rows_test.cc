@@ -54,16 +54,96 @@ TEST(NativeRows, SoftmaxOfShortRows) {
 
 TEST(NativeRows, SoftmaxOverAnotherAxis) {
   for (const char* op : {"Softmax", "LogSoftmax"}) {
-    for (const int64_t axis : {0, 1, 2}) {
-      check_kernel(cpu::kNativeSoftmax,
-                   {.name = cat("axis ", axis),
-                    .op = op,
-                    .attributes = {{"axis", axis}},
-                    .inputs = {random_tensor(DType::kFloat, {3, 17, 5, 7}, 1, -20, 20)},
-                    .rtol = 1e-5,
-                    .atol = 1e-6});
+    for (const Dims& dims : {Dims{3, 17, 5, 7}, Dims{2, 21, 40, 33}, Dims{1, 700, 50, 1}}) {
+      for (const int64_t axis : {0, 1, 2}) {
+        check_on_all_targets(cpu::kNativeSoftmax,
+                             {.name = cat(shape_text(dims), " axis ", axis),
+                              .op = op,
+                              .attributes = {{"axis", axis}},
+                              .inputs = {random_tensor(DType::kFloat, dims, 1, -20, 20)},
+                              .rtol = 1e-5,
+                              .atol = 1e-5});
+      }
     }
   }
+}
+
+// What one of them holds stays with it.
+TEST(NativeRows, SoftmaxOfColumnsThatAreNotFinite) {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  const size_t columns = 37;
+  Tensor x = random_tensor(DType::kFloat, {2, 9, columns}, 1, -200, 200);
+  const auto values = x.data<float>();
+  for (size_t row = 0; row < 9; ++row) values[row * columns + 1] = -kInf;
+  values[4 * columns + 3] = -kInf;
+  values[5 * columns + 17] = kInf;
+  for (const size_t row : {size_t{0}, size_t{5}, size_t{8}})
+    values[row * columns + 30 + row % 5] = std::numeric_limits<float>::quiet_NaN();
+  for (const char* op : {"Softmax", "LogSoftmax"}) {
+    check_on_all_targets(
+        cpu::kNativeSoftmax,
+        {.name = op, .op = op, .attributes = {{"axis", int64_t{1}}}, .inputs = {x}});
+  }
+}
+
+// Few different numbers, so that most choices are among equals, some of them NaN, infinite or zeros of
+// either sign; the first column is -∞ alone.
+Tensor numbers_with_ties(const Dims& dims) {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  Tensor drawn = random_tensor(DType::kFloat, dims, 3, 0, 1);
+  constexpr float kFew[] = {-1, -0.0F, 0, 0.5F, -kInf, -2};
+  const int64_t inner = dims.size() > 1 ? dims.back() : 1;
+  int64_t i = 0;
+  for (float& x : drawn.data<float>()) {
+    const auto k = static_cast<size_t>(x * 600);
+    x = k == 7 ? kNan : k == 11 ? kInf : kFew[k % std::size(kFew)];
+    if (i++ % inner == 0) x = -kInf;
+  }
+  return drawn;
+}
+
+void check_choices(const Tensor& x, int64_t axis, Layout layout = kPlain) {
+  for (const char* op : {"ArgMax", "ArgMin"}) {
+    for (const int64_t choice : {0, 1, 2, 3}) {
+      check_on_all_targets(cpu::kNativeArg,
+                           {.name = cat(op, choice, " axis ", axis, " of ", shape_text(x.dims())),
+                            .op = op,
+                            .attributes = {{"axis", axis},
+                                           {"select_last_index", choice % 2},
+                                           {"keepdims", choice / 2}},
+                            .inputs = {x},
+                            .layouts = {layout},
+                            .rtol = 0,
+                            .atol = 0});
+    }
+  }
+}
+
+TEST(NativeRows, ArgMaxOverAnyAxis) {
+  for (const Dims& dims : {Dims{3, 21, 33}, Dims{1, 5, 1100}, Dims{4, 7, 2}, Dims{2, 1, 16}}) {
+    for (const int64_t axis : {0, 1, 2}) check_choices(numbers_with_ties(dims), axis);
+  }
+  check_choices(random_tensor(DType::kFloat, {21, 70, 50}, 2), 0);
+}
+
+TEST(NativeRows, ArgMaxOfRows) {
+  for (const int64_t n : {1, 2, 3, 5, 15, 16, 17, 31, 32, 33, 100})
+    check_choices(numbers_with_ties({60, n}), -1);
+  check_choices(numbers_with_ties({19}), 0);
+  const float kInf = std::numeric_limits<float>::infinity();
+  check_choices(f32({2, 3}, {-kInf, -kInf, -kInf, kInf, kInf, kInf}), 1);
+  check_choices(random_tensor(DType::kFloat, {3, 50000}, 2), 1);
+}
+
+TEST(NativeRows, ArgMaxOverChannelsInTheirLayout) {
+  for (const Layout layout : {kBlocked16, kChannelsLast}) {
+    for (const int64_t axis : {0, 1, 3})
+      check_choices(numbers_with_ties({2, 21, 5, 7}), axis, layout);
+  }
+  EXPECT_EQ(
+      reason(cpu::kNativeArg, {.name = "halves", .op = "ArgMax", .inputs = {f16({2}, {1, 2})}}),
+      "not float");
 }
 
 TEST(NativeRows, Reductions) {

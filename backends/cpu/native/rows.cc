@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backends/cpu/parallel.h"
+#include "backends/cpu/simd/along_axis.h"
 #include "backends/cpu/simd/rows.h"
 #include "graph/ops/iterate.h"
 
@@ -11,11 +12,20 @@ namespace {
 
 // ---- Softmax, LogSoftmax
 
-constexpr int64_t kColumns = 16;  // of an axis that is not the last, made rows at once
+// Columns of a tile, where the axis is not the last: some of each thread's, and no more than a near
+// cache holds.
+int64_t tile_columns(const AxisSplit& s, int threads) {
+  constexpr int64_t kFloats = 8192;
+  constexpr auto kUnit = static_cast<int64_t>(kColumnUnit);
+  const int64_t each = ceil_div(s.inner, ceil_div(int64_t{threads}, s.outer));
+  return std::clamp(kFloats / s.size / kUnit * kUnit, kUnit, ceil_div(each, kUnit) * kUnit);
+}
 
 class SoftmaxKernel : public Kernel {
  public:
-  SoftmaxKernel(const AxisSplit& split, bool log, int threads) : s_(split), threads_(threads) {
+  SoftmaxKernel(const AxisSplit& split, bool log, int threads)
+      : s_(split), threads_(threads), columns_(tile_columns(split, threads)) {
+    of_columns_ = log ? axis_functions().log_softmax_columns : axis_functions().softmax_columns;
     function_ = log ? row_functions().log_softmax : row_functions().softmax;
     if (!log && s_.size <= static_cast<int64_t>(kShortRow)) short_ = row_functions().softmax_short;
   }
@@ -28,20 +38,18 @@ class SoftmaxKernel : public Kernel {
                    [&](int64_t begin, int64_t end) { run_rows(from, to, begin, end); });
       return;
     }
-    // A share of the tiles and a place in the scratch for each thread.
-    const int64_t tiles = s_.outer * ceil_div(s_.inner, kColumns);
-    const int64_t shares = std::min<int64_t>(threads_, tiles);
+    const int64_t tiles = s_.outer * ceil_div(s_.inner, columns_);
     const bool small = s_.outer * s_.size * s_.inner * 8 < kParallelGrain;
-    parallel_for(threads_, shares, small ? shares : 1, [&](int64_t begin, int64_t end) {
-      auto* rows = static_cast<float*>(args.scratch) + begin * kColumns * s_.size;
-      for (int64_t i = begin * tiles / shares; i < end * tiles / shares; ++i)
-        run_tile(from, to, i, rows);
-    });
+    parallel_slots(threads_, small ? 1 : threads_, {.n = tiles},
+                   [&](int64_t slot, int64_t begin, int64_t end) {
+                     auto* scratch = static_cast<float*>(args.scratch) + slot * tile_floats();
+                     for (int64_t i = begin; i < end; ++i) run_tile(from, to, i, scratch);
+                   });
   }
 
   size_t scratch_bytes() const {
     if (s_.inner == 1) return 0;
-    return static_cast<size_t>(threads_ * kColumns * s_.size) * sizeof(float);
+    return static_cast<size_t>(threads_ * tile_floats()) * sizeof(float);
   }
 
  private:
@@ -54,22 +62,26 @@ class SoftmaxKernel : public Kernel {
     for (int64_t i = begin; i < end; ++i) function_(from + i * s_.size, to + i * s_.size, n);
   }
 
-  void run_tile(const float* from, float* to, int64_t tile, float* rows) const {
-    const int64_t across = ceil_div(s_.inner, kColumns);
-    const int64_t first = tile % across * kColumns;
+  int64_t tile_floats() const {
+    return static_cast<int64_t>(
+        softmax_scratch(static_cast<size_t>(s_.size), static_cast<size_t>(columns_)));
+  }
+
+  void run_tile(const float* from, float* to, int64_t tile, float* scratch) const {
+    const int64_t across = ceil_div(s_.inner, columns_);
+    const int64_t first = tile % across * columns_;
     const int64_t at = tile / across * s_.size * s_.inner + first;
-    const int64_t columns = std::min(kColumns, s_.inner - first);
-    for (int64_t i = 0; i < s_.size; ++i) {
-      for (int64_t c = 0; c < columns; ++c) rows[c * s_.size + i] = from[at + i * s_.inner + c];
-    }
-    run_rows(rows, rows, 0, columns);
-    for (int64_t i = 0; i < s_.size; ++i) {
-      for (int64_t c = 0; c < columns; ++c) to[at + i * s_.inner + c] = rows[c * s_.size + i];
-    }
+    of_columns_({.x = from + at,
+                 .rows = static_cast<size_t>(s_.size),
+                 .stride = static_cast<size_t>(s_.inner),
+                 .count = static_cast<size_t>(std::min(columns_, s_.inner - first))},
+                to + at, scratch);
   }
 
   AxisSplit s_;
   int threads_;
+  int64_t columns_;  // of a tile
+  SoftmaxColumnsFn of_columns_;
   void (*function_)(const float*, float*, size_t);
   void (*short_)(const float*, float*, size_t, size_t) = nullptr;  // of many rows
 };

@@ -6,6 +6,7 @@
 namespace treadle::cpu {
 
 extern const Family kNativeReduce;
+extern const Family kNativeArg;  // ArgMax, ArgMin
 extern const Family kNativeSoftmax;
 extern const Family kNativeLayerNorm;
 extern const Family kNativeGroupNorm;

@@ -178,6 +178,13 @@ HWY_INLINE V exp_of(D d, V x) {
   return hn::Mul(hn::Mul(e.y, power_of_two(d, half)), power_of_two(d, hn::Sub(e.biased, half)));
 }
 
+// e^x for x that are not above 0. Where 2^-127 is nearest it is 0. NaN stays.
+template <class D, class V>
+HWY_INLINE V exp_below(D d, V x) {
+  const auto e = exp_parts<127>(d, at_least(x, hn::Set(d, -88.0f)));
+  return hn::Mul(e.y, power_of_two(d, e.biased));
+}
+
 // 1 + e^z. Shorter than exp_of: there are no denormals to make. Where e^z is beyond 2^127 it is
 // taken for infinite.
 template <class D, class V>

@@ -213,12 +213,6 @@ void maximum_of_bytes(const T* const* rows, size_t count, size_t n, T* to) {
   maximum_by<1>(rows, count, n, to);
 }
 
-// e^x for x that are not above 0. Where 2^-127 is nearest it is 0. NaN stays.
-HWY_INLINE V exp_below(V x) {
-  const auto e = exp_parts<127>(d, at_least(x, hn::Set(d, -88.0f)));
-  return hn::Mul(e.y, power_of_two(d, e.biased));
-}
-
 // Of what follows the last NaN at least: the sum of exponentials will be NaN.
 HWY_INLINE float max_ignoring_nan(const float* x, size_t n) {
   const auto join = [](V a, V b) HWY_ATTR { return hn::Max(a, b); };
@@ -230,7 +224,7 @@ HWY_INLINE void exponentiate_vectors(const float* x, float* y, V top, V* sums) {
   const size_t lanes = hn::Lanes(d);
 #pragma GCC unroll 4
   for (size_t v = 0; v < kVectors; ++v) {
-    const V e = exp_below(hn::Sub(hn::LoadU(d, x + v * lanes), top));
+    const V e = exp_below(d, hn::Sub(hn::LoadU(d, x + v * lanes), top));
     hn::StoreU(e, d, y + v * lanes);
     sums[v] = hn::Add(sums[v], e);
   }
@@ -248,7 +242,7 @@ float exponentiate_row(const float* x, float* y, size_t n, float most) {
   for (; i + lanes <= n; i += lanes) exponentiate_vectors<1>(x + i, y + i, top, sums);
   for (size_t v = 1; v < kVectors; ++v) sums[0] = hn::Add(sums[0], sums[v]);
   float sum = sum_across(sums[0]);
-  if (i < n) store_part(d, exp_below(hn::Sub(load_part(d, x + i, n - i), top)), y + i, n - i);
+  if (i < n) store_part(d, exp_below(d, hn::Sub(load_part(d, x + i, n - i), top)), y + i, n - i);
   for (; i < n; ++i) sum += y[i];
   return sum;
 }
@@ -285,7 +279,7 @@ void softmax_short(const float* x, float* y, size_t rows, size_t n) {
     for (size_t j = 1; j < n; ++j) top = max_of(top, columns[j]);
     V sum = hn::Zero(d);
     for (size_t j = 0; j < n; ++j) {
-      columns[j] = exp_below(hn::Sub(columns[j], top));
+      columns[j] = exp_below(d, hn::Sub(columns[j], top));
       sum = hn::Add(sum, columns[j]);
     }
     for (size_t j = 0; j < n; ++j) hn::ScatterIndex(hn::Div(columns[j], sum), d, y + j, starts);
