@@ -71,18 +71,38 @@ TEST(NativeRows, SoftmaxOverAnotherAxis) {
 // What one of them holds stays with it.
 TEST(NativeRows, SoftmaxOfColumnsThatAreNotFinite) {
   constexpr float kInf = std::numeric_limits<float>::infinity();
-  const size_t columns = 37;
-  Tensor x = random_tensor(DType::kFloat, {2, 9, columns}, 1, -200, 200);
-  const auto values = x.data<float>();
-  for (size_t row = 0; row < 9; ++row) values[row * columns + 1] = -kInf;
-  values[4 * columns + 3] = -kInf;
-  values[5 * columns + 17] = kInf;
-  for (const size_t row : {size_t{0}, size_t{5}, size_t{8}})
-    values[row * columns + 30 + row % 5] = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  for (const size_t columns : {5, 37}) {
+    Tensor x = random_tensor(DType::kFloat, {2, 11, static_cast<int64_t>(columns)}, 1, -200, 200);
+    const auto values = x.data<float>();
+    for (size_t row = 0; row < 11; ++row) values[row * columns] = -kInf;
+    values[4 * columns + 1] = -kInf;
+    values[5 * columns + columns - 3] = kInf;
+    values[columns - 2] = kNan;
+    values[10 * columns + columns - 1] = kNan;
+    for (const char* op : {"Softmax", "LogSoftmax"}) {
+      check_on_all_targets(
+          cpu::kNativeSoftmax,
+          {.name = op, .op = op, .attributes = {{"axis", int64_t{1}}}, .inputs = {x}});
+    }
+  }
+}
+
+// Several parts of a column make a vector.
+TEST(NativeRows, SoftmaxOfFewColumns) {
   for (const char* op : {"Softmax", "LogSoftmax"}) {
-    check_on_all_targets(
-        cpu::kNativeSoftmax,
-        {.name = op, .op = op, .attributes = {{"axis", int64_t{1}}}, .inputs = {x}});
+    for (const int64_t columns : {2, 3, 4, 5, 7, 8, 9}) {
+      for (const int64_t rows : {1, 9, 31, 32, 33, 64, 1001}) {
+        check_on_all_targets(
+            cpu::kNativeSoftmax,
+            {.name = cat(rows, " rows of ", columns),
+             .op = op,
+             .attributes = {{"axis", int64_t{1}}},
+             .inputs = {random_tensor(DType::kFloat, {3, rows, columns}, 1, -120, -90)},
+             .rtol = 1e-5,
+             .atol = 1e-5});
+      }
+    }
   }
 }
 

@@ -30,11 +30,43 @@ HWY_INLINE void each_vector(const float* x, size_t n, const F& f) {
 
 // ---- Softmax of columns
 
+// Columns, of which several may be parts of one: where rows lie one after another and are short, so
+// many make one of these, the last of which may have an end of nothing.
+struct Folded {
+  size_t parts;
+  size_t rows;
+  size_t stride;
+  size_t count;
+  size_t last;  // columns of the last row
+};
+HWY_INLINE Folded folded(const Columns& c) {
+  constexpr size_t kEnough = 32;  // rows, or joining the parts takes longer than it saves
+  if (c.stride != c.count || 2 * c.count > kColumnUnit || c.rows < kEnough)
+    return {1, c.rows, c.stride, c.count, c.count};
+  const size_t parts = kColumnUnit / c.count;
+  const size_t rows = (c.rows + parts - 1) / parts;
+  return {parts, rows, parts * c.count, parts * c.count, (c.rows - (rows - 1) * parts) * c.count};
+}
+
+// All parts of a column become what f makes of them.
+template <class F>
+HWY_INLINE void join_parts(const Folded& c, float* x, const F& f) {
+  const size_t each = c.count / c.parts;
+  for (size_t i = each; i < c.count; ++i) x[i % each] = f(x[i % each], x[i]);
+  for (size_t i = each; i < c.count; ++i) x[i] = x[i % each];
+}
+
 // Rows that are a power of two apart would drive each other out of the caches: each is read once.
-HWY_INLINE void copy_with_maxima(const Columns& c, size_t width, float* to, float* tops) {
+HWY_INLINE void copy_with_maxima(const Folded& c, const float* x, size_t width, float* to,
+                                 float* tops) {
   std::fill_n(tops, width, -kInf);
-  for (size_t r = 0; r < c.rows; ++r, to += width) {
-    each_vector(c.x + r * c.stride, c.count, [=](V v, size_t i) HWY_ATTR {
+  for (size_t r = 0; r < c.rows; ++r, x += c.stride, to += width) {
+    const float* row = x;
+    if (r + 1 == c.rows && c.last < c.count) {
+      std::fill_n(std::copy_n(x, c.last, to), width - c.last, -kInf);
+      row = to;
+    }
+    each_vector(row, c.count, [=](V v, size_t i) HWY_ATTR {
       hn::StoreU(v, d, to + i);
       // That a NaN may be lost does not matter: the sum of exponentials will be NaN.
       hn::StoreU(hn::Max(hn::LoadU(d, tops + i), v), d, tops + i);
@@ -63,28 +95,29 @@ HWY_INLINE V exponentiate_column(float* x, size_t rows, size_t width, V top) {
 }
 
 template <bool kLog>
-void softmax_columns(const Columns& c, float* y, float* scratch) {
+void softmax_columns(const Columns& columns, float* y, float* scratch) {
+  const Folded c = folded(columns);
   const size_t lanes = hn::Lanes(d);
   const size_t width = (c.count + lanes - 1) / lanes * lanes;
   float* tops = scratch + c.rows * width;
   float* sums = tops + width;
-  copy_with_maxima(c, width, scratch, tops);
+  copy_with_maxima(c, columns.x, width, scratch, tops);
+  join_parts(c, tops, [](float a, float b) { return std::max(a, b); });
   for (size_t i = 0; i < width; i += lanes) {
-    const V sum = exponentiate_column<kLog>(scratch + i, c.rows, width, hn::LoadU(d, tops + i));
+    const V top = hn::LoadU(d, tops + i);
+    hn::StoreU(exponentiate_column<kLog>(scratch + i, c.rows, width, top), d, sums + i);
+  }
+  join_parts(c, sums, [](float a, float b) { return a + b; });
+  for (size_t i = 0; i < width; i += lanes) {
+    const V sum = hn::LoadU(d, sums + i);
     hn::StoreU(kLog ? log_of(d, sum) : hn::Div(hn::Set(d, 1.0f), sum), d, sums + i);
   }
-  const auto result = [=](const float* row, size_t i) HWY_ATTR {
-    const V v = hn::LoadU(d, row + i);
+  const auto result = [=](V v, size_t i) HWY_ATTR {
     const V sum = hn::LoadU(d, sums + i);
     return kLog ? hn::Sub(hn::Sub(v, hn::LoadU(d, tops + i)), sum) : hn::Mul(v, sum);
   };
-  for (size_t r = 0; r < c.rows; ++r) {
-    const float* row = scratch + r * width;
-    float* to = y + r * c.stride;
-    size_t i = 0;
-    for (; i + lanes <= c.count; i += lanes) hn::StoreU(result(row, i), d, to + i);
-    if (i < c.count) store_part(d, result(row, i), to + i, c.count - i);
-  }
+  for (size_t r = 0; r < c.rows; ++r)
+    map_row(d, scratch + r * width, y + r * c.stride, r + 1 < c.rows ? c.count : c.last, result);
 }
 
 // ---- ArgMax; ArgMin is that of the negated numbers

@@ -37,6 +37,15 @@ HWY_INLINE void store_part(D d, V v, float* to, size_t n) {
 #endif
 }
 
+// y[i] = f(x[i], i) of vectors; the last one has zeros behind the n floats. y may be x.
+template <class D, class F>
+HWY_INLINE void map_row(D d, const float* x, float* y, size_t n, const F& f) {
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(f(hn::LoadU(d, x + i), i), d, y + i);
+  if (i < n) store_part(d, f(load_part(d, x + i, n - i), i), y + i, n - i);
+}
+
 #if HWY_TARGET != HWY_SCALAR
 // Elements k to k + 3 of columns i, i + 4, i + 8 …
 template <class D, class T>

@@ -77,14 +77,6 @@ float reduce_row(RowOp op, const float* x, size_t n) {
   }
 }
 
-template <class F>
-HWY_INLINE void map_row(const float* x, float* y, size_t n, F f) {
-  const size_t lanes = hn::Lanes(d);
-  size_t i = 0;
-  for (; i + lanes <= n; i += lanes) hn::StoreU(f(hn::LoadU(d, x + i), i), d, y + i);
-  if (i < n) store_part(d, f(load_part(d, x + i, n - i), i), y + i, n - i);
-}
-
 // One or two vectors of columns at a time, in four chains of rows.
 template <size_t kVectors, class L, class F, class J>
 HWY_INLINE void fold_columns(const Columns& c, size_t at, V zero, const L& load, const F& f,
@@ -263,7 +255,7 @@ void exponentiate_rows(const ExpRows& t) {
 
 void softmax_row(const float* x, float* y, size_t n) {
   const V factor = hn::Set(d, 1.0f / exponentiate_row(x, y, n, max_ignoring_nan(x, n)));
-  map_row(y, y, n, [=](V v, size_t) HWY_ATTR { return hn::Mul(v, factor); });
+  map_row(d, y, y, n, [=](V v, size_t) HWY_ATTR { return hn::Mul(v, factor); });
 }
 
 // As many rows as there are lanes, column by column.
@@ -293,7 +285,7 @@ void log_softmax_row(const float* x, float* y, size_t n) {
   const float sum =
       sum_with(x, n, [=](V a, V b) HWY_ATTR { return hn::Add(a, exp_of(d, hn::Sub(b, shift))); });
   const V all = hn::Set(d, std::log(sum));
-  map_row(x, y, n, [=](V v, size_t) HWY_ATTR { return hn::Sub(hn::Sub(v, shift), all); });
+  map_row(d, x, y, n, [=](V v, size_t) HWY_ATTR { return hn::Sub(hn::Sub(v, shift), all); });
 }
 
 NormResult moments_of_row(const float* x, size_t n, float epsilon, bool centred) {
@@ -311,7 +303,7 @@ void spread_row(const float* x, const SpreadRow& row, float* y, size_t n) {
   const V centre = hn::Set(d, row.centre);
   const V factor = hn::Set(d, row.factor);
   const V term = hn::Set(d, row.term);
-  map_row(x, y, n,
+  map_row(d, x, y, n,
           [=](V v, size_t) HWY_ATTR { return hn::MulAdd(hn::Sub(v, centre), factor, term); });
 }
 
@@ -320,7 +312,7 @@ NormResult normalize_row(const NormRow& r) {
   const V centre = hn::Set(d, result.mean);
   const V factor = hn::Set(d, result.inverse_deviation);
   const size_t whole = r.n - r.n % hn::Lanes(d);
-  map_row(r.x, r.y, r.n, [=](V v, size_t i) HWY_ATTR {
+  map_row(d, r.x, r.y, r.n, [=](V v, size_t i) HWY_ATTR {
     const V unit = hn::Mul(hn::Sub(v, centre), factor);
     const size_t left = r.n - i;
     const V scale = i < whole ? hn::LoadU(d, r.scale + i) : load_part(d, r.scale + i, left);
