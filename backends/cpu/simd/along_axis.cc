@@ -175,26 +175,60 @@ void arg_columns(const Columns& c, const ArgChoice& choice, int64_t* to) {
   }
 }
 
+// Iota counts up in memory where it does not begin at a constant.
+HWY_INLINE VI indices_from(size_t i) {
+  return hn::Add(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(i)));
+}
+
+// Among the lanes of all chains.
+template <bool kLast, size_t kChains>
+HWY_INLINE int64_t index_of_best(const Best (&chains)[kChains]) {
+  V top = chains[0].x;
+  for (size_t k = 1; k < kChains; ++k) top = max_of(top, chains[k].x);
+  const bool nan = !hn::AllFalse(d, hn::IsNaN(top));
+  if (!nan) top = hn::MaxOfLanes(d, top);
+  const VI none = hn::Set(di, kLast ? -1 : std::numeric_limits<int32_t>::max());
+  const auto where = [=](const Best& c) HWY_ATTR {
+    const auto chosen = nan ? hn::IsNaN(c.x) : hn::Eq(c.x, top);
+    return hn::IfThenElse(hn::RebindMask(di, chosen), c.index, none);
+  };
+  VI index = where(chains[0]);
+  for (size_t k = 1; k < kChains; ++k) {
+    index = kLast ? hn::Max(index, where(chains[k])) : hn::Min(index, where(chains[k]));
+  }
+  return hn::GetLane(kLast ? hn::MaxOfLanes(di, index) : hn::MinOfLanes(di, index));
+}
+
+// Of a row of at least kChains vectors.
+template <bool kLast, size_t kChains>
+HWY_INLINE int64_t arg_long_row(const float* x, size_t n, V flip) {
+  const size_t lanes = hn::Lanes(d);
+  const auto take = [=](Best& best, size_t i) HWY_ATTR {
+    best = better<kLast>(best, hn::Xor(hn::LoadU(d, x + i), flip), indices_from(i));
+  };
+  Best best[kChains];
+  for (size_t k = 0; k < kChains; ++k) {
+    best[k] = {hn::Xor(hn::LoadU(d, x + k * lanes), flip), indices_from(k * lanes)};
+  }
+  size_t i = kChains * lanes;
+  for (; i + kChains * lanes <= n; i += kChains * lanes) {
+#pragma GCC unroll 4
+    for (size_t k = 0; k < kChains; ++k) take(best[k], i + k * lanes);
+  }
+  for (; i < n; i += lanes) take(best[0], std::min(i, n - lanes));
+  return index_of_best<kLast>(best);
+}
+
 template <bool kLast>
 HWY_INLINE int64_t arg_row(const float* x, size_t n, V flip) {
   const size_t lanes = hn::Lanes(d);
-  const VI none = hn::Set(di, kLast ? -1 : std::numeric_limits<int32_t>::max());
-  Best best{hn::Zero(d), hn::Iota(di, 0)};
-  if (n < lanes) {
-    best.x = hn::IfThenElse(hn::FirstN(d, n), hn::Xor(load_part(d, x, n), flip), hn::Set(d, -kInf));
-    best.index = hn::IfThenElse(hn::FirstN(di, n), best.index, none);
-  } else {
-    best.x = hn::Xor(hn::LoadU(d, x), flip);
-    for (size_t i = lanes; i < n; i += lanes) {
-      const size_t at = std::min(i, n - lanes);
-      best = better<kLast>(best, hn::Xor(hn::LoadU(d, x + at), flip),
-                           hn::Iota(di, static_cast<int32_t>(at)));
-    }
-  }
-  const auto nan = hn::IsNaN(best.x);
-  const auto chosen = hn::AllFalse(d, nan) ? hn::Eq(best.x, hn::MaxOfLanes(d, best.x)) : nan;
-  const VI index = hn::IfThenElse(hn::RebindMask(di, chosen), best.index, none);
-  return hn::GetLane(kLast ? hn::MaxOfLanes(di, index) : hn::MinOfLanes(di, index));
+  if (n >= 4 * lanes) return arg_long_row<kLast, 4>(x, n, flip);
+  if (n >= lanes) return arg_long_row<kLast, 1>(x, n, flip);
+  const V part = hn::Xor(load_part(d, x, n), flip);
+  const Best best[1] = {{hn::IfThenElse(hn::FirstN(d, n), part, hn::Set(d, -kInf)),
+                         hn::IfThenElse(hn::FirstN(di, n), indices_from(0),
+                                        hn::Set(di, kLast ? -1 : static_cast<int32_t>(n)))}};
+  return index_of_best<kLast>(best);
 }
 
 template <bool kLast>
