@@ -1,6 +1,8 @@
 // Einsum of one or two operands becomes transposes, sums and one product, MatMul or Mul: those have
 // fast kernels, and the passes know them (attention written as Einsum among it).
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "graph/ops/einsum.h"
 #include "optimizer/passes.h"
@@ -78,8 +80,8 @@ Shape sizes(const Operand& x, const Groups& groups) {
 // One node's rewrite; kUnsupported where it cannot be written.
 class Expansion {
  public:
-  Expansion(std::vector<Operand> operands, Operand output)
-      : operands_(std::move(operands)), output_(std::move(output)) {}
+  Expansion(std::vector<Operand> operands, Operand output, DType dtype)
+      : operands_(std::move(operands)), output_(std::move(output)), dtype_(dtype) {}
 
   Patch patch() {
     for (size_t i = 0; i < operands_.size(); ++i) check(i);
@@ -135,8 +137,7 @@ class Expansion {
   Operand product() {
     set_groups();
     if (summed_.empty()) return elementwise(output_.labels);
-    // Of many pairs of vectors each product would be a call.
-    if (rows_.empty() && columns_.empty() && !batch_.empty()) return dots();
+    if (rows_.empty() && columns_.empty() && !batch_.empty() && !is_half(dtype_)) return dots();
     return matrices();
   }
 
@@ -171,6 +172,7 @@ class Expansion {
     return {patch_.op("Mul", inputs), order, shape};
   }
 
+  // Of many pairs of vectors, where each product would be a call; rounds the terms.
   Operand dots() {
     Operand result = elementwise(Labels(operands_[0].labels));
     sum_all_but(result, [&](int label) { return has(output_.labels, label); });
@@ -239,14 +241,14 @@ class Expansion {
 
   std::vector<Operand> operands_;
   Operand output_;
+  DType dtype_;
   Patch patch_;
   Labels batch_, rows_, columns_, summed_;
 };
 
-bool is_float(const Type& type) {
+bool fits(const Type& type) {
   return type.is_tensor() && type.shape &&
-         (type.dtype == DType::kFloat || type.dtype == DType::kDouble ||
-          type.dtype == DType::kFloat16 || type.dtype == DType::kBfloat16);
+         (type.dtype == DType::kFloat || type.dtype == DType::kDouble || is_half(type.dtype));
 }
 
 Patch expansion(const Pass& pass, const Node& node) {
@@ -255,7 +257,7 @@ Patch expansion(const Pass& pass, const Node& node) {
   std::vector<int64_t> ranks;
   for (ValueId v : node.inputs) {
     const Type& type = pass.type(v);
-    TREADLE_CHECK(is_float(type), kUnsupported, "no floats of a known rank");
+    TREADLE_CHECK(fits(type), kUnsupported, "no floats of a known rank");
     operands.push_back({v, {}, *type.shape});
     ranks.push_back(static_cast<int64_t>(type.shape->size()));
   }
@@ -263,7 +265,8 @@ Patch expansion(const Pass& pass, const Node& node) {
   for (size_t i = 0; i < operands.size(); ++i) operands[i].labels = equation.operands[i];
   const Shape shape = pass.type(node.output()).shape.value_or(Shape{});
   TREADLE_CHECK(shape.size() == equation.output.size(), kUnsupported, "no shape is known");
-  return Expansion(std::move(operands), {node.output(), equation.output, shape}).patch();
+  const DType dtype = pass.type(node.input(0)).dtype;
+  return Expansion(std::move(operands), {node.output(), equation.output, shape}, dtype).patch();
 }
 
 // Of constants alone it is folded as it is, with sums in double.

@@ -48,6 +48,7 @@ class Pass {
 
 // Both have a rank and provably the same dimensions and dtype.
 bool same_type(const Type& a, const Type& b);
+inline bool is_half(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::kBfloat16; }
 // All elements are this number.
 bool is_uniform(const Tensor& tensor, double value);
 // A constant for Reshape that gives `to` from `from`, with 0 and one -1 for symbolic dimensions.

@@ -91,8 +91,6 @@ How how_of(const Node& node) {
   return node.op->has(kRandom) || node.op->has(kDataDependent) ? How::kKeep : How::kCompute;
 }
 
-bool is_half(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::kBfloat16; }
-
 Attributes to(DType dtype) { return {{"to", static_cast<int64_t>(dtype)}}; }
 
 class Widening {
