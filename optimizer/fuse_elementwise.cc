@@ -30,8 +30,9 @@ class Regions {
     for (NodeId id : order) {
       if (eligible(graph_.node(id))) join(id);
     }
-    for (const std::vector<NodeId>& members : regions_) {
+    for (std::vector<NodeId>& members : regions_) {
       if (pass_.stopped()) return;
+      if (members.size() >= 2) leave_bytes(members);
       if (members.size() >= 2) fuse(members);
     }
   }
@@ -48,10 +49,10 @@ class Regions {
   // One scale and one zero point for all bytes.
   bool quantizes(const Node& node) const {
     if (!node.is("QuantizeLinear") && !node.is("DequantizeLinear")) return false;
-    const auto is_byte = [](DType t) { return t == DType::kInt8 || t == DType::kUint8; };
     const bool to_float = node.is("DequantizeLinear");
-    const DType x = pass_.type(node.input(0)).dtype, y = pass_.type(node.output()).dtype;
-    if (!is_byte(to_float ? x : y) || (to_float ? y : x) != DType::kFloat) return false;
+    const ValueId bytes = to_float ? node.input(0) : node.output();
+    const ValueId floats = to_float ? node.output() : node.input(0);
+    if (!is_byte(bytes) || pass_.type(floats).dtype != DType::kFloat) return false;
     return is_number(pass_.constant(node.input(1))) &&
            pass_.type(node.input(1)).dtype == DType::kFloat &&
            (!node.input(2).valid() || is_number(pass_.constant(node.input(2))));
@@ -111,6 +112,34 @@ class Regions {
   size_t region_of(ValueId v) const {
     const NodeId producer = v.valid() ? graph_.value(v).producer : NodeId{};
     return producer.valid() ? region_[producer.index] : kNone;
+  }
+
+  bool is_byte(ValueId v) const {
+    const DType dtype = pass_.type(v).dtype;
+    return dtype == DType::kInt8 || dtype == DType::kUint8;
+  }
+
+  // What a region makes of one tensor of bytes can be looked up where it makes bytes: those that it
+  // quantizes and dequantizes for others it leaves as bytes.
+  void leave_bytes(std::vector<NodeId>& members) const {
+    const auto is_own = [&](NodeId id) { return std::ranges::find(members, id) != members.end(); };
+    std::vector<ValueId> inputs;
+    for (NodeId id : members) {
+      for (ValueId v : graph_.node(id).inputs) {
+        const bool outer = v.valid() && !is_own(graph_.value(v).producer);
+        if (outer && !is_number(pass_.constant(v))) inputs.push_back(v);
+      }
+    }
+    const auto is_first = [&](ValueId v) { return v == inputs[0]; };
+    if (inputs.empty() || !is_byte(inputs[0]) || !std::ranges::all_of(inputs, is_first)) return;
+    std::vector<NodeId> stay;
+    std::ranges::copy_if(members, std::back_inserter(stay), [&](NodeId id) {
+      const Node& node = graph_.node(id);
+      const auto& users = graph_.value(node.output()).users;
+      return !node.is("DequantizeLinear") || !is_own(graph_.value(node.input(0)).producer) ||
+             std::ranges::any_of(users, is_own);
+    });
+    members = std::move(stay);
   }
 
   // The body's number for a constant of one element; else an input.
