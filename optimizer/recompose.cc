@@ -253,8 +253,8 @@ bool recognize(Pass& pass, NodeId id, const Recognizer& r) {
   return false;
 }
 
-void recognize_all(Pass& pass, const Recognizers& list) {
-  for (NodeId id : pass.graph.topological_order()) {
+void recognize_all(Pass& pass, const std::vector<NodeId>& nodes, const Recognizers& list) {
+  for (NodeId id : nodes) {
     if (pass.stopped()) return;
     if (!pass.graph.alive(id)) continue;
     const Node& node = pass.graph.node(id);
@@ -269,10 +269,12 @@ void recognize_all(Pass& pass, const Recognizers& list) {
 }  // namespace
 
 void recompose(Pass& pass) {
+  std::vector<NodeId> nodes = pass.graph.topological_order();
   for (const Family& family : kFamilies) {
     const auto is_one = [&](NodeId id) { return pass.graph.node(id).is(family.kind); };
-    if (std::ranges::any_of(pass.graph.topological_order(), is_one))
-      recognize_all(pass, family.recognizers());
+    if (std::ranges::none_of(nodes, is_one)) continue;
+    recognize_all(pass, nodes, family.recognizers());
+    nodes = pass.graph.topological_order();
   }
 }
 
