@@ -47,28 +47,30 @@ int32_t zero_point(const NodeSpec& spec, size_t input) {
 }
 
 ChannelScales::ChannelScales(const NodeSpec& spec)
-    : levels_(spec.has(kYScale)), factor_(1), scales_(spec.constant(kWScale)->to_doubles()) {
-  if (const Tensor* scale = spec.constant(kXScale)) factor_ = scale->to_doubles()[0];
+    : levels_(spec.has(kYScale)), scales_(spec.constant(kWScale)->to_doubles()) {
+  if (const Tensor* scale = spec.constant(kXScale)) x_scale_ = scale->data<float>()[0];
+  if (levels_) y_scale_ = spec.constant(kYScale)->data<float>()[0];
   if (spec.has(kB)) biases_ = spec.constant(kB)->to_doubles();
-  if (!levels_) return;
-  const double y_scale = spec.constant(kYScale)->to_doubles()[0];
-  factor_ /= y_scale;
-  for (double& bias : biases_) bias /= y_scale;
 }
 
-float ChannelScales::scale(size_t channel) const {
-  return static_cast<float>(factor_ * scales_[scales_.size() == 1 ? 0 : channel]);
-}
-
-float ChannelScales::bias(size_t channel) const {
-  return biases_.empty() ? 0 : static_cast<float>(biases_[channel]);
-}
-
-void ChannelScales::check(size_t channel, int32_t size) const {
-  constexpr float kGreatest = 1 << 30;
-  const float greatest = 255 * static_cast<float>(size) * std::abs(scale(channel));
-  TREADLE_CHECK(!levels_ || greatest + std::abs(bias(channel)) < kGreatest, kUnsupported,
+ChannelTerms ChannelScales::terms(size_t channel, int32_t size) const {
+  const auto w_scale = static_cast<float>(scales_[scales_.size() == 1 ? 0 : channel]);
+  const float step = x_scale_.value_or(1) * w_scale;
+  const double bias = biases_.empty() ? 0 : biases_[channel];
+  const double sums = 255.0 * size;
+  ChannelTerms terms{step / y_scale_, static_cast<float>(bias / y_scale_), 0};
+  const double start = std::nearbyint(bias / step);
+  constexpr double kRounded = 1.0 / (1 << 22);  // a float's bias, of a float's scale
+  const bool whole = std::abs(bias / step - start) <= kRounded * std::abs(start);
+  if (x_scale_ && whole && std::abs(start) + sums < INT32_MAX) {
+    terms.start = static_cast<int32_t>(start);
+    terms.bias = 0;
+  }
+  constexpr double kGreatest = 1 << 30;
+  const double greatest = (sums + std::abs(terms.start)) * std::abs(terms.scale);
+  TREADLE_CHECK(!levels_ || greatest + std::abs(terms.bias) < kGreatest, kUnsupported,
                 "levels beyond what an integer holds");
+  return terms;
 }
 
 }  // namespace treadle::cpu

@@ -1,6 +1,8 @@
 // What nodes of products of bytes have in common for the families that run them.
 #pragma once
 
+#include <optional>
+
 #include "backends/cpu/family.h"
 
 namespace treadle::cpu {
@@ -17,20 +19,27 @@ inline constexpr uint8_t kFlip = 0x80;
 // The zero point of X, Y …, where it is a constant; 0: there is none.
 int32_t zero_point(const NodeSpec& spec, size_t input);
 
-// y = scale · sum + bias for an output channel, in the levels of Y around zero where it has some. A
-// scale of X that is no constant is left out.
+// y = scale · (start + sum) + bias for an output channel, in the levels of Y around zero where it
+// has some. A bias that counts the sums' own steps, as the int32 of a quantized model does, is the
+// start: levels are then those of onnxruntime's QLinearConv, to the bit.
+struct ChannelTerms {
+  float scale;
+  float bias;
+  int32_t start;
+};
+
 class ChannelScales {
  public:
   explicit ChannelScales(const NodeSpec& spec);
-  float scale(size_t channel) const;
-  float bias(size_t channel) const;
+  // `size`: that of the channel's weights together. A scale of X that is no constant is left out.
   // kUnsupported where levels leave the integers of 32 bits that they are rounded to before they
-  // are bounded; `size`: that of the channel's weights together.
-  void check(size_t channel, int32_t size) const;
+  // are bounded.
+  ChannelTerms terms(size_t channel, int32_t size) const;
 
  private:
   bool levels_;
-  double factor_;
+  std::optional<float> x_scale_;
+  float y_scale_ = 1;
   std::vector<double> scales_, biases_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "backends/cpu/native/byte_weights.h"
 #include "backends/cpu/native/pool.h"
+#include "backends/cpu/native/quantized_depthwise.h"
 #include "tests/support/byte_cases.h"
 
 namespace treadle::test {
@@ -161,6 +162,79 @@ TEST(Quantized, ConvolutionsThatAdd) {
       c.inputs[8] = bytes(dtype, {1, channels, 7, 9}, 7);
       EXPECT_EQ(reason(cpu::kQuantizedConv, c), "a sum of other bytes");
     }
+  }
+}
+
+// What onnxruntime makes of sums and of int32 biases: QLinearConv, and with `plus` QLinearAdd.
+Tensor levels_of(const KernelCase& c, const std::vector<int32_t>& biases) {
+  KernelCase plain = c;
+  plain.inputs = {c.inputs[0],          c.inputs[1],          Value{},
+                  Tensor::scalar(1.0f), Tensor::scalar(1.0f), c.inputs[5]};
+  const Value all = reference_of(plain)[0];
+  const auto sums = all.tensor().data<float>();  // below 2^24
+  const auto scalar = [&](size_t i) { return c.inputs[i].tensor().to_doubles()[0]; };
+  const auto scale = [&](size_t i) { return static_cast<float>(scalar(i)); };
+  const auto w_scales = c.inputs[4].tensor().data<float>();
+  Tensor levels = Tensor::zeros(DType::kUint8, all.tensor().dims());
+  const size_t pixels = sums.size() / biases.size();
+  for (size_t i = 0; i < sums.size(); ++i) {
+    const size_t channel = i / pixels;
+    const float step = scale(3) * w_scales[channel] / scale(6);
+    const auto sum = static_cast<float>(static_cast<int64_t>(sums[i]) + biases[channel]);
+    const auto bounded = [](double x) { return std::clamp(x, 0.0, 255.0); };
+    double y = bounded(std::nearbyint(sum * step) + scalar(7));
+    if (c.inputs.size() > 8) {
+      const float a = scale(6) / scale(11), b = scale(9) / scale(11);
+      const float fixed = scale(12) - std::fma(a, scale(7), b * scale(10));
+      const float z = c.inputs[8].tensor().data<uint8_t>()[i];
+      y = bounded(std::nearbyint(std::fma(static_cast<float>(y), a, std::fma(z, b, fixed))));
+    }
+    levels.data<uint8_t>()[i] = static_cast<uint8_t>(y);
+  }
+  return levels;
+}
+
+// 200,000 results, each rounded as onnxruntime rounds it.
+TEST(Quantized, LevelsToTheBit) {
+  constexpr int64_t kChannels = 32, kSide = 30;
+  const Dims x = {1, kChannels, kSide, kSide};
+  const std::tuple<const cpu::Family*, int64_t, bool> cases[] = {
+      {&cpu::kQuantizedConv, 1, false},     {&cpu::kQuantizedConv, 1, true},
+      {&cpu::kQuantizedWinograd, 1, false}, {&cpu::kQuantizedWinograd, 1, true},
+      {&cpu::kQuantizedConv, 4, true},      {&cpu::kQuantizedDepthwise, kChannels, false}};
+  for (const auto& [family, group, adds] : cases) {
+    KernelCase c;
+    c.name = cat(family->name, " ", group, " ", adds);
+    c.op = "QuantizedConv";
+    c.domain = "treadle";
+    c.attributes = {{"pads", std::vector<int64_t>{1, 1, 1, 1}}, {"group", group}};
+    // Of sevenths and thirds of ten, so that many results lie halfway but for their rounding.
+    const float x_scale = 0.49f;
+    std::vector<int32_t> counts;
+    std::vector<float> w_scales, biases;
+    for (int32_t i = 0; i < kChannels; ++i) {
+      w_scales.push_back((i % 2 == 0 ? 2.0f : 1.0f) * static_cast<float>(std::sqrt(group)) / 32);
+      counts.push_back(i * 197 - 3000);
+      biases.push_back(static_cast<float>(counts.back()) * (x_scale * w_scales.back()));
+    }
+    c.inputs = {bytes(DType::kUint8, x, 1),
+                random_tensor(DType::kInt8, {kChannels, kChannels / group, 3, 3}, 2, -3, 3),
+                f32({kChannels}, biases),
+                Tensor::scalar(x_scale),
+                f32({kChannels}, w_scales),
+                zero(DType::kUint8, 3),
+                Tensor::scalar(0.7f),
+                zero(DType::kUint8, 117)};
+    if (adds) {
+      for (const Value& v :
+           {Value(bytes(DType::kUint8, x, 7)), Value(Tensor::scalar(0.3f)),
+            zero(DType::kUint8, 121), Value(Tensor::scalar(1.0f)), zero(DType::kUint8, 113)})
+        c.inputs.push_back(v);
+    }
+    c.constants = {1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12};
+    c.want = {levels_of(c, counts)};
+    c.rtol = c.atol = 0;
+    check_by_each(*family, c);
   }
 }
 

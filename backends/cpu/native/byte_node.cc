@@ -28,18 +28,22 @@ ByteLevels levels_around(const NodeSpec& spec, size_t zero) {
   return {.zero = static_cast<int16_t>(zero_point(spec, zero) - flip), .flip = flip};
 }
 
-// Y rounded, plus Z, in the levels of their sum.
+// Y rounded, plus Z, in the levels of their sum: rounded in the same places as onnxruntime's
+// QLinearAdd where Y is its first input, and so equal to the bit.
 ByteLevels sum_levels(const NodeSpec& spec) {
   const DType dtype = spec.has(kYZero) ? spec.inputs[kYZero].dtype : DType::kUint8;
   const QuantRange range = quant_range(dtype);
   const auto y_zero = static_cast<float>(zero_point(spec, kYZero));
-  const float z_factor = scale_of(spec, kZScale) / scale_of(spec, kSumScale);
   ByteLevels levels = levels_around(spec, kSumZero);
   levels.low = static_cast<float>(range.low) - y_zero;
   levels.high = static_cast<float>(range.high) - y_zero;
+  levels.product_zero = y_zero;
   levels.factor = scale_of(spec, kYScale) / scale_of(spec, kSumScale);
-  levels.plus_factor = z_factor;
-  levels.term = -z_factor * static_cast<float>(zero_point(spec, kZZero) - levels.flip);
+  levels.plus_factor = scale_of(spec, kZScale) / scale_of(spec, kSumScale);
+  const auto z_zero = static_cast<float>(zero_point(spec, kZZero));
+  levels.term = static_cast<float>(zero_point(spec, kSumZero)) -
+                std::fma(levels.factor, y_zero, levels.plus_factor * z_zero);
+  levels.zero = static_cast<int16_t>(-levels.flip);
   return levels;
 }
 

@@ -191,10 +191,10 @@ Columns columns_of(const NodeSpec& spec, const ByteWeights& weights, const ConvP
             std::vector<float>(all)};
   for (size_t channel = 0; channel < outputs * static_cast<size_t>(p.group); ++channel) {
     const size_t at = channel / outputs * padded + channel % outputs;
-    scales.check(channel, weights.sizes()[at]);
-    c.scales[at] = scales.scale(channel);
-    c.biases[at] = scales.bias(channel);
-    if (fixed) c.starts[at] = -weights.sums()[at] * input.constant_zero();
+    const ChannelTerms terms = scales.terms(channel, weights.sizes()[at]);
+    c.scales[at] = terms.scale;
+    c.biases[at] = terms.bias;
+    if (fixed) c.starts[at] = terms.start - weights.sums()[at] * input.constant_zero();
   }
   return c;
 }

@@ -86,10 +86,10 @@ Constants make_constants(const NodeSpec& spec, const Channels& channels, uint8_t
       sum += weight;
       size += std::abs(weight);
     }
-    c.starts[at + i] = -sum * (x_zero + flip);
-    scales.check(channel, size);
-    c.scales[at + i] = scales.scale(channel);
-    c.biases[at + i] = scales.bias(channel);
+    const ChannelTerms terms = scales.terms(channel, size);
+    c.starts[at + i] = terms.start - sum * (x_zero + flip);
+    c.scales[at + i] = terms.scale;
+    c.biases[at + i] = terms.bias;
   });
   return c;
 }

@@ -103,15 +103,16 @@ std::shared_ptr<Buffer> pack_windows(const int8_t* w, const ByteWindows& m,
 
 class QuantizedWinogradKernel : public Kernel {
  public:
-  struct Scales {
-    std::vector<float> scales, biases;  // of each output channel
+  struct Terms {  // of each output channel
+    std::vector<int32_t> starts;
+    std::vector<float> scales, biases;
   };
   QuantizedWinogradKernel(const ConvParams& conv, const Tiling& tiling, ByteWindows windows,
-                          Scales scales, ByteInput input, ByteOutput output, int threads)
+                          Terms terms, ByteInput input, ByteOutput output, int threads)
       : conv_(conv),
         tiling_(tiling),
         windows_(std::move(windows)),
-        scales_(std::move(scales)),
+        terms_(std::move(terms)),
         input_(input),
         output_(output),
         threads_(threads),
@@ -129,8 +130,9 @@ class QuantizedWinogradKernel : public Kernel {
   void run(const KernelArgs& args) const override {
     auto* scratch = static_cast<std::byte*>(args.scratch);
     ByteBlock block{};
-    block.scales = input_.scales(args, scales_.scales, reinterpret_cast<float*>(scratch));
-    block.biases = scales_.biases.data();
+    block.starts = terms_.starts.data();
+    block.scales = input_.scales(args, terms_.scales, reinterpret_cast<float*>(scratch));
+    block.biases = terms_.biases.data();
     block.columns = static_cast<size_t>(windows_.outs);
     block.y_stride = block.columns;
     if (input_.scale_of_run()) scratch += whole_lines(windows_.outs * 4);
@@ -216,7 +218,7 @@ class QuantizedWinogradKernel : public Kernel {
   ConvParams conv_;
   Tiling tiling_;
   ByteWindows windows_;
-  Scales scales_;
+  Terms terms_;
   ByteInput input_;
   ByteOutput output_;
   int threads_;
@@ -277,15 +279,16 @@ Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
                const auto* w = reinterpret_cast<const int8_t*>(plain.raw());
                return pack_windows(w, windows, functions.windows, tiling.side(), block);
              });
-  const ChannelScales of_channels(spec);
-  QuantizedWinogradKernel::Scales scales;
+  const ChannelScales scales(spec);
+  QuantizedWinogradKernel::Terms terms;
   for (size_t channel = 0; channel < static_cast<size_t>(p.out_channels); ++channel) {
-    of_channels.check(channel, windows.sizes()[channel]);
-    scales.scales.push_back(of_channels.scale(channel));
-    scales.biases.push_back(of_channels.bias(channel));
+    const ChannelTerms of_channel = scales.terms(channel, windows.sizes()[channel]);
+    terms.starts.push_back(of_channel.start);
+    terms.scales.push_back(of_channel.scale);
+    terms.biases.push_back(of_channel.bias);
   }
   auto kernel =
-      std::make_unique<QuantizedWinogradKernel>(p, tiling, std::move(windows), std::move(scales),
+      std::make_unique<QuantizedWinogradKernel>(p, tiling, std::move(windows), std::move(terms),
                                                 ByteInput(spec), ByteOutput(spec), context.threads);
   const size_t scratch = kernel->scratch_bytes();
   return compiled_product(spec, std::move(kernel),

@@ -38,10 +38,10 @@ struct ByteSteps {
 struct ByteLevels {
   int16_t zero;  // of them as int8
   uint8_t flip;  // makes int8 of them
-  // As y, and may be y; null: none. Y is zero + (the product, rounded and within [low, high]) ·
-  // factor + what stands in plus · plus_factor + term.
+  // As y, and may be y; null: none. Y is zero + (the product, within [low, high] and rounded, +
+  // product_zero) · factor + (the bytes of plus · plus_factor + term).
   const uint8_t* plus = nullptr;
-  float low = 0, high = 0;
+  float low = 0, high = 0, product_zero = 0;
   float factor = 1, plus_factor = 0, term = 0;
 };
 

@@ -50,6 +50,9 @@ HWY_INLINE Mode mode_of(const ByteBlock& g) {
 template <size_t kVectorsNow>
 using Row = VF[kVectorsNow];
 
+// Floats of this size are whole: a small one added to it is rounded, halves to the even.
+constexpr float kRound = 3 << 22;
+
 constexpr hn::Rebind<uint8_t, D32> quarter;
 
 // Vectors that are packed come to lie in parts of 4 bytes, one from each: their order in a row.
@@ -61,7 +64,7 @@ constexpr std::array<int32_t, kLanes> order_of_parts() {
 }
 alignas(64) constexpr std::array<int32_t, kLanes> kOrder = order_of_parts();
 
-// Levels around zero to bytes, and bytes to levels: int8, with `flip` as uint8.
+// Levels around zero to bytes, int8 or with `flip` uint8, and bytes to what they are.
 struct Bytes {
   int16_t zero;
   uint8_t flip;
@@ -92,8 +95,9 @@ struct Bytes {
   }
   HWY_INLINE VF load(const uint8_t* from) const {
     const hn::Rebind<int8_t, D32> narrow;
-    const auto bytes = hn::Xor(hn::LoadU(quarter, from), hn::Set(quarter, flip));
-    return hn::ConvertTo(df, hn::PromoteTo(d32, hn::BitCast(narrow, bytes)));
+    const auto bytes = hn::BitCast(narrow, hn::LoadU(quarter, from));
+    const auto kept = hn::Set(d32, flip == 0 ? -1 : UINT8_MAX);
+    return hn::ConvertTo(df, hn::And(hn::PromoteTo(d32, bytes), kept));
   }
 };
 
@@ -132,11 +136,13 @@ HWY_INLINE void store(const ByteBlock& g, const Place& at,
     const Bytes bytes{l.zero, l.flip};
     const VF low = hn::Set(df, l.low), high = hn::Set(df, l.high), factor = hn::Set(df, l.factor);
     const VF plus_factor = hn::Set(df, l.plus_factor), term = hn::Set(df, l.term);
+    const VF round = hn::Set(df, kRound), unround = hn::Set(df, kRound - l.product_zero);
     for_each_row<kRowsNow, kVectorsNow>(
         g, at, sums, [&](size_t to, Row<kVectorsNow>& row) HWY_ATTR {
 #pragma GCC unroll 4
           for (size_t v = 0; kMode == Mode::kSums && v < kVectorsNow; ++v) {
-            const VF level = hn::Min(hn::Max(hn::Round(row[v]), low), high);
+            const VF bounded = hn::Min(hn::Max(row[v], low), high);
+            const VF level = hn::Sub(hn::Add(bounded, round), unround);
             const VF other = hn::MulAdd(bytes.load(at.plus + to + v * kLanes), plus_factor, term);
             row[v] = hn::MulAdd(level, factor, other);
           }

@@ -195,7 +195,9 @@ HWY_INLINE void output_vectors(const ByteTileSums& t, size_t c) {
       for (size_t j = 0; j < n; ++j) x[j] = columns[v][j][i];
       F::output(x, y);
 #pragma GCC unroll 4
-      for (size_t j = 0; j < m; ++j) pixels[j][0][v] = hn::ShiftRight<2>(y[j]);
+      for (size_t j = 0; j < m; ++j)
+        pixels[j][0][v] =
+            hn::Add(hn::ShiftRight<2>(y[j]), hn::LoadU(d32, g.starts + c + v * kLanes));
     }
 #pragma GCC unroll 4
     for (size_t j = 0; j < m; ++j) {

@@ -44,8 +44,8 @@ struct PairBlock {
 struct ByteTileSums {
   const int32_t* in;  // element e lies at in + e * stride
   size_t stride;
-  // Of what becomes of the sums: scales, biases, columns (in whole blocks), levels; y and plus of
-  // the first pixel. Those of a row lie beside each other.
+  // Of what becomes of the sums: starts, scales, biases, columns (in whole blocks), levels; y and
+  // plus of the first pixel. Those of a row lie beside each other.
   const ByteBlock* block;
   size_t row_stride;  // of y and plus, in elements
   size_t tile_rows;   // that lie within the output
