@@ -107,14 +107,18 @@ HWY_INLINE void for_each_row(const ByteBlock& g, const Place& at,
                              const Tile<kRowsNow, kVectorsNow>& sums, const F& f) {
   const float* scales = g.scales + at.column;
   const float* biases = g.biases + at.column;
+  Row<kVectorsNow> scale, bias;
+#pragma GCC unroll 4
+  for (size_t v = 0; v < kVectorsNow; ++v) {
+    scale[v] = hn::LoadU(df, scales + v * kLanes);
+    bias[v] = hn::LoadU(df, biases + v * kLanes);
+  }
 #pragma GCC unroll 6
   for (size_t r = 0; r < kRowsNow; ++r) {
     Row<kVectorsNow> row;
 #pragma GCC unroll 4
-    for (size_t v = 0; v < kVectorsNow; ++v) {
-      row[v] = hn::MulAdd(hn::ConvertTo(df, sums[r][v]), hn::LoadU(df, scales + v * kLanes),
-                          hn::LoadU(df, biases + v * kLanes));
-    }
+    for (size_t v = 0; v < kVectorsNow; ++v)
+      row[v] = hn::MulAdd(hn::ConvertTo(df, sums[r][v]), scale[v], bias[v]);
     f(r * at.stride, row);
   }
 }
