@@ -91,9 +91,14 @@ void WindowParts::add_part(const Source& source, const uint8_t* line, int64_t k,
   if (copies_) run.copy += part_bytes;
 }
 
-// Up to kSlack more than so many.
-void WindowParts::copy_pieces(const uint8_t* from, int64_t bytes, uint8_t* to) {
-  for (int64_t b = 0; b < bytes; b += kSlack) std::memcpy(to + b, from + b, kSlack);
+// Up to kSlack more than so many bytes of each.
+void WindowParts::copy_pieces(const Strided& s, int64_t bytes) {
+  for (int64_t b = 0; b < bytes; b += kSlack) {
+    const uint8_t* from = s.from + b;
+    uint8_t* to = s.to + b;
+    for (int64_t i = 0; i < s.count; ++i, from += s.from_step, to += s.to_step)
+      std::memcpy(to, from, kSlack);
+  }
 }
 
 void WindowParts::gather(const Source& source, const uint8_t* line, Run& run) const {
@@ -117,11 +122,13 @@ void WindowParts::gather(const Source& source, const uint8_t* line, Run& run) co
       last < run.first ? begin : std::clamp((last - run.first) / axis.stride + 1, begin, run.count);
   take_taps(0, begin);
   const uint8_t* from = line + (run.first + begin * axis.stride) * step_;
-  const int64_t from_step = axis.stride * step_, tap_step = axis.dilation * step_;
-  uint8_t* copy = copies + begin * step;
-  for (int64_t i = begin; i < end; ++i, from += from_step, copy += step) {
-    copy_pieces(from, bytes, copy);
-    for (int64_t k = 1; k < taps; ++k) copy_pieces(from + k * tap_step, bytes, copy + k * bytes);
+  for (int64_t k = 0; k < taps; ++k) {
+    copy_pieces({.from = from + k * axis.dilation * step_,
+                 .from_step = axis.stride * step_,
+                 .to = copies + begin * step + k * bytes,
+                 .to_step = step,
+                 .count = end - begin},
+                bytes);
   }
   take_taps(end, run.count);
 }

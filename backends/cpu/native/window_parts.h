@@ -56,11 +56,19 @@ class WindowParts {
     uint8_t* copy;
   };
 
+  // Of each window something, so many bytes apart.
+  struct Strided {
+    const uint8_t* from;
+    int64_t from_step;
+    uint8_t* to;
+    int64_t to_step, count;
+  };
+
   template <class F>
   void for_each_line(const Source& source, int64_t image, const Place& at, const F& f) const;
   void add_part(const Source& source, const uint8_t* line, int64_t k, Run& run) const;
   void gather(const Source& source, const uint8_t* line, Run& run) const;
-  static void copy_pieces(const uint8_t* from, int64_t bytes, uint8_t* to);
+  static void copy_pieces(const Strided& s, int64_t bytes);
   void copy_taps(const Source& source, const uint8_t* line, int64_t first, int64_t taps,
                  uint8_t* copy) const;
   // Bytes from there to the input's end.
