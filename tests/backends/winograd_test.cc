@@ -38,6 +38,19 @@ TEST(Winograd, Shapes) {
   check_kernel(cpu::kWinograd, conv({1, 96, 128, 14, 14}));
 }
 
+// Of half a panel, and of parts of vectors.
+TEST(Winograd, OutputsOfAnyNumber) {
+  for (const int64_t outputs : {1, 8, 16, 17, 24, 48, 80, 100, 131}) {
+    for (const int64_t size : {13, 20}) {
+      KernelCase c = conv({2, 19, outputs, size, 15}, "Relu");
+      c.inputs.push_back(rnd({2, outputs, size, 15}, 4));
+      check_kernel(cpu::kWinograd, c);
+      c.constants = {2};
+      check_kernel(cpu::kWinograd, c);
+    }
+  }
+}
+
 TEST(Winograd, TilesOfBothSizes) {
   const auto name = [](const Shape2d& s) {
     return CompiledCase(cpu::kWinograd, conv(s), 1).compiled().name;

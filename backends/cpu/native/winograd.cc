@@ -34,7 +34,7 @@ class WinogradKernel : public Kernel {
       : p_(std::move(parts)),
         gemm_(gemm_functions()),
         transforms_(winograd_functions(static_cast<int>(p_.tiling.out))) {
-    const int64_t channels = p_.conv.in_channels + p_.conv.out_channels;
+    const int64_t channels = p_.conv.in_channels + out_row();
     const auto number = static_cast<int64_t>(sizeof(float));
     blocks_ =
         blocks_of(p_.tiling, static_cast<int64_t>(gemm_.rows),
@@ -42,7 +42,7 @@ class WinogradKernel : public Kernel {
   }
 
   size_t scratch_bytes() const {
-    const int64_t channels = p_.conv.in_channels + p_.conv.out_channels;
+    const int64_t channels = p_.conv.in_channels + out_row();
     const int64_t tiles =
         checked_mul(blocks_.slots * blocks_.most * p_.tiling.elements(), channels);
     return static_cast<size_t>(
@@ -51,7 +51,7 @@ class WinogradKernel : public Kernel {
 
   void run(const KernelArgs& args) const override {
     if (p_.panels == nullptr) {
-      const int64_t panels = p_.conv.out_channels / static_cast<int64_t>(gemm_.panel);
+      const int64_t panels = panelled_outputs(p_.conv) / static_cast<int64_t>(gemm_.panel);
       parallel_for(p_.threads, panels, 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
           pack_window_panel(p_.conv, p_.tiling.out, p_.turned, args.inputs[kW], i, packed(args));
@@ -69,16 +69,21 @@ class WinogradKernel : public Kernel {
     int64_t first;  // tile
     int64_t count;
     float* in;   // [element, tile, channel]
-    float* out;  // the same
+    float* out;  // [element, tile, out_row()]
   };
 
+  // A tile's channels, in whole vectors.
+  int64_t out_row() const {
+    const auto lanes = static_cast<int64_t>(gemm_.lanes);
+    return ceil_div(p_.conv.out_channels, lanes) * lanes;
+  }
   int64_t panel_floats() const { return packed_window_floats(p_.conv, p_.tiling.out); }
   // Before the tiles.
   float* packed(const KernelArgs& args) const { return static_cast<float*>(args.scratch); }
 
   void run_block(const KernelArgs& args, int64_t slot, int64_t block) const {
     const int64_t ins = p_.tiling.elements() * blocks_.most * p_.conv.in_channels;
-    const int64_t outs = p_.tiling.elements() * blocks_.most * p_.conv.out_channels;
+    const int64_t outs = p_.tiling.elements() * blocks_.most * out_row();
     const int64_t before = p_.panels == nullptr ? panel_floats() : 0;
     const float* panels =
         p_.panels == nullptr ? packed(args) : reinterpret_cast<const float*>(p_.panels->data());
@@ -116,17 +121,17 @@ class WinogradKernel : public Kernel {
     const ConvParams& c = p_.conv;
     const auto panels_at_once = 2 * static_cast<int64_t>(gemm_.panel);
     for (int64_t e = 0; e < p_.tiling.elements(); ++e) {
-      for (int64_t column = 0; column < c.out_channels; column += panels_at_once) {
+      for (int64_t column = 0; column < out_row(); column += panels_at_once) {
         gemm_.multiply(
             {.a = work.in + e * work.count * c.in_channels,
              .a_stride = static_cast<size_t>(c.in_channels),
-             .panels = panels + (e * c.out_channels + column) * c.in_channels,
+             .panels = panels + (e * panelled_outputs(c) + column) * c.in_channels,
              .k = static_cast<size_t>(c.in_channels),
              .bias = nullptr,
-             .y = work.out + e * work.count * c.out_channels + column,
-             .y_stride = static_cast<size_t>(c.out_channels),
+             .y = work.out + e * work.count * out_row() + column,
+             .y_stride = static_cast<size_t>(out_row()),
              .rows = static_cast<size_t>(work.count),
-             .columns = static_cast<size_t>(std::min(panels_at_once, c.out_channels - column))});
+             .columns = static_cast<size_t>(std::min(panels_at_once, out_row() - column))});
       }
     }
   }
@@ -139,8 +144,8 @@ class WinogradKernel : public Kernel {
     const float* residual =
         p_.has_residual ? static_cast<const float*>(args.inputs[kZ]) + first : nullptr;
     const WinogradOutput tile{
-        .in = work.out + i * c.out_channels,
-        .stride = static_cast<size_t>(work.count * c.out_channels),
+        .in = work.out + i * out_row(),
+        .stride = static_cast<size_t>(work.count * out_row()),
         .bias = p_.has_bias ? static_cast<const float*>(args.inputs[kB]) : zeros(),
         .residual = residual,
         .out = static_cast<float*>(args.outputs[0]) + first,

@@ -6,8 +6,9 @@
 
 namespace treadle::cpu {
 
-// Floats of all panels: a matrix [C, M] for each of the (out+2)² elements of a tile, in panels of
-// simd/gemm.h. M is a multiple of a panel.
+// M in whole panels of simd/gemm.h: as many are packed, those beyond the last window as zeros.
+int64_t panelled_outputs(const ConvParams& p);
+// Floats of all panels: a matrix [C, M] for each of the (out+2)² elements of a tile.
 int64_t packed_window_floats(const ConvParams& p, int64_t out);
 // Panel `index` of every element's matrix, from the windows [M, C, 3, 3], which may lie at any
 // address; `turned`: from [C, M, 3, 3], each by 180 degrees.

@@ -14,7 +14,9 @@ constexpr int64_t kFewChannels = 16;
 // Products and the reading of packed weights, in multiply-adds; packing takes as long as reading.
 double cost(const ConvParams& p, const Tiling& t, bool packs) {
   constexpr double kReadWeight = 12;
-  const double matrix = static_cast<double>(p.in_channels) * static_cast<double>(p.out_channels);
+  const auto lanes = static_cast<int64_t>(gemm_functions().lanes);
+  const int64_t columns = ceil_div(p.out_channels, lanes) * lanes;
+  const double matrix = static_cast<double>(p.in_channels) * static_cast<double>(columns);
   return static_cast<double>(t.elements()) * matrix *
          (static_cast<double>(t.count) + (packs ? 2 : 1) * kReadWeight);
 }
@@ -66,7 +68,7 @@ Support supports_tiling(const ConvParams& p, const TileChannels& channels) {
 }
 
 Support supports_tiling(const ConvParams& p) {
-  return supports_tiling(p, {winograd_functions(2).lanes, gemm_functions().panel});
+  return supports_tiling(p, {.lanes = winograd_functions(2).lanes, .panel = 1});
 }
 
 bool tiling_pays(const ConvParams& p, bool packs) {

@@ -36,7 +36,7 @@ TileBlocks blocks_of(const Tiling& tiling, int64_t rows, int64_t tile_bytes, int
                      int threads);
 // `packs`: the weights are transformed in the run.
 Tiling choose_tiling(const ConvParams& p, bool packs);
-// Input channels that are transformed at once, output channels that are multiplied at once.
+// Input channels that are transformed at once, output channels that are a multiple of so many.
 struct TileChannels {
   size_t lanes, panel;
 };

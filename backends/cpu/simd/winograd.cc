@@ -137,8 +137,10 @@ void input_tile(const WinogradInput& t) {
   if (c < t.channels) input_vector<F>(t, t.channels - lanes);
 }
 
-template <class F>
-HWY_INLINE void output_vector(const WinogradOutput& t, size_t c) {
+// `load` and `store` take a vector of pixels' channels, or a part of one.
+template <class F, class Load, class Store>
+HWY_INLINE void output_vector(const WinogradOutput& t, size_t c, const Load& load,
+                              const Store& store) {
   constexpr size_t n = F::kIn, m = F::kOut;
   V columns[n][m];
 #pragma GCC unroll 6
@@ -148,7 +150,7 @@ HWY_INLINE void output_vector(const WinogradOutput& t, size_t c) {
     for (size_t i = 0; i < n; ++i) x[i] = hn::LoadU(d, t.in + (i * n + j) * t.stride + c);
     F::output(x, columns[j]);
   }
-  const V bias = hn::LoadU(d, t.bias + c);
+  const V bias = load(t.bias + c);
   const V low = hn::Set(d, t.low), high = hn::Set(d, t.high);
 #pragma GCC unroll 4
   for (size_t i = 0; i < m; ++i) {
@@ -162,15 +164,26 @@ HWY_INLINE void output_vector(const WinogradOutput& t, size_t c) {
     for (size_t j = 0; j < m; ++j) {
       if (j >= t.columns) break;
       V sum = hn::Add(y[j], bias);
-      if (t.residual != nullptr) sum = hn::Add(sum, hn::LoadU(d, t.residual + at + j * t.channels));
-      hn::StoreU(clamp(sum, low, high), d, t.out + at + j * t.channels);
+      if (t.residual != nullptr) sum = hn::Add(sum, load(t.residual + at + j * t.channels));
+      store(clamp(sum, low, high), t.out + at + j * t.channels);
     }
   }
 }
 
 template <class F>
 void output_tile(const WinogradOutput& t) {
-  for (size_t c = 0; c < t.channels; c += hn::Lanes(d)) output_vector<F>(t, c);
+  const size_t lanes = hn::Lanes(d);
+  size_t c = 0;
+  for (; c + lanes <= t.channels; c += lanes) {
+    output_vector<F>(
+        t, c, [](const float* from) HWY_ATTR { return hn::LoadU(d, from); },
+        [](V x, float* to) HWY_ATTR { hn::StoreU(x, d, to); });
+  }
+  const size_t left = t.channels - c;
+  if (left == 0) return;
+  output_vector<F>(
+      t, c, [left](const float* from) HWY_ATTR { return load_part(d, from, left); },
+      [left](V x, float* to) HWY_ATTR { store_part(d, x, to, left); });
 }
 
 template <class F>

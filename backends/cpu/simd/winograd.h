@@ -16,14 +16,14 @@ struct WinogradInput {
 
 // (m+2)² elements become a tile of m x m pixels: clamp(transform + bias + residual, low, high).
 struct WinogradOutput {
-  const float* in;  // element e lies at in + e * stride
+  const float* in;  // element e lies at in + e * stride, in whole vectors
   size_t stride;
   const float* bias;      // [channels]
   const float* residual;  // as `out`, may be the same; null: none
   float* out;             // the first pixel
   size_t row_stride;      // of `out` and `residual`, in floats; pixels of a row are adjacent
-  size_t channels;        // a multiple of a vector
-  size_t rows;            // of the tile that lie within the output
+  size_t channels;
+  size_t rows;  // of the tile that lie within the output
   size_t columns;
   float low;
   float high;
