@@ -43,6 +43,7 @@ constexpr Candidate kFirst[] = {
 
 constexpr Candidate kCandidates[] = {
     {"Conv", "", &kDepthwise},
+    {"Conv", "", &kGrouped},
     {"Conv", "", &kDepthwisePlanes},
     {"Conv", "", &kWinograd},
     {"Conv", "", &kOnednnConv},
@@ -61,6 +62,7 @@ constexpr Candidate kCandidates[] = {
     {"LSTM", "", &kLstm},
     {"LSTM", "", &kOnednnRnn},
     {"FusedConv", "treadle", &kDepthwise},
+    {"FusedConv", "treadle", &kGrouped},
     {"FusedConv", "treadle", &kDepthwisePlanes},
     {"FusedConv", "treadle", &kWinograd},
     {"FusedConv", "treadle", &kOnednnConv},

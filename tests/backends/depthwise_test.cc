@@ -52,6 +52,46 @@ TEST(Depthwise, Activations) {
   }
 }
 
+// With every instruction set whose vectors hold several groups of so many channels.
+TEST(Grouped, Shapes) {
+  for (const std::string& target : cpu::simd_targets()) {
+    SCOPED_TRACE(target);
+    cpu::set_simd_target(target);
+    const auto lanes = static_cast<int64_t>(cpu::depthwise_lanes());
+    for (const int64_t depth : {2, 4, 8}) {
+      const int64_t least = std::max<int64_t>(2, lanes / depth);
+      for (const int64_t groups : {least, least + 1, 3 * least - 1}) {
+        for (const int64_t stride : {1, 2}) {
+          for (const int64_t width : {1, 2, 7, 12, 29}) {
+            KernelCase c = depthwise({2, depth * groups, 9, width, 3, stride}, "Relu");
+            c.name = cat(depth, " ", c.name);
+            c.attributes.set("group", groups);
+            c.inputs[1] = rnd({depth * groups, depth, 3, 3}, 2);
+            if (depth < lanes) {
+              check_kernel(cpu::kGrouped, c);
+            } else {
+              EXPECT_FALSE(reason(cpu::kGrouped, c).empty());
+            }
+          }
+        }
+      }
+    }
+  }
+  cpu::set_simd_target("");
+}
+
+TEST(Grouped, Reasons) {
+  KernelCase c = depthwise({1, 64, 9, 9, 3, 1});
+  EXPECT_EQ(reason(cpu::kGrouped, c), "not in equal groups of several channels");
+  c.attributes.set("group", int64_t{2});
+  c.inputs[1] = rnd({64, 32, 3, 3}, 2);
+  EXPECT_EQ(reason(cpu::kGrouped, c), "kernel size, stride or size of a group");
+  c.attributes.set("group", int64_t{16});
+  c.inputs[1] = rnd({32, 4, 3, 3}, 2);
+  c.inputs[2] = rnd({32}, 3);
+  EXPECT_EQ(reason(cpu::kGrouped, c), "not in equal groups of several channels");
+}
+
 void check_planes(const KernelCase& c) {
   for (const std::string& target : cpu::simd_targets()) {
     SCOPED_TRACE(target);

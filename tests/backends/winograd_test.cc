@@ -51,6 +51,20 @@ TEST(Winograd, OutputsOfAnyNumber) {
   }
 }
 
+TEST(Winograd, Groups) {
+  for (const auto& [group, ins, outs] :
+       {std::tuple{2, 16, 16}, {3, 24, 40}, {5, 16, 7}, {2, 64, 33}}) {
+    for (const int64_t size : {13, 24}) {
+      KernelCase c = conv({2, group * ins, group * outs, size, 15}, "Relu");
+      c.attributes.set("group", int64_t{group});
+      c.inputs[1] = rnd({group * outs, ins, 3, 3}, 2);
+      check_kernel(cpu::kWinograd, c);
+      c.constants = {2};
+      check_kernel(cpu::kWinograd, c);
+    }
+  }
+}
+
 TEST(Winograd, TilesOfBothSizes) {
   const auto name = [](const Shape2d& s) {
     return CompiledCase(cpu::kWinograd, conv(s), 1).compiled().name;

@@ -24,30 +24,59 @@ std::optional<DepthwiseEpilogue> native_epilogue(const Node& node) {
   return std::nullopt;
 }
 
-Support supports_depthwise(const NodeSpec& spec) {
-  if (Support s = supports_f32(spec); !s.ok) return s;
-  if (Support s = supports_depthwise_windows(spec, depthwise_lanes()); !s.ok) return s;
+ConvParams params_of(const NodeSpec& spec) {
+  return conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
+}
+
+Support supports_groups(const NodeSpec& spec) {
+  if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
+  const ConvParams p = params_of(spec);
+  if (p.group == 1 || p.group == p.in_channels || p.in_channels != p.out_channels)
+    return Support::no("not in equal groups of several channels");
+  if (p.kernel[0] != p.kernel[1] || p.strides[0] != p.strides[1] ||
+      depthwise_function(p.kernel[0], p.strides[0], p.group_inputs()) == nullptr) {
+    return Support::no("kernel size, stride or size of a group");
+  }
+  if (p.dilations[0] != 1 || p.dilations[1] != 1) return Support::no("dilations");
+  return p.in_channels < static_cast<int64_t>(depthwise_lanes()) ? Support::no("few channels")
+                                                                 : Support{};
+}
+
+Support supports_rest(const NodeSpec& spec) {
   if (spec.constant(kW) == nullptr) return Support::no("weights of the run");
   if (spec.has(kZ)) return Support::no("residual");
   if (!native_epilogue(*spec.node)) return Support::no("activation");
   return {};
 }
 
+Support supports_depthwise(const NodeSpec& spec) {
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  if (Support s = supports_depthwise_windows(spec, depthwise_lanes()); !s.ok) return s;
+  return supports_rest(spec);
+}
+
+Support supports_grouped(const NodeSpec& spec) {
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  if (Support s = supports_groups(spec); !s.ok) return s;
+  return supports_rest(spec);
+}
+
 class DepthwiseKernel : public Kernel {
  public:
   struct Packed {
-    std::shared_ptr<Buffer> weights;  // [kernel, kernel, channels]
+    std::shared_ptr<Buffer> weights;  // [kernel, kernel, depth, channels]
     std::shared_ptr<Buffer> zeros;    // [channels]
   };
   DepthwiseKernel(ConvParams p, DepthwiseEpilogue epilogue, Packed packed, int threads)
       : p_(std::move(p)),
         packed_(std::move(packed)),
         threads_(threads),
-        function_(depthwise_function(p_.kernel[0], p_.strides[0])),
+        function_(depthwise_function(p_.kernel[0], p_.strides[0], p_.group_inputs())),
         at_once_(depthwise_rows()) {
     const float* zeros = reinterpret_cast<const float*>(packed_.zeros->data());
     common_ = {.rows = nullptr,
                .count = 1,
+               .depth = static_cast<size_t>(p_.group_inputs()),
                .weights = reinterpret_cast<const float*>(packed_.weights->data()),
                .bias = zeros,
                .zeros = zeros,
@@ -85,28 +114,31 @@ class DepthwiseKernel : public Kernel {
   bool has_bias_ = false;
 };
 
-// [channels, 1, kernel, kernel] with the channels last.
+// [channels, depth, kernel, kernel] with the channels last.
 std::shared_ptr<Buffer> pack_weights(const Tensor& w, int64_t channels, int64_t taps) {
   std::shared_ptr<Buffer> out = allocate_lasting(w.bytes());
   auto* to = reinterpret_cast<float*>(out->data());
   const std::byte* from = w.raw();  // at any address
+  const int64_t depth = w.dim(1);
   for (int64_t c = 0; c < channels; ++c) {
-    for (int64_t t = 0; t < taps; ++t) {
-      std::memcpy(to + t * channels + c, from, sizeof(float));
-      from += sizeof(float);
+    for (int64_t i = 0; i < depth; ++i) {
+      for (int64_t t = 0; t < taps; ++t) {
+        std::memcpy(to + (t * depth + i) * channels + c, from, sizeof(float));
+        from += sizeof(float);
+      }
     }
   }
   return out;
 }
 
 Compiled compile_depthwise(const NodeSpec& spec, const CompileContext& context) {
-  ConvParams p = conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
+  ConvParams p = params_of(spec);
   const Tensor& w = *spec.constant(kW);
   const auto pack = [&](const Tensor& plain) {
     return pack_weights(plain, p.in_channels, p.kernel[0] * p.kernel[1]);
   };
   DepthwiseKernel::Packed parts{
-      packed(context, w, "depthwise", pack),
+      packed(context, w, "channels last", pack),
       Buffer::allocate(static_cast<size_t>(p.in_channels) * sizeof(float))};
   std::memset(parts.zeros->data(), 0, parts.zeros->size());
   auto kernel = std::make_unique<DepthwiseKernel>(std::move(p), *native_epilogue(*spec.node),
@@ -114,7 +146,7 @@ Compiled compile_depthwise(const NodeSpec& spec, const CompileContext& context) 
   if (spec.has(kB)) kernel->read_bias();
   Compiled compiled;
   compiled.kernel = std::move(kernel);
-  compiled.name = "native depthwise";
+  compiled.name = w.dim(1) == 1 ? "native depthwise" : "native grouped";
   compiled.input_layouts.assign(spec.inputs.size(), kPlain);
   compiled.input_layouts[kX] = accept(spec.inputs[kX], kChannelsLast);
   compiled.output_layouts = {canonical(spec.outputs[0].dims, kChannelsLast)};
@@ -127,8 +159,7 @@ Compiled compile_depthwise(const NodeSpec& spec, const CompileContext& context) 
 
 Support supports_depthwise_windows(const NodeSpec& spec, size_t lanes) {
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
-  const Dims& w = spec.inputs[kW].dims;
-  const ConvParams p = conv_params(spec.node->attributes, spec.inputs[kX].dims, w);
+  const ConvParams p = params_of(spec);
   if (p.group != p.in_channels || p.out_channels != p.in_channels)
     return Support::no("not depthwise");
   if (p.kernel[0] != p.kernel[1] || p.strides[0] != p.strides[1] ||
@@ -141,5 +172,6 @@ Support supports_depthwise_windows(const NodeSpec& spec, size_t lanes) {
 }
 
 const Family kDepthwise = {"native depthwise", supports_depthwise, compile_depthwise};
+const Family kGrouped = {"native grouped", supports_grouped, compile_depthwise};
 
 }  // namespace treadle::cpu

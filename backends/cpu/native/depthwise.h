@@ -1,4 +1,4 @@
-// Depthwise convolution in channels-last layout, native.
+// Convolution in groups of one channel (depthwise) or a few, in channels-last layout, native.
 #pragma once
 
 #include "backends/cpu/family.h"
@@ -22,7 +22,8 @@ template <class T, class F>
 void for_depthwise_rows(const ConvParams& p, const DepthwiseSplit& split, const T* x, const F& f) {
   constexpr int64_t kMaxRows = 7 + 1;  // that two output rows read
   const int64_t groups = ceil_div(p.output[0], split.at_once);
-  const int64_t work = split.at_once * p.output[1] * p.in_channels * p.kernel[0] * p.kernel[1];
+  const int64_t taps = p.group_inputs() * p.kernel[0] * p.kernel[1];
+  const int64_t work = split.at_once * p.output[1] * p.in_channels * taps;
   const int64_t grain = std::max<int64_t>(1, kParallelGrain / work);
   parallel_for(split.threads, p.batch * groups, grain, [&](int64_t begin, int64_t end) {
     const T* rows[kMaxRows];
@@ -39,6 +40,6 @@ void for_depthwise_rows(const ConvParams& p, const DepthwiseSplit& split, const 
   });
 }
 
-extern const Family kDepthwise;
+extern const Family kDepthwise, kGrouped;
 
 }  // namespace treadle::cpu

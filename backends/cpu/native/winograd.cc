@@ -32,6 +32,7 @@ class WinogradKernel : public Kernel {
   };
   explicit WinogradKernel(Parts parts)
       : p_(std::move(parts)),
+        matrices_(p_.conv),
         gemm_(gemm_functions()),
         transforms_(winograd_functions(static_cast<int>(p_.tiling.out))) {
     const int64_t channels = p_.conv.in_channels + out_row();
@@ -51,8 +52,7 @@ class WinogradKernel : public Kernel {
 
   void run(const KernelArgs& args) const override {
     if (p_.panels == nullptr) {
-      const int64_t panels = panelled_outputs(p_.conv) / static_cast<int64_t>(gemm_.panel);
-      parallel_for(p_.threads, panels, 1, [&](int64_t begin, int64_t end) {
+      parallel_for(p_.threads, matrices_.panels(), 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
           pack_window_panel(p_.conv, p_.tiling.out, p_.turned, args.inputs[kW], i, packed(args));
         }
@@ -77,7 +77,7 @@ class WinogradKernel : public Kernel {
     const auto lanes = static_cast<int64_t>(gemm_.lanes);
     return ceil_div(p_.conv.out_channels, lanes) * lanes;
   }
-  int64_t panel_floats() const { return packed_window_floats(p_.conv, p_.tiling.out); }
+  int64_t panel_floats() const { return matrices_.floats(p_.tiling.out); }
   // Before the tiles.
   float* packed(const KernelArgs& args) const { return static_cast<float*>(args.scratch); }
 
@@ -118,21 +118,26 @@ class WinogradKernel : public Kernel {
   }
 
   void multiply(const Work& work, const float* panels) const {
-    const ConvParams& c = p_.conv;
-    const auto panels_at_once = 2 * static_cast<int64_t>(gemm_.panel);
     for (int64_t e = 0; e < p_.tiling.elements(); ++e) {
-      for (int64_t column = 0; column < out_row(); column += panels_at_once) {
-        gemm_.multiply(
-            {.a = work.in + e * work.count * c.in_channels,
-             .a_stride = static_cast<size_t>(c.in_channels),
-             .panels = panels + (e * panelled_outputs(c) + column) * c.in_channels,
-             .k = static_cast<size_t>(c.in_channels),
-             .bias = nullptr,
-             .y = work.out + e * work.count * out_row() + column,
-             .y_stride = static_cast<size_t>(out_row()),
-             .rows = static_cast<size_t>(work.count),
-             .columns = static_cast<size_t>(std::min(panels_at_once, out_row() - column))});
-      }
+      for (int64_t i = 0; i < matrices_.count; ++i) multiply(work, panels, e, i);
+    }
+  }
+
+  // An element's i-th matrix.
+  void multiply(const Work& work, const float* panels, int64_t e, int64_t i) const {
+    const WindowMatrices& m = matrices_;
+    const auto panels_at_once = 2 * static_cast<int64_t>(gemm_.panel);
+    const int64_t columns = m.count == 1 ? out_row() : m.outs;
+    for (int64_t column = 0; column < columns; column += panels_at_once) {
+      gemm_.multiply({.a = work.in + e * work.count * p_.conv.in_channels + i * m.ins,
+                      .a_stride = static_cast<size_t>(p_.conv.in_channels),
+                      .panels = panels + ((e * m.count + i) * m.columns + column) * m.ins,
+                      .k = static_cast<size_t>(m.ins),
+                      .bias = nullptr,
+                      .y = work.out + e * work.count * out_row() + i * m.outs + column,
+                      .y_stride = static_cast<size_t>(out_row()),
+                      .rows = static_cast<size_t>(work.count),
+                      .columns = static_cast<size_t>(std::min(panels_at_once, columns - column))});
     }
   }
 
@@ -163,6 +168,7 @@ class WinogradKernel : public Kernel {
   const float* zeros() const { return reinterpret_cast<const float*>(p_.zeros->data()); }
 
   Parts p_;
+  WindowMatrices matrices_;
   const GemmFunctions& gemm_;
   const WinogradFunctions& transforms_;
   TileBlocks blocks_;
@@ -175,7 +181,7 @@ ConvParams params_of(const NodeSpec& spec) {
 Support supports_winograd(const NodeSpec& spec) {
   if (Support s = supports_f32(spec); !s.ok) return s;
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
-  if (Support s = supports_tiling(params_of(spec)); !s.ok) return s;
+  if (Support s = supports_tiling(params_of(spec), tile_channels()); !s.ok) return s;
   if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
     return Support::no("residual that is broadcast");
   return supports_activation(*spec.node);

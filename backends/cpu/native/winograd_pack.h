@@ -6,12 +6,18 @@
 
 namespace treadle::cpu {
 
-// M in whole panels of simd/gemm.h: as many are packed, those beyond the last window as zeros.
-int64_t panelled_outputs(const ConvParams& p);
-// Floats of all panels: a matrix [C, M] for each of the (out+2)² elements of a tile.
-int64_t packed_window_floats(const ConvParams& p, int64_t out);
-// Panel `index` of every element's matrix, from the windows [M, C, 3, 3], which may lie at any
-// address; `turned`: from [C, M, 3, 3], each by 180 degrees.
+// For each of the (out+2)² elements of a tile, a matrix [ins, outs] of each group.
+struct WindowMatrices {
+  explicit WindowMatrices(const ConvParams& p);
+  int64_t count;
+  int64_t ins, outs;
+  int64_t columns;  // outs in whole panels of simd/gemm.h: those beyond are zeros
+  int64_t panels() const;
+  int64_t floats(int64_t out) const;  // of all elements
+};
+
+// Panel `index` of every element's matrices, from the windows [M, C / groups, 3, 3], which may lie
+// at any address; `turned`: from [C, M, 3, 3] of one group, each by 180 degrees.
 void pack_window_panel(const ConvParams& p, int64_t out, bool turned, const void* windows,
                        int64_t index, float* panels);
 // All panels.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/cpu/native/winograd_pack.h"
 #include "backends/cpu/simd/gemm.h"
 #include "backends/cpu/simd/winograd.h"
 
@@ -15,14 +16,15 @@ constexpr int64_t kFewChannels = 16;
 double cost(const ConvParams& p, const Tiling& t, bool packs) {
   constexpr double kReadWeight = 12;
   const auto lanes = static_cast<int64_t>(gemm_functions().lanes);
-  const int64_t columns = ceil_div(p.out_channels, lanes) * lanes;
-  const double matrix = static_cast<double>(p.in_channels) * static_cast<double>(columns);
+  const WindowMatrices m(p);
+  const double matrix =
+      static_cast<double>(p.in_channels) * static_cast<double>(ceil_div(m.outs, lanes) * lanes);
   return static_cast<double>(t.elements()) * matrix *
          (static_cast<double>(t.count) + (packs ? 2 : 1) * kReadWeight);
 }
 
 double direct_cost(const ConvParams& p) {
-  return 9.0 * static_cast<double>(p.in_channels) * static_cast<double>(p.out_channels) *
+  return 9.0 * static_cast<double>(p.group_inputs()) * static_cast<double>(p.out_channels) *
          static_cast<double>(p.batch * p.output[0] * p.output[1]);
 }
 
@@ -59,7 +61,7 @@ Tiling choose_tiling(const ConvParams& p, bool packs) {
 Support supports_tiling(const ConvParams& p, const TileChannels& channels) {
   if (!all_are(p.kernel, 3) || !all_are(p.strides, 1) || !all_are(p.dilations, 1))
     return Support::no("not 3x3 with stride 1");
-  if (p.group != 1) return Support::no("groups");
+  if (p.group != 1 && !channels.groups) return Support::no("groups");
   const auto panel = static_cast<int64_t>(channels.panel);
   if (p.out_channels % panel != 0) return Support::no(cat("channels not a multiple of ", panel));
   const auto lanes = static_cast<int64_t>(channels.lanes);
@@ -67,13 +69,21 @@ Support supports_tiling(const ConvParams& p, const TileChannels& channels) {
   return {};
 }
 
+TileChannels tile_channels() {
+  return {.lanes = winograd_functions(2).lanes, .panel = 1, .groups = true};
+}
+
 Support supports_tiling(const ConvParams& p) {
-  return supports_tiling(p, {.lanes = winograd_functions(2).lanes, .panel = 1});
+  TileChannels channels = tile_channels();
+  channels.groups = false;
+  return supports_tiling(p, channels);
 }
 
 bool tiling_pays(const ConvParams& p, bool packs) {
-  return std::min(p.in_channels, p.out_channels) >= kFewChannels &&
-         cost(p, choose_tiling(p, packs), packs) <= 0.7 * direct_cost(p);
+  const Tiling tiling = choose_tiling(p, packs);
+  if (p.group > 1 && tiling.out == 2) return false;  // small products gain too little
+  return std::min(p.group_inputs(), p.group_outputs()) >= kFewChannels &&
+         cost(p, tiling, packs) <= 0.7 * direct_cost(p);
 }
 
 }  // namespace treadle::cpu

@@ -39,9 +39,11 @@ Tiling choose_tiling(const ConvParams& p, bool packs);
 // Input channels that are transformed at once, output channels that are a multiple of so many.
 struct TileChannels {
   size_t lanes, panel;
+  bool groups = false;
 };
+TileChannels tile_channels();  // of floats
 Support supports_tiling(const ConvParams& p, const TileChannels& channels);
-Support supports_tiling(const ConvParams& p);  // of floats
+Support supports_tiling(const ConvParams& p);  // of floats, in one group
 // Whether it is faster than a direct sum.
 bool tiling_pays(const ConvParams& p, bool packs);
 

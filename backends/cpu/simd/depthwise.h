@@ -1,4 +1,5 @@
-// Depthwise convolution of channels-last rows, for the instruction set of the machine.
+// Convolution of channels-last rows in groups, of one channel (depthwise) or of a few, for the
+// instruction set of the machine.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +19,8 @@ struct DepthwiseEpilogue {
 struct DepthwiseRows {
   const float* const* rows;  // the input rows that they read, null where it is padding
   int count;                 // 1, or what depthwise_rows() says
-  const float* weights;      // [kernel, kernel, channels]
+  size_t depth = 1;          // channels of a group: a part of a vector
+  const float* weights;      // [kernel, kernel, depth, channels]
   const float* bias;         // [channels]
   const float* zeros;        // [channels]
   float* out;
@@ -30,8 +32,8 @@ struct DepthwiseRows {
 };
 using DepthwiseFn = void (*)(const DepthwiseRows& rows);
 
-// Null where there is none for this kernel size and stride.
-DepthwiseFn depthwise_function(int64_t kernel, int64_t stride);
+// Null where there is none for this kernel size and stride, or for groups of so many channels.
+DepthwiseFn depthwise_function(int64_t kernel, int64_t stride, int64_t depth = 1);
 // Channels that a vector holds.
 size_t depthwise_lanes();
 // Output rows that are best taken at once, which share the input rows they read.
