@@ -65,6 +65,23 @@ TEST(Winograd, Groups) {
   }
 }
 
+// Also where some phases of a dilation have fewer tiles than others, or none.
+TEST(Winograd, Dilations) {
+  for (const auto& dilations : {std::vector<int64_t>{2, 2}, {3, 1}, {1, 4}, {5, 3}, {12, 20}}) {
+    for (const int64_t size : {11, 13, 24}) {
+      for (const char* activation : {"Relu", "Swish"}) {
+        KernelCase c = conv({2, 17, 20, size, 15}, activation);
+        c.name += shape_text(dilations);
+        c.attributes.set("dilations", dilations);
+        c.attributes.set(
+            "pads", std::vector<int64_t>{dilations[0], dilations[1], dilations[0], dilations[1]});
+        c.inputs.push_back(rnd({2, 20, size, 15}, 4));
+        check_kernel(cpu::kWinograd, c);
+      }
+    }
+  }
+}
+
 TEST(Winograd, TilesOfBothSizes) {
   const auto name = [](const Shape2d& s) {
     return CompiledCase(cpu::kWinograd, conv(s), 1).compiled().name;

@@ -104,9 +104,9 @@ class WinogradKernel : public Kernel {
                     at.image * c.input[0] * c.input[1] * c.in_channels;
     const float* pixels[kMaxElements];
     for (int64_t row = 0; row < side; ++row) {
-      const int64_t y = at.row - c.pads_begin[0] + row;
+      const int64_t y = at.row - c.pads_begin[0] + row * p_.tiling.row_step;
       for (int64_t column = 0; column < side; ++column) {
-        const int64_t z = at.column - c.pads_begin[1] + column;
+        const int64_t z = at.column - c.pads_begin[1] + column * p_.tiling.column_step;
         const bool inside = y >= 0 && y < c.input[0] && z >= 0 && z < c.input[1];
         pixels[row * side + column] = inside ? x + (y * c.input[1] + z) * c.in_channels : zeros();
       }
@@ -154,15 +154,22 @@ class WinogradKernel : public Kernel {
         .bias = p_.has_bias ? static_cast<const float*>(args.inputs[kB]) : zeros(),
         .residual = residual,
         .out = static_cast<float*>(args.outputs[0]) + first,
-        .row_stride = static_cast<size_t>(c.output[1] * c.out_channels),
+        .row_stride = static_cast<size_t>(p_.tiling.row_step * c.output[1] * c.out_channels),
+        .pixel_stride = static_cast<size_t>(p_.tiling.column_step * c.out_channels),
         .channels = static_cast<size_t>(c.out_channels),
-        .rows = static_cast<size_t>(std::min(p_.tiling.out, c.output[0] - at.row)),
-        .columns = static_cast<size_t>(std::min(p_.tiling.out, c.output[1] - at.column)),
+        .rows = within(c.output[0] - at.row, p_.tiling.row_step),
+        .columns = within(c.output[1] - at.column, p_.tiling.column_step),
         .low = p_.bounds.low,
         .high = p_.bounds.high};
     transforms_.output(tile);
-    if (p_.activation)
-      p_.activation->apply(tile.out, tile.rows, tile.columns * tile.channels, tile.row_stride);
+    for (size_t row = 0; p_.activation && row < tile.rows; ++row) {
+      p_.activation->apply(tile.out + row * tile.row_stride, tile.columns, tile.channels,
+                           tile.pixel_stride);
+    }
+  }
+  // Of a tile's side, where so much of the output is left.
+  size_t within(int64_t left, int64_t step) const {
+    return static_cast<size_t>(std::clamp<int64_t>(ceil_div(left, step), 0, p_.tiling.out));
   }
 
   const float* zeros() const { return reinterpret_cast<const float*>(p_.zeros->data()); }
@@ -181,7 +188,7 @@ ConvParams params_of(const NodeSpec& spec) {
 Support supports_winograd(const NodeSpec& spec) {
   if (Support s = supports_f32(spec); !s.ok) return s;
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
-  if (Support s = supports_tiling(params_of(spec), tile_channels()); !s.ok) return s;
+  if (Support s = supports_tiling(params_of(spec), true); !s.ok) return s;
   if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
     return Support::no("residual that is broadcast");
   return supports_activation(*spec.node);
@@ -265,7 +272,7 @@ Support supports_grad_input(const NodeSpec& spec) {
   const ConvParams p = turned(spec);
   if (std::ranges::any_of(p.pads_begin, [](int64_t pad) { return pad < 0; }))
     return Support::no("pads of whole windows");
-  return supports_tiling(p);
+  return supports_tiling(p, false);
 }
 
 bool grad_input_pays(const NodeSpec& spec) { return tiling_pays(turned(spec), true); }

@@ -35,8 +35,13 @@ bool all_are(const Dims& values, int64_t x) {
 }  // namespace
 
 Tiling tiling_of(const ConvParams& p, int64_t out) {
-  Tiling t{.out = out, .across = ceil_div(p.output[1], out), .down = ceil_div(p.output[0], out)};
-  t.count = p.batch * t.across * t.down;
+  const int64_t row_step = p.dilations[0], column_step = p.dilations[1];
+  Tiling t{.out = out,
+           .across = ceil_div(p.output[1], out * column_step),
+           .down = ceil_div(p.output[0], out * row_step),
+           .row_step = row_step,
+           .column_step = column_step};
+  t.count = p.batch * row_step * column_step * t.across * t.down;
   return t;
 }
 
@@ -58,25 +63,19 @@ Tiling choose_tiling(const ConvParams& p, bool packs) {
   return cost(p, four, packs) < 0.8 * cost(p, two, packs) ? four : two;
 }
 
-Support supports_tiling(const ConvParams& p, const TileChannels& channels) {
-  if (!all_are(p.kernel, 3) || !all_are(p.strides, 1) || !all_are(p.dilations, 1))
-    return Support::no("not 3x3 with stride 1");
-  if (p.group != 1 && !channels.groups) return Support::no("groups");
-  const auto panel = static_cast<int64_t>(channels.panel);
+Support supports_tiling(const ConvParams& p, const TilingLimits& limits) {
+  if (!all_are(p.kernel, 3) || !all_are(p.strides, 1)) return Support::no("not 3x3 with stride 1");
+  if (!all_are(p.dilations, 1) && !limits.general) return Support::no("dilations");
+  if (p.group != 1 && !limits.general) return Support::no("groups");
+  const auto panel = static_cast<int64_t>(limits.panel);
   if (p.out_channels % panel != 0) return Support::no(cat("channels not a multiple of ", panel));
-  const auto lanes = static_cast<int64_t>(channels.lanes);
+  const auto lanes = static_cast<int64_t>(limits.lanes);
   if (p.in_channels < lanes) return Support::no(cat("channels fewer than ", lanes));
   return {};
 }
 
-TileChannels tile_channels() {
-  return {.lanes = winograd_functions(2).lanes, .panel = 1, .groups = true};
-}
-
-Support supports_tiling(const ConvParams& p) {
-  TileChannels channels = tile_channels();
-  channels.groups = false;
-  return supports_tiling(p, channels);
+Support supports_tiling(const ConvParams& p, bool general) {
+  return supports_tiling(p, {.lanes = winograd_functions(2).lanes, .panel = 1, .general = general});
 }
 
 bool tiling_pays(const ConvParams& p, bool packs) {

@@ -6,12 +6,13 @@
 
 namespace treadle::cpu {
 
-// F(out x out, 3 x 3) over the whole output.
+// F(out x out, 3 x 3) over the whole output. Pixels of a tile are as far apart as taps of a window.
 struct Tiling {
   int64_t out = 4;
   int64_t across = 0;
   int64_t down = 0;
   int64_t count = 0;
+  int64_t row_step = 1, column_step = 1;
   int64_t side() const { return out + 2; }
   int64_t elements() const { return side() * side(); }
 
@@ -19,8 +20,14 @@ struct Tiling {
     int64_t image, row, column;  // of the output
   };
   Place place(int64_t tile) const {
-    const int64_t rest = tile / across;
-    return {rest / down, rest % down * out, tile % across * out};
+    const int64_t column = tile % across * out * column_step;
+    tile /= across;
+    const int64_t row = tile % down * out * row_step;
+    tile /= down;
+    if (row_step == 1 && column_step == 1) return {tile, row, column};
+    const int64_t phase = tile % (row_step * column_step);
+    return {tile / (row_step * column_step), row + phase / column_step,
+            column + phase % column_step};
   }
 };
 
@@ -36,14 +43,14 @@ TileBlocks blocks_of(const Tiling& tiling, int64_t rows, int64_t tile_bytes, int
                      int threads);
 // `packs`: the weights are transformed in the run.
 Tiling choose_tiling(const ConvParams& p, bool packs);
-// Input channels that are transformed at once, output channels that are a multiple of so many.
-struct TileChannels {
+// Input channels that are transformed at once, output channels that are a multiple of so many, and
+// whether there may be groups and dilations.
+struct TilingLimits {
   size_t lanes, panel;
-  bool groups = false;
+  bool general = false;
 };
-TileChannels tile_channels();  // of floats
-Support supports_tiling(const ConvParams& p, const TileChannels& channels);
-Support supports_tiling(const ConvParams& p);  // of floats, in one group
+Support supports_tiling(const ConvParams& p, const TilingLimits& limits);
+Support supports_tiling(const ConvParams& p, bool general);  // of floats
 // Whether it is faster than a direct sum.
 bool tiling_pays(const ConvParams& p, bool packs);
 

@@ -164,8 +164,8 @@ HWY_INLINE void output_vector(const WinogradOutput& t, size_t c, const Load& loa
     for (size_t j = 0; j < m; ++j) {
       if (j >= t.columns) break;
       V sum = hn::Add(y[j], bias);
-      if (t.residual != nullptr) sum = hn::Add(sum, load(t.residual + at + j * t.channels));
-      store(clamp(sum, low, high), t.out + at + j * t.channels);
+      if (t.residual != nullptr) sum = hn::Add(sum, load(t.residual + at + j * t.pixel_stride));
+      store(clamp(sum, low, high), t.out + at + j * t.pixel_stride);
     }
   }
 }

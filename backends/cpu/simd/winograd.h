@@ -21,7 +21,8 @@ struct WinogradOutput {
   const float* bias;      // [channels]
   const float* residual;  // as `out`, may be the same; null: none
   float* out;             // the first pixel
-  size_t row_stride;      // of `out` and `residual`, in floats; pixels of a row are adjacent
+  size_t row_stride;      // of `out` and `residual`, in floats
+  size_t pixel_stride;    // in a row
   size_t channels;
   size_t rows;  // of the tile that lie within the output
   size_t columns;
