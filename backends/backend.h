@@ -148,6 +148,12 @@ class Backend {
   virtual std::vector<size_t> adjacent_parts(const TensorSpec& whole,
                                              const std::vector<TensorSpec>& parts,
                                              int64_t axis) const = 0;
+  // The layouts in which input 0 and output 0 of a node that permutes dimensions have the same
+  // bytes, where the input has that layout already.
+  struct SameBytes {
+    Layout input, output;
+  };
+  virtual std::optional<SameBytes> same_bytes(const NodeSpec&) const { return {}; }
 };
 
 // `adjacent_parts` for row-major tensors: adjacency when every dimension before `axis` is 1.

@@ -180,17 +180,22 @@ class Planner {
   }
 
   bool add_view(const Node& node, const NodeSpec& spec) {
-    if (!is_view(spec)) return false;
+    Backend::SameBytes layouts{kPlain, kPlain};
+    if (const auto permuted = backend_.same_bytes(spec)) {
+      layouts = *permuted;
+    } else if (!is_view(spec)) {
+      return false;
+    }
     TREADLE_CHECK(element_count(spec.inputs[0].dims) == element_count(spec.outputs[0].dims),
                   kInvalidData, "shape ", shape_text(spec.inputs[0].dims), " does not fit ",
                   shape_text(spec.outputs[0].dims));
-    const SlotId from = slot_in(node.inputs[0], kPlain);
-    add_part(node.outputs[0], spec.outputs[0], from, 0);
+    TensorSpec to = spec.outputs[0];
+    to.layout = layouts.output;
+    add_part(node.outputs[0], to, slot_in(node.inputs[0], layouts.input), 0);
     return true;
   }
 
-  void add_part(ValueId v, TensorSpec spec, SlotId from, size_t offset) {
-    spec.layout = d_.slots[from].spec.layout;
+  void add_part(ValueId v, const TensorSpec& spec, SlotId from, size_t offset) {
     const SlotId slot = new_slot(spec);
     d_.slots.attach(slot, from, offset);
     slot_of_[v.index].push_back(slot);
@@ -200,8 +205,11 @@ class Planner {
     const std::vector<size_t> offsets = part_offsets(spec, backend_);
     if (offsets.empty()) return false;
     const SlotId from = first_slot(node.inputs[0]);
-    for (size_t i = 0; i < offsets.size(); ++i)
-      add_part(node.outputs[i], spec.outputs[i], from, offsets[i]);
+    for (size_t i = 0; i < offsets.size(); ++i) {
+      TensorSpec part = spec.outputs[i];
+      part.layout = d_.slots[from].spec.layout;
+      add_part(node.outputs[i], part, from, offsets[i]);
+    }
     return true;
   }
 

@@ -87,6 +87,9 @@ class CpuBackend : public Backend {
                                      int64_t axis) const override {
     return cpu::adjacent_parts(whole, parts, axis);
   }
+  std::optional<SameBytes> same_bytes(const NodeSpec& spec) const override {
+    return cpu::same_bytes(spec);
+  }
 
  private:
   // Those that support the node.

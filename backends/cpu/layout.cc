@@ -1,9 +1,20 @@
 #include "backends/cpu/layout.h"
 
+#include <numeric>
+
 namespace treadle::cpu {
 namespace {
 
 constexpr int64_t kBlock = 16;
+
+// Whether axis `from` goes to `to`, and the others keep their order.
+bool moves_axis(const std::vector<int64_t>& perm, int64_t from, int64_t to) {
+  std::vector<int64_t> moved(perm.size());
+  std::iota(moved.begin(), moved.end(), 0);
+  moved.erase(moved.begin() + from);
+  moved.insert(moved.begin() + to, from);
+  return perm == moved;
+}
 
 }  // namespace
 
@@ -25,6 +36,20 @@ std::vector<size_t> adjacent_parts(const TensorSpec& whole, const std::vector<Te
     offset += layout_bytes(part);
   }
   return offsets;
+}
+
+std::optional<Backend::SameBytes> same_bytes(const NodeSpec& spec) {
+  if (!spec.node->is("Transpose")) return {};
+  const std::vector<int64_t> perm = spec.node->attributes.ints("perm");
+  const auto rank = static_cast<int64_t>(spec.inputs[0].dims.size());
+  if (static_cast<int64_t>(perm.size()) != rank || rank > 5) return {};
+  const Layout layout = spec.inputs[0].layout;
+  if (rank >= 3 && layout == kChannelsLast && moves_axis(perm, 1, rank - 1))
+    return Backend::SameBytes{kChannelsLast, kPlain};
+  // Not of sequences, whose channels other operators want where they are said to be.
+  if (rank >= 4 && layout == kPlain && moves_axis(perm, rank - 1, 1))
+    return Backend::SameBytes{kPlain, canonical(spec.outputs[0].dims, kChannelsLast)};
+  return {};
 }
 
 Layout canonical(const Dims& dims, Layout layout) {

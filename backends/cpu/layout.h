@@ -17,4 +17,7 @@ size_t layout_bytes(const TensorSpec& spec);
 // batch is 1.
 std::vector<size_t> adjacent_parts(const TensorSpec& whole, const std::vector<TensorSpec>& parts,
                                    int64_t axis);
+// See Backend::same_bytes: a Transpose to or from channels that lie last.
+std::optional<Backend::SameBytes> same_bytes(const NodeSpec& spec);
+
 }  // namespace treadle::cpu

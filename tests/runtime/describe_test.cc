@@ -43,6 +43,41 @@ TEST(Describe, CountsWhatIsInBodies) {
   EXPECT_EQ(step_of(plan, "Identity").reason, "planned in the run");
 }
 
+// What a model computes with channels last needs no copy between convolutions, which do so anyway.
+TEST(Describe, TransposesToChannelsLastAreViews) {
+  const Graph graph = parse(R"(g (float[1, 32, 9, 8] x, float[32, 32, 3, 3] w, float[32] s) =>
+      (float[1, 32, 7, 6] y, float[1, 9, 8, 32] z)
+  {
+    a = Conv <pads = [1, 1, 1, 1]> (x, w)
+    z = Transpose <perm = [0, 2, 3, 1]> (a)
+    scaled = Mul (z, s)
+    b = Transpose <perm = [0, 3, 1, 2]> (scaled)
+    sum = Add (b, a)
+    y = Conv (sum, w)
+  })");
+  Session session(Model::create(graph, raw()), {1});
+  const std::vector<NamedValue> inputs{
+      {"x", ramp({1, 32, 9, 8})}, {"w", ramp({32, 32, 3, 3})}, {"s", ramp({32})}};
+  const std::vector<Type> types{floats({1, 32, 9, 8}), floats({32, 32, 3, 3}), floats({32})};
+  size_t copies = 0;
+  for (const StepInfo& s : session.describe_plan(types).steps) {
+    EXPECT_NE(s.op, "Transpose");
+    copies += s.op == "reorder" && s.shapes == "[1, 32, 9, 8]" ? 1 : 0;
+  }
+  EXPECT_LE(copies, 1u);  // of x
+  ModelOptions plain = raw();
+  plain.device = "reference";
+  Session reference(Model::create(graph, plain), {1});
+  const std::vector<Value> got = session.run(inputs), want = reference.run(inputs);
+  for (size_t i = 0; i < want.size(); ++i) {
+    const Tensor &g = got[i].tensor(), &r = want[i].tensor();
+    ASSERT_EQ(g.dims(), r.dims());
+    for (size_t k = 0; k < r.data<float>().size(); ++k)
+      ASSERT_NEAR(g.data<float>()[k], r.data<float>()[k],
+                  1e-4 * (1 + std::abs(r.data<float>()[k])));
+  }
+}
+
 TEST(Describe, CountsGradients) {
   Session session(Model::create(parse(R"(g (float[2, 6, 5, 5] gy, float[6, 4, 3, 3] w,
                                             float[2, 4, 7, 7] x, float[6, 8] a, float[6, 3] b,
