@@ -80,7 +80,7 @@ Support supports_tiling(const ConvParams& p, bool general) {
 
 bool tiling_pays(const ConvParams& p, bool packs) {
   const Tiling tiling = choose_tiling(p, packs);
-  if (p.group > 1 && tiling.out == 2) return false;  // small products gain too little
+  if (p.group > 1 && tiling.out == 2 && p.group_inputs() < 32) return false;  // their products are small
   return std::min(p.group_inputs(), p.group_outputs()) >= kFewChannels &&
          cost(p, tiling, packs) <= 0.7 * direct_cost(p);
 }
