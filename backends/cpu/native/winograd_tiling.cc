@@ -80,7 +80,8 @@ Support supports_tiling(const ConvParams& p, bool general) {
 
 bool tiling_pays(const ConvParams& p, bool packs) {
   const Tiling tiling = choose_tiling(p, packs);
-  if (p.group > 1 && tiling.out == 2 && p.group_inputs() < 32) return false;  // their products are small
+  constexpr int64_t kFewInGroup = 32;  // of products that gain little
+  if (p.group > 1 && tiling.out == 2 && p.group_inputs() < kFewInGroup) return false;
   return std::min(p.group_inputs(), p.group_outputs()) >= kFewChannels &&
          cost(p, tiling, packs) <= 0.7 * direct_cost(p);
 }
