@@ -101,6 +101,15 @@ void check_planes(const KernelCase& c) {
   cpu::set_simd_target("");
 }
 
+TEST(DepthwisePlanes, PayForFewOutputsOfAChannel) {
+  for (const int64_t outputs : {1, 4, 16}) {
+    const KernelCase c{.name = cat(outputs),
+                       .op = "Conv",
+                       .inputs = {rnd({1, 1, 49}, 1), rnd({outputs, 1, 8}, 2)}};
+    EXPECT_EQ(pays(cpu::kDepthwisePlanes, c), outputs < 8);
+  }
+}
+
 TEST(DepthwisePlanes, OfOneDimension) {
   for (const int64_t width : {1, 5, 16, 131, 400}) {
     for (const int64_t kernel : {1, 4, 31}) {

@@ -108,6 +108,12 @@ Support supports_planes(const NodeSpec& spec) {
   return supports_activation(*spec.node);
 }
 
+// Vectors of many outputs of a channel are faster than those of a plane.
+bool planes_pay(const NodeSpec& spec) {
+  constexpr int64_t kMany = 8;
+  return planes_of(spec).group_outputs() < kMany;
+}
+
 Compiled compile_planes(const NodeSpec& spec, const CompileContext& context) {
   auto kernel = std::make_unique<PlanesKernel>(spec, context.threads);
   Compiled compiled;
@@ -119,6 +125,7 @@ Compiled compile_planes(const NodeSpec& spec, const CompileContext& context) {
 
 }  // namespace
 
-const Family kDepthwisePlanes = {"native depthwise planes", supports_planes, compile_planes};
+const Family kDepthwisePlanes = {"native depthwise planes", supports_planes, compile_planes,
+                                 planes_pay};
 
 }  // namespace treadle::cpu
