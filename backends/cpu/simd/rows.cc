@@ -233,10 +233,12 @@ float exponentiate_row(const float* x, float* y, size_t n, float most) {
     exponentiate_vectors<kVectors>(x + i, y + i, top, sums);
   for (; i + lanes <= n; i += lanes) exponentiate_vectors<1>(x + i, y + i, top, sums);
   for (size_t v = 1; v < kVectors; ++v) sums[0] = hn::Add(sums[0], sums[v]);
-  float sum = sum_across(sums[0]);
-  if (i < n) store_part(d, exp_below(d, hn::Sub(load_part(d, x + i, n - i), top)), y + i, n - i);
-  for (; i < n; ++i) sum += y[i];
-  return sum;
+  if (i < n) {
+    const V e = exp_below(d, hn::Sub(load_part(d, x + i, n - i), top));
+    store_part(d, e, y + i, n - i);
+    sums[0] = hn::Add(sums[0], hn::IfThenElseZero(hn::FirstN(d, n - i), e));
+  }
+  return sum_across(sums[0]);
 }
 
 // All maxima first: the latency of one is hidden behind the loads of the next row.
