@@ -82,6 +82,33 @@ TEST(Winograd, Dilations) {
   }
 }
 
+// Of one dimension, and of one tap in the other: pads, dilations, groups and parts of vectors.
+TEST(Winograd, Lines) {
+  for (const Dims& kernel : {Dims{3}, Dims{1, 3}, Dims{3, 1}}) {
+    for (const int64_t size : {1, 6, 31, 70}) {
+      for (const auto& [dilation, group] : {std::pair{1, 1}, {3, 1}, {1, 2}, {2, 2}}) {
+        const int64_t outputs = 20 * group;
+        Dims x{2, 17 * group}, w{outputs, 17}, y{2, outputs};
+        std::vector<int64_t> pads(2 * kernel.size(), 0), dilations(kernel.size(), 1);
+        for (size_t i = 0; i < kernel.size(); ++i) {
+          const bool along = kernel[i] == 3;
+          x.push_back(along ? size : 5), w.push_back(kernel[i]), y.push_back(x.back());
+          if (along) dilations[i] = pads[i] = pads[i + kernel.size()] = dilation;
+        }
+        KernelCase c = conv({1, 1, 1, 1, 1}, size == 6 ? "Swish" : "Relu");
+        c.name = cat(shape_text(kernel), " ", size, " ", dilation, " ", group);
+        c.attributes.set("pads", pads);
+        c.attributes.set("dilations", dilations);
+        c.attributes.set("group", int64_t{group});
+        c.inputs = {rnd(x, 1), rnd(w, 2), rnd({outputs}, 3), rnd(y, 4)};
+        check_kernel(cpu::kWinograd, c);
+        c.constants = {2};
+        check_kernel(cpu::kWinograd, c);
+      }
+    }
+  }
+}
+
 TEST(Winograd, TilesOfBothSizes) {
   const auto name = [](const Shape2d& s) {
     return CompiledCase(cpu::kWinograd, conv(s), 1).compiled().name;
@@ -216,6 +243,12 @@ TEST(Winograd, Reasons) {
 }
 
 TEST(Winograd, PaysForManyChannelsAndPixels) {
+  KernelCase line = conv({1, 1, 1, 1, 1});
+  line.attributes = {};
+  line.inputs = {rnd({1, 64, 200}, 1), rnd({64, 64, 3}, 2)};
+  EXPECT_TRUE(pays(cpu::kWinograd, line));
+  line.inputs[0] = rnd({1, 64, 12}, 1);
+  EXPECT_FALSE(pays(cpu::kWinograd, line));
   EXPECT_TRUE(pays(cpu::kWinograd, conv({1, 64, 64, 20, 20})));
   EXPECT_FALSE(pays(cpu::kWinograd, conv({1, 8, 64, 20, 20})));
   EXPECT_FALSE(pays(cpu::kWinograd, conv({1, 64, 64, 4, 4})));

@@ -4,6 +4,7 @@
 
 #include "backends/cpu/layout.h"
 #include "backends/cpu/native/activation.h"
+#include "backends/cpu/native/depthwise_planes.h"
 #include "backends/cpu/native/winograd_pack.h"
 #include "backends/cpu/native/winograd_tiling.h"
 #include "backends/cpu/parallel.h"
@@ -34,7 +35,7 @@ class WinogradKernel : public Kernel {
       : p_(std::move(parts)),
         matrices_(p_.conv),
         gemm_(gemm_functions()),
-        transforms_(winograd_functions(static_cast<int>(p_.tiling.out))) {
+        transforms_(transforms_of(p_.tiling)) {
     const int64_t channels = p_.conv.in_channels + out_row();
     const auto number = static_cast<int64_t>(sizeof(float));
     blocks_ =
@@ -54,7 +55,7 @@ class WinogradKernel : public Kernel {
     if (p_.panels == nullptr) {
       parallel_for(p_.threads, matrices_.panels(), 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
-          pack_window_panel(p_.conv, p_.tiling.out, p_.turned, args.inputs[kW], i, packed(args));
+          pack_window_panel(p_.conv, p_.tiling, p_.turned, args.inputs[kW], i, packed(args));
         }
       });
     }
@@ -77,7 +78,7 @@ class WinogradKernel : public Kernel {
     const auto lanes = static_cast<int64_t>(gemm_.lanes);
     return ceil_div(p_.conv.out_channels, lanes) * lanes;
   }
-  int64_t panel_floats() const { return matrices_.floats(p_.tiling.out); }
+  int64_t panel_floats() const { return matrices_.floats(p_.tiling); }
   // Before the tiles.
   float* packed(const KernelArgs& args) const { return static_cast<float*>(args.scratch); }
 
@@ -99,16 +100,17 @@ class WinogradKernel : public Kernel {
   void transform_input(const KernelArgs& args, const Work& work, int64_t i) const {
     const ConvParams& c = p_.conv;
     const Tiling::Place at = p_.tiling.place(work.first + i);
-    const int64_t side = p_.tiling.side();
+    const int64_t rows = p_.tiling.row_side(), columns = p_.tiling.column_side();
     const auto* x = static_cast<const float*>(args.inputs[kX]) +
                     at.image * c.input[0] * c.input[1] * c.in_channels;
     const float* pixels[kMaxElements];
-    for (int64_t row = 0; row < side; ++row) {
+    for (int64_t row = 0; row < rows; ++row) {
       const int64_t y = at.row - c.pads_begin[0] + row * p_.tiling.row_step;
-      for (int64_t column = 0; column < side; ++column) {
+      for (int64_t column = 0; column < columns; ++column) {
         const int64_t z = at.column - c.pads_begin[1] + column * p_.tiling.column_step;
         const bool inside = y >= 0 && y < c.input[0] && z >= 0 && z < c.input[1];
-        pixels[row * side + column] = inside ? x + (y * c.input[1] + z) * c.in_channels : zeros();
+        pixels[row * columns + column] =
+            inside ? x + (y * c.input[1] + z) * c.in_channels : zeros();
       }
     }
     transforms_.input({.pixels = pixels,
@@ -148,7 +150,7 @@ class WinogradKernel : public Kernel {
         ((at.image * c.output[0] + at.row) * c.output[1] + at.column) * c.out_channels;
     const float* residual =
         p_.has_residual ? static_cast<const float*>(args.inputs[kZ]) + first : nullptr;
-    const WinogradOutput tile{
+    WinogradOutput tile{
         .in = work.out + i * out_row(),
         .stride = static_cast<size_t>(work.count * out_row()),
         .bias = p_.has_bias ? static_cast<const float*>(args.inputs[kB]) : zeros(),
@@ -157,19 +159,23 @@ class WinogradKernel : public Kernel {
         .row_stride = static_cast<size_t>(p_.tiling.row_step * c.output[1] * c.out_channels),
         .pixel_stride = static_cast<size_t>(p_.tiling.column_step * c.out_channels),
         .channels = static_cast<size_t>(c.out_channels),
-        .rows = within(c.output[0] - at.row, p_.tiling.row_step),
-        .columns = within(c.output[1] - at.column, p_.tiling.column_step),
+        .rows = within(c.output[0] - at.row, p_.tiling.row_step, p_.tiling.rows),
+        .columns = within(c.output[1] - at.column, p_.tiling.column_step, p_.tiling.columns),
         .low = p_.bounds.low,
         .high = p_.bounds.high};
+    if (p_.tiling.columns == 1) {  // a line is a row
+      std::swap(tile.rows, tile.columns);
+      std::swap(tile.row_stride, tile.pixel_stride);
+    }
     transforms_.output(tile);
     for (size_t row = 0; p_.activation && row < tile.rows; ++row) {
       p_.activation->apply(tile.out + row * tile.row_stride, tile.columns, tile.channels,
                            tile.pixel_stride);
     }
   }
-  // Of a tile's side, where so much of the output is left.
-  size_t within(int64_t left, int64_t step) const {
-    return static_cast<size_t>(std::clamp<int64_t>(ceil_div(left, step), 0, p_.tiling.out));
+  // Of a tile's pixels, where so much of the output is left.
+  static size_t within(int64_t left, int64_t step, int64_t pixels) {
+    return static_cast<size_t>(std::clamp<int64_t>(ceil_div(left, step), 0, pixels));
   }
 
   const float* zeros() const { return reinterpret_cast<const float*>(p_.zeros->data()); }
@@ -181,21 +187,18 @@ class WinogradKernel : public Kernel {
   TileBlocks blocks_;
 };
 
-ConvParams params_of(const NodeSpec& spec) {
-  return conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
-}
-
 Support supports_winograd(const NodeSpec& spec) {
   if (Support s = supports_f32(spec); !s.ok) return s;
-  if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
-  if (Support s = supports_tiling(params_of(spec), true); !s.ok) return s;
+  const size_t rank = spec.inputs[kX].dims.size();
+  if (rank != 3 && rank != 4) return Support::no("not of one or two dimensions");
+  if (Support s = supports_tiling(planes_of(spec), true); !s.ok) return s;
   if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
     return Support::no("residual that is broadcast");
   return supports_activation(*spec.node);
 }
 
 bool winograd_pays(const NodeSpec& spec) {
-  return tiling_pays(params_of(spec), spec.constant(kW) == nullptr);
+  return tiling_pays(planes_of(spec), spec.constant(kW) == nullptr);
 }
 
 // Of a convolution of x, with everything but its weights and epilogue settled.
@@ -212,11 +215,11 @@ WinogradKernel::Parts parts_of(const ConvParams& p, const CompileContext& contex
 }
 
 Compiled finish(const NodeSpec& spec, WinogradKernel::Parts parts) {
-  const int64_t out = parts.tiling.out;
+  const Tiling t = parts.tiling;
   const bool packs = parts.panels == nullptr;
   auto kernel = std::make_unique<WinogradKernel>(std::move(parts));
   Compiled compiled;
-  compiled.name = cat("native winograd ", out, "x", out);
+  compiled.name = cat("native winograd ", t.rows, "x", t.columns);
   compiled.scratch_bytes = kernel->scratch_bytes();
   compiled.kernel = std::move(kernel);
   compiled.input_layouts.assign(spec.inputs.size(), kPlain);
@@ -229,13 +232,14 @@ Compiled finish(const NodeSpec& spec, WinogradKernel::Parts parts) {
 
 Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
   const Tensor* w = spec.constant(kW);
-  const ConvParams p = params_of(spec);
+  const ConvParams p = planes_of(spec);
   WinogradKernel::Parts parts = parts_of(p, context, w == nullptr);
-  const int64_t out = parts.tiling.out;
+  const Tiling t = parts.tiling;
   if (w != nullptr) {
-    const std::string key = cat("winograd ", out, " in panels of ", gemm_functions().panel);
+    const std::string key = cat("winograd ", t.rows, "x", t.columns, " in groups of ",
+                                p.group_outputs(), " in panels of ", gemm_functions().panel);
     parts.panels = packed(context, *w, key, [&](const Tensor& plain) {
-      return pack_windows(plain, p, out, context.threads);
+      return pack_windows(plain, p, t, context.threads);
     });
   }
   parts.activation = Activation::of(*spec.node);

@@ -21,23 +21,28 @@ int64_t WindowMatrices::panels() const {
   return count * (columns / static_cast<int64_t>(gemm_functions().panel));
 }
 
-int64_t WindowMatrices::floats(int64_t out) const {
-  return checked_mul((out + 2) * (out + 2), checked_mul(checked_mul(count, columns), ins));
+int64_t WindowMatrices::floats(const Tiling& t) const {
+  return checked_mul(t.elements(), checked_mul(checked_mul(count, columns), ins));
 }
 
-void pack_window_panel(const ConvParams& p, int64_t out, bool turned, const void* windows,
+const WinogradFunctions& transforms_of(const Tiling& t) {
+  const auto out = static_cast<int>(t.out);
+  return t.is_line() ? winograd_line_functions(out) : winograd_functions(out);
+}
+
+void pack_window_panel(const ConvParams& p, const Tiling& t, bool turned, const void* windows,
                        int64_t index, float* panels) {
-  constexpr auto kWindow = static_cast<int64_t>(9 * sizeof(float));
-  const WinogradFunctions& transforms = winograd_functions(static_cast<int>(out));
+  const int64_t window = p.kernel[0] * p.kernel[1] * static_cast<int64_t>(sizeof(float));
+  const WinogradFunctions& transforms = transforms_of(t);
   const WindowMatrices m(p);
   const auto panel = static_cast<int64_t>(gemm_functions().panel);
   const auto lanes = static_cast<int64_t>(transforms.lanes);
   const int64_t matrix = index * panel / m.columns, column = index * panel % m.columns;
-  const int64_t by_out = turned ? kWindow : m.ins * kWindow;
-  const int64_t by_in = turned ? m.outs * kWindow : kWindow;
+  const int64_t by_out = turned ? window : m.ins * window;
+  const int64_t by_in = turned ? m.outs * window : window;
   const auto* from = static_cast<const std::byte*>(windows) + (matrix * m.outs + column) * by_out;
   float* to = panels + index * m.ins * panel;
-  std::vector<std::byte> few(static_cast<size_t>(lanes * kWindow));  // of a part of a vector
+  std::vector<std::byte> few(static_cast<size_t>(lanes * window));  // of a part of a vector
   for (int64_t i = 0; i < m.ins; ++i) {
     for (int64_t v = 0; v < panel; v += lanes) {
       WinogradWindows vector{.w = from + i * by_in + v * by_out,
@@ -48,22 +53,22 @@ void pack_window_panel(const ConvParams& p, int64_t out, bool turned, const void
       const int64_t left = m.outs - column - v;
       if (left < lanes) {
         for (int64_t k = 0; k < left; ++k)
-          std::memcpy(few.data() + k * kWindow, vector.w + k * by_out, kWindow);
+          std::memcpy(few.data() + k * window, vector.w + k * by_out, window);
         vector.w = few.data();
-        vector.step = kWindow;
+        vector.step = window;
       }
       transforms.windows(vector);
     }
   }
 }
 
-std::shared_ptr<Buffer> pack_windows(const Tensor& w, const ConvParams& p, int64_t out,
+std::shared_ptr<Buffer> pack_windows(const Tensor& w, const ConvParams& p, const Tiling& t,
                                      int threads) {
   const WindowMatrices m(p);
-  auto buffer = allocate_lasting(static_cast<size_t>(byte_size(DType::kFloat, m.floats(out))));
+  auto buffer = allocate_lasting(static_cast<size_t>(byte_size(DType::kFloat, m.floats(t))));
   auto* to = reinterpret_cast<float*>(buffer->data());
   parallel_for(threads, m.panels(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) pack_window_panel(p, out, false, w.raw(), i, to);
+    for (int64_t i = begin; i < end; ++i) pack_window_panel(p, t, false, w.raw(), i, to);
   });
   return buffer;
 }

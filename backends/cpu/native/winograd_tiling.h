@@ -6,23 +6,28 @@
 
 namespace treadle::cpu {
 
-// F(out x out, 3 x 3) over the whole output. Pixels of a tile are as far apart as taps of a window.
+// F(rows x columns, kernel) over the whole output, where rows or columns are 1 if the kernel has
+// one tap there, else `out`. Pixels of a tile are as far apart as taps of a window.
 struct Tiling {
   int64_t out = 4;
+  int64_t rows = 4, columns = 4;
   int64_t across = 0;
   int64_t down = 0;
   int64_t count = 0;
   int64_t row_step = 1, column_step = 1;
   int64_t side() const { return out + 2; }
-  int64_t elements() const { return side() * side(); }
+  int64_t row_side() const { return rows == 1 ? 1 : side(); }
+  int64_t column_side() const { return columns == 1 ? 1 : side(); }
+  int64_t elements() const { return row_side() * column_side(); }
+  bool is_line() const { return rows == 1 || columns == 1; }
 
   struct Place {
     int64_t image, row, column;  // of the output
   };
   Place place(int64_t tile) const {
-    const int64_t column = tile % across * out * column_step;
+    const int64_t column = tile % across * columns * column_step;
     tile /= across;
-    const int64_t row = tile % down * out * row_step;
+    const int64_t row = tile % down * rows * row_step;
     tile /= down;
     if (row_step == 1 && column_step == 1) return {tile, row, column};
     const int64_t phase = tile % (row_step * column_step);
@@ -44,7 +49,7 @@ TileBlocks blocks_of(const Tiling& tiling, int64_t rows, int64_t tile_bytes, int
 // `packs`: the weights are transformed in the run.
 Tiling choose_tiling(const ConvParams& p, bool packs);
 // Input channels that are transformed at once, output channels that are a multiple of so many, and
-// whether there may be groups and dilations.
+// whether there may be groups, dilations and kernels of 1x3 or 3x1.
 struct TilingLimits {
   size_t lanes, panel;
   bool general = false;

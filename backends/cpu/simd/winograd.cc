@@ -130,11 +130,31 @@ HWY_INLINE void input_vector(const WinogradInput& t, size_t c) {
 
 // The last vector overlaps the one before it.
 template <class F>
-void input_tile(const WinogradInput& t) {
+HWY_INLINE void for_each_vector(const WinogradInput& t, const F& f) {
   const size_t lanes = hn::Lanes(d);
   size_t c = 0;
-  for (; c + lanes <= t.channels; c += lanes) input_vector<F>(t, c);
-  if (c < t.channels) input_vector<F>(t, t.channels - lanes);
+  for (; c + lanes <= t.channels; c += lanes) f(c);
+  if (c < t.channels) f(t.channels - lanes);
+}
+
+template <class F>
+void input_tile(const WinogradInput& t) {
+  for_each_vector(t, [&](size_t c) HWY_ATTR { input_vector<F>(t, c); });
+}
+
+// The pixels of a row from `at` on, with bias and residual, within the bounds.
+template <size_t m, class Load, class Store>
+HWY_INLINE void store_pixels(const WinogradOutput& t, const V* pixels, size_t c, size_t at,
+                             const Load& load, const Store& store) {
+  const V bias = load(t.bias + c);
+  const V low = hn::Set(d, t.low), high = hn::Set(d, t.high);
+#pragma GCC unroll 4
+  for (size_t j = 0; j < m; ++j) {
+    if (j >= t.columns) break;
+    V sum = hn::Add(pixels[j], bias);
+    if (t.residual != nullptr) sum = hn::Add(sum, load(t.residual + at + j * t.pixel_stride));
+    store(clamp(sum, low, high), t.out + at + j * t.pixel_stride);
+  }
 }
 
 // `load` and `store` take a vector of pixels' channels, or a part of one.
@@ -150,8 +170,6 @@ HWY_INLINE void output_vector(const WinogradOutput& t, size_t c, const Load& loa
     for (size_t i = 0; i < n; ++i) x[i] = hn::LoadU(d, t.in + (i * n + j) * t.stride + c);
     F::output(x, columns[j]);
   }
-  const V bias = load(t.bias + c);
-  const V low = hn::Set(d, t.low), high = hn::Set(d, t.high);
 #pragma GCC unroll 4
   for (size_t i = 0; i < m; ++i) {
     if (i >= t.rows) break;
@@ -159,46 +177,54 @@ HWY_INLINE void output_vector(const WinogradOutput& t, size_t c, const Load& loa
 #pragma GCC unroll 6
     for (size_t j = 0; j < n; ++j) x[j] = columns[j][i];
     F::output(x, y);
-    const size_t at = i * t.row_stride + c;
-#pragma GCC unroll 4
-    for (size_t j = 0; j < m; ++j) {
-      if (j >= t.columns) break;
-      V sum = hn::Add(y[j], bias);
-      if (t.residual != nullptr) sum = hn::Add(sum, load(t.residual + at + j * t.pixel_stride));
-      store(clamp(sum, low, high), t.out + at + j * t.pixel_stride);
-    }
+    store_pixels<m>(t, y, c, i * t.row_stride + c, load, store);
   }
 }
 
+// f(channel, how to load, how to store) for whole vectors, and for a part of one.
 template <class F>
-void output_tile(const WinogradOutput& t) {
+HWY_INLINE void for_each_part(const WinogradOutput& t, const F& f) {
   const size_t lanes = hn::Lanes(d);
   size_t c = 0;
   for (; c + lanes <= t.channels; c += lanes) {
-    output_vector<F>(
-        t, c, [](const float* from) HWY_ATTR { return hn::LoadU(d, from); },
+    f(
+        c, [](const float* from) HWY_ATTR { return hn::LoadU(d, from); },
         [](V x, float* to) HWY_ATTR { hn::StoreU(x, d, to); });
   }
   const size_t left = t.channels - c;
   if (left == 0) return;
-  output_vector<F>(
-      t, c, [left](const float* from) HWY_ATTR { return load_part(d, from, left); },
+  f(
+      c, [left](const float* from) HWY_ATTR { return load_part(d, from, left); },
       [left](V x, float* to) HWY_ATTR { store_part(d, x, to, left); });
 }
 
 template <class F>
+void output_tile(const WinogradOutput& t) {
+  for_each_part(t, [&](size_t c, const auto& load, const auto& store)
+                       HWY_ATTR { output_vector<F>(t, c, load, store); });
+}
+
+// kTaps of as many windows as a vector has lanes.
+template <size_t kTaps>
+struct Taps {
+  explicit Taps(const WinogradWindows& t) {
+    for (size_t i = 0; i < hn::Lanes(d); ++i) {
+      float window[kTaps];
+      std::memcpy(window, t.w + i * t.step, sizeof window);
+      for (size_t k = 0; k < kTaps; ++k) cells[k][i] = window[t.turned ? kTaps - 1 - k : k];
+    }
+  }
+  HWY_ALIGN float cells[kTaps][hn::MaxLanes(d)];
+};
+
+template <class F>
 void window_vector(const WinogradWindows& t) {
   constexpr size_t n = F::kIn;
-  HWY_ALIGN float cells[9][hn::MaxLanes(d)];
-  for (size_t i = 0; i < hn::Lanes(d); ++i) {
-    float window[9];
-    std::memcpy(window, t.w + i * t.step, sizeof window);
-    for (size_t k = 0; k < 9; ++k) cells[k][i] = window[t.turned ? 8 - k : k];
-  }
+  const Taps<9> taps(t);
   V columns[3][n];
   for (size_t j = 0; j < 3; ++j) {
     V x[3];
-    for (size_t i = 0; i < 3; ++i) x[i] = hn::Load(d, cells[i * 3 + j]);
+    for (size_t i = 0; i < 3; ++i) x[i] = hn::Load(d, taps.cells[i * 3 + j]);
     F::window(x, columns[j]);
   }
 #pragma GCC unroll 6
@@ -209,6 +235,53 @@ void window_vector(const WinogradWindows& t) {
 #pragma GCC unroll 6
     for (size_t j = 0; j < n; ++j) hn::StoreU(y[j], d, t.out + (i * n + j) * t.stride);
   }
+}
+
+// ---- Lines: of one dimension
+
+template <class F>
+HWY_INLINE void input_line_vector(const WinogradInput& t, size_t c) {
+  constexpr size_t n = F::kIn;
+  V x[n], y[n];
+#pragma GCC unroll 6
+  for (size_t i = 0; i < n; ++i) x[i] = hn::LoadU(d, t.pixels[i] + c);
+  F::input(x, y);
+#pragma GCC unroll 6
+  for (size_t i = 0; i < n; ++i) hn::StoreU(y[i], d, t.out + i * t.stride + c);
+}
+
+template <class F>
+void input_line(const WinogradInput& t) {
+  for_each_vector(t, [&](size_t c) HWY_ATTR { input_line_vector<F>(t, c); });
+}
+
+template <class F, class Load, class Store>
+HWY_INLINE void output_line_vector(const WinogradOutput& t, size_t c, const Load& load,
+                                   const Store& store) {
+  constexpr size_t n = F::kIn, m = F::kOut;
+  V x[n], y[m];
+#pragma GCC unroll 6
+  for (size_t i = 0; i < n; ++i) x[i] = hn::LoadU(d, t.in + i * t.stride + c);
+  F::output(x, y);
+  store_pixels<m>(t, y, c, c, load, store);
+}
+
+template <class F>
+void output_line(const WinogradOutput& t) {
+  if (t.rows == 0) return;
+  for_each_part(t, [&](size_t c, const auto& load, const auto& store)
+                       HWY_ATTR { output_line_vector<F>(t, c, load, store); });
+}
+
+template <class F>
+void window_line(const WinogradWindows& t) {
+  constexpr size_t n = F::kIn;
+  const Taps<3> taps(t);
+  V x[3], y[n];
+  for (size_t i = 0; i < 3; ++i) x[i] = hn::Load(d, taps.cells[i]);
+  F::window(x, y);
+#pragma GCC unroll 6
+  for (size_t i = 0; i < n; ++i) hn::StoreU(y[i], d, t.out + i * t.stride);
 }
 
 template <class F>
@@ -275,6 +348,21 @@ WinogradFunctions functions_of() {
           .lanes = hn::Lanes(d)};
 }
 
+template <class F>
+WinogradFunctions line_functions_of() {
+  return {.input = input_line<F>,
+          .output = output_line<F>,
+          .windows = window_line<F>,
+          .spread = nullptr,
+          .sums = nullptr,
+          .lanes = hn::Lanes(d)};
+}
+
+const WinogradFunctions* winograd_line_table(int m) {
+  static const WinogradFunctions two = line_functions_of<F2>(), four = line_functions_of<F4>();
+  return m == 2 ? &two : &four;
+}
+
 const WinogradFunctions* winograd_table(int m) {
   static const WinogradFunctions two = functions_of<F2>(), four = functions_of<F4>();
   return m == 2 ? &two : &four;
@@ -287,6 +375,10 @@ HWY_AFTER_NAMESPACE();
 namespace treadle::cpu {
 
 const WinogradFunctions& winograd_functions(int m) { return *TREADLE_DISPATCH(winograd_table)(m); }
+
+const WinogradFunctions& winograd_line_functions(int m) {
+  return *TREADLE_DISPATCH(winograd_line_table)(m);
+}
 
 }  // namespace treadle::cpu
 #endif

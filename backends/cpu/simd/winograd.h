@@ -1,5 +1,6 @@
-// The transforms of Winograd's convolution F(m x m, 3 x 3), m = 2 or 4, for the instruction set of
-// the machine (Lavin and Gray, arXiv:1509.09308). Channels lie innermost everywhere.
+// The transforms of Winograd's convolution F(m x m, 3 x 3), m = 2 or 4, and of F(m, 3) over lines,
+// for the instruction set of the machine (Lavin and Gray, arXiv:1509.09308). Channels lie innermost
+// everywhere.
 #pragma once
 
 #include <cstddef>
@@ -69,5 +70,8 @@ struct WinogradFunctions {
 };
 // `m` is 2 or 4.
 const WinogradFunctions& winograd_functions(int m);
+// Of one dimension: m+2 pixels become as many elements, and these a row of m pixels; windows have 3
+// taps. `spread` and `sums` are null.
+const WinogradFunctions& winograd_line_functions(int m);
 
 }  // namespace treadle::cpu
