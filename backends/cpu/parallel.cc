@@ -78,4 +78,22 @@ void run_parts(int threads, const Workload& work, int64_t parts, RangeBody call,
   if (error) std::rethrow_exception(error);
 }
 
+void run_steps(int threads, int64_t steps, StepBody call, const void* body) {
+  std::exception_ptr error;
+  std::atomic<bool> failed = false;
+#pragma omp parallel num_threads(threads)
+  {
+    const int64_t thread = omp_get_thread_num(), team = omp_get_num_threads();
+    for (int64_t step = 0; step < steps; ++step) {
+      try {
+        if (!failed.load(std::memory_order_relaxed)) call(body, thread, team, step);
+      } catch (...) {
+        if (!failed.exchange(true)) error = std::current_exception();
+      }
+#pragma omp barrier
+    }
+  }
+  if (error) std::rethrow_exception(error);
+}
+
 }  // namespace treadle::cpu::detail

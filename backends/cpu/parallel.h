@@ -19,6 +19,8 @@ namespace detail {
 using RangeBody = void (*)(const void* body, int64_t slot, int64_t begin, int64_t end);
 // Each of the parts, of about equal size, is taken in at least one piece.
 void run_parts(int threads, const Workload& work, int64_t parts, RangeBody call, const void* body);
+using StepBody = void (*)(const void* body, int64_t thread, int64_t team, int64_t step);
+void run_steps(int threads, int64_t steps, StepBody call, const void* body);
 }  // namespace detail
 
 // Calls body(begin, end) for disjoint ranges that cover [0, n). Each thread takes its share piece
@@ -60,6 +62,20 @@ void parallel_slots(int threads, int64_t slots, const Workload& work, const F& b
       threads, work, parts,
       [](const void* f, int64_t slot, int64_t begin, int64_t end) {
         (*static_cast<const F*>(f))(slot, begin, end);
+      },
+      &body);
+}
+
+// Calls body(thread, team, step) for each step of [0, steps), in this order, by each of the `team`
+// threads, at most `threads`: none begins a step before all have ended the last. For steps so short
+// that bringing the threads together for each would take longer. The first exception of a body is
+// rethrown on the caller.
+template <class F>
+void parallel_steps(int threads, int64_t steps, const F& body) {
+  detail::run_steps(
+      threads, steps,
+      [](const void* f, int64_t thread, int64_t team, int64_t step) {
+        (*static_cast<const F*>(f))(thread, team, step);
       },
       &body);
 }

@@ -73,6 +73,22 @@ TEST(Lstm, Chunks) {
   check_kernel(cpu::kLstm, c);
 }
 
+// Threads with units of their own: as many for each, or not.
+TEST(Lstm, Units) {
+  for (const int64_t hidden : {64, 96}) {
+    for (const int64_t batch : {1, 3}) {
+      const KernelCase c{.name = cat(hidden, " ", batch),
+                         .op = "LSTM",
+                         .attributes = {{"direction", "bidirectional"}, {"hidden_size", hidden}},
+                         .inputs = {rnd({9, batch, 5}, 1), rnd({2, 4 * hidden, 5}, 2),
+                                    rnd({2, 4 * hidden, hidden}, 3, 0.1), rnd({2, 8 * hidden}, 4)},
+                         .constants = {1, 2, 3},
+                         .outputs = 3};
+      check_kernel(cpu::kLstm, c);
+    }
+  }
+}
+
 TEST(OnednnRnn, LateReset) {
   KernelCase c = layer_case({.op = "GRU", .direction = "bidirectional", .batch = 2});
   c.attributes.set("linear_before_reset", int64_t{1});

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <mutex>
 #include <set>
 #include <stdexcept>
@@ -75,6 +76,35 @@ TEST(Parallel, AnExceptionReachesTheCaller) {
     if (begin == 0) throw std::runtime_error("first");
   };
   EXPECT_THROW(cpu::parallel_for(2, {.n = 100}, body), std::runtime_error);
+}
+
+// Each step by all of the team, after all of the one before.
+TEST(Parallel, StepsFollowEachOther) {
+  for (const int threads : {1, 2, 3}) {
+    constexpr int64_t kSteps = 200;
+    std::vector<std::atomic<int64_t>> calls(kSteps);
+    std::atomic<int64_t> early = 0;
+    cpu::parallel_steps(threads, kSteps, [&](int64_t thread, int64_t team, int64_t step) {
+      EXPECT_LT(thread, team);
+      EXPECT_LE(team, threads);
+      if (step > 0 && calls[static_cast<size_t>(step - 1)] != team) ++early;
+      ++calls[static_cast<size_t>(step)];
+    });
+    EXPECT_EQ(early, 0);
+    EXPECT_GE(calls[kSteps - 1], 1);
+  }
+}
+
+TEST(Parallel, StepsEndWithAnError) {
+  std::atomic<int64_t> last = -1;
+  const auto run = [&] {
+    cpu::parallel_steps(2, 50, [&](int64_t thread, int64_t, int64_t step) {
+      if (step == 7 && thread == 0) throw std::runtime_error("seven");
+      if (thread == 0) last = step;
+    });
+  };
+  EXPECT_THROW(run(), std::runtime_error);
+  EXPECT_EQ(last, 6);
 }
 
 }  // namespace

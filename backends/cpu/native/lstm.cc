@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "backends/cpu/native/panel_product.h"
+#include "backends/cpu/parallel.h"
 #include "backends/cpu/recurrent.h"
 #include "backends/cpu/simd/tape.h"
 #include "graph/ops/recurrent.h"
@@ -51,11 +52,13 @@ class LstmKernel : public Kernel {
     PanelProduct project;  // of a whole chunk of steps
     PanelProduct rest;     // of the last, shorter one
     PanelProduct step;
+    Panels panels;  // of `step`
   };
   struct Facts {
-    int64_t chunk;            // steps projected at once
-    size_t outputs;           // of the node
-    bool initial;             // states are given
+    int64_t chunk;   // steps projected at once
+    size_t outputs;  // of the node
+    bool initial;    // states are given
+    int threads;
     std::vector<float> bias;  // of each direction; empty: none
   };
   LstmKernel(const RecurrentParams& p, Facts facts, std::vector<Direction> directions)
@@ -63,15 +66,16 @@ class LstmKernel : public Kernel {
         facts_(std::move(facts)),
         directions_(std::move(directions)),
         tape_(tape_function()),
+        gemm_(gemm_functions()),
         cell_{instruction(TapeOp::kSigmoid, kI, kI), instruction(TapeOp::kSigmoid, kO, kO),
               instruction(TapeOp::kSigmoid, kF, kF), instruction(TapeOp::kTanh, kG, kG),
               instruction(TapeOp::kMul, kC, kC, kF), instruction(TapeOp::kMulAdd, kC, kI, kG, kC),
               instruction(TapeOp::kTanh, kH, kC),    instruction(TapeOp::kMul, kH, kH, kO)} {}
 
-  // Scratch: projected gates, state h and c.
+  // Scratch: projected gates, states h of two steps and c.
   size_t gate_floats() const { return static_cast<size_t>(facts_.chunk * row_floats() * kGates); }
   size_t scratch_bytes() const {
-    return aligned(gate_floats()) + 2 * aligned(static_cast<size_t>(row_floats()));
+    return aligned(gate_floats()) + 3 * aligned(static_cast<size_t>(row_floats()));
   }
 
   void run(const KernelArgs& args) const override {
@@ -81,7 +85,7 @@ class LstmKernel : public Kernel {
  private:
   struct Buffers {
     float* gates;
-    float* h;  // where Y is not wanted
+    float* h[2];  // where Y is not wanted
     float* c;
   };
   int64_t row_floats() const { return p_.batch * p_.hidden; }
@@ -97,8 +101,10 @@ class LstmKernel : public Kernel {
     Buffers b{};
     b.gates = reinterpret_cast<float*>(at);
     at += aligned(gate_floats());
-    b.h = reinterpret_cast<float*>(at);
-    at += aligned(static_cast<size_t>(row_floats()));
+    for (float*& h : b.h) {
+      h = reinterpret_cast<float*>(at);
+      at += aligned(static_cast<size_t>(row_floats()));
+    }
     b.c = reinterpret_cast<float*>(at);
     if (facts_.outputs > kYc && args.outputs[kYc] != nullptr)
       b.c = output(args, kYc, d * row_floats());
@@ -135,24 +141,76 @@ class LstmKernel : public Kernel {
     project.run({.a = static_cast<const float*>(args.inputs[kX]) + first * p_.batch * p_.input,
                  .bias = facts_.bias.empty() ? nullptr : facts_.bias.data() + d * gates,
                  .y = b.gates});
+    const auto step_of = [&](int64_t k) { return p_.reverse(d) ? steps - 1 - k : k; };
+    const auto out_of = [&](int64_t k) {
+      float* y = output(args, kY, ((first + step_of(k)) * p_.directions + d) * row_floats());
+      return y == nullptr ? b.h[(k + (h == b.h[0] ? 1 : 0)) % 2] : y;
+    };
+    const auto gates_of = [&](int64_t k) { return b.gates + step_of(k) * p_.batch * gates; };
+    if (by_units()) {
+      parallel_steps(facts_.threads, steps, [&](int64_t thread, int64_t team, int64_t k) {
+        const int64_t panel = static_cast<int64_t>(gemm_.panel), units = p_.hidden / panel;
+        const Units part{units * thread / team * panel, units * (thread + 1) / team * panel};
+        const Step step{k == 0 ? h : out_of(k - 1), gates_of(k), b.c, out_of(k), k % 2 != 0};
+        run_units(direction.panels, step, part);
+      });
+      return out_of(steps - 1);
+    }
     for (int64_t k = 0; k < steps; ++k) {
-      const int64_t step = p_.reverse(d) ? steps - 1 - k : k;
-      float* y = b.gates + step * p_.batch * gates;
+      float* y = gates_of(k);
       if (h != nullptr) direction.step.run({.a = h, .plus = y, .y = y, .backward = k % 2 != 0});
-      float* out = output(args, kY, ((first + step) * p_.directions + d) * row_floats());
-      if (out == nullptr) out = b.h;
-      for (int64_t row = 0; row < p_.batch; ++row) {
-        run_cell(y + row * gates, b.c + row * p_.hidden, out + row * p_.hidden);
-      }
-      h = out;
+      h = run_cells({h, y, b.c, out_of(k)}, {0, p_.hidden});
     }
     return h;
   }
 
-  void run_cell(float* gates, float* c, float* h) const {
-    const auto n = static_cast<size_t>(p_.hidden);
-    for (size_t at = 0; at < n; at += kTile) {
-      const size_t part = std::min(kTile, n - at);
+  struct Step {
+    const float* h;  // of the step before; null: zeros
+    float* gates;
+    float* c;
+    float* out;  // the next h
+    bool backward = false;
+  };
+  struct Units {
+    int64_t begin, end;
+  };
+
+  // Threads have cells of their own where panels do not lie across gates.
+  bool by_units() const {
+    const auto panel = static_cast<int64_t>(gemm_.panel);
+    return facts_.threads > 1 && p_.hidden % panel == 0 && p_.hidden / panel >= facts_.threads;
+  }
+
+  // Products and cells of some units. Every second step begins with what the last ended with.
+  void run_units(const Panels& panels, const Step& s, const Units& units) const {
+    for (int64_t i = 0; s.h != nullptr && i < kGates; ++i) {
+      const int64_t column = (s.backward ? kGates - 1 - i : i) * p_.hidden + units.begin;
+      gemm_.multiply({.a = s.h,
+                      .a_stride = static_cast<size_t>(p_.hidden),
+                      .panels = panels.at(column * p_.hidden),
+                      .k = static_cast<size_t>(p_.hidden),
+                      .plus = s.gates + column,
+                      .y = s.gates + column,
+                      .y_stride = static_cast<size_t>(kGates * p_.hidden),
+                      .rows = static_cast<size_t>(p_.batch),
+                      .columns = static_cast<size_t>(units.end - units.begin),
+                      .form = panels.form});
+    }
+    run_cells(s, units);
+  }
+
+  const float* run_cells(const Step& s, const Units& units) const {
+    for (int64_t row = 0; row < p_.batch; ++row) {
+      run_cell(s.gates + row * kGates * p_.hidden, s.c + row * p_.hidden, s.out + row * p_.hidden,
+               units);
+    }
+    return s.out;
+  }
+
+  void run_cell(float* gates, float* c, float* h, const Units& units) const {
+    const auto n = static_cast<size_t>(p_.hidden), end = static_cast<size_t>(units.end);
+    for (auto at = static_cast<size_t>(units.begin); at < end; at += kTile) {
+      const size_t part = std::min(kTile, end - at);
       float* const registers[] = {gates + at,         gates + n + at, gates + 2 * n + at,
                                   gates + 3 * n + at, c + at,         h + at};
       tape_(cell_, std::size(cell_), registers, part);
@@ -163,17 +221,28 @@ class LstmKernel : public Kernel {
   Facts facts_;
   std::vector<Direction> directions_;
   TapeFn tape_;
+  const GemmFunctions& gemm_;
   TapeInstr cell_[8];
 };
 
-// x[rows, columns] . weights[direction]ᵀ, of one of the node's inputs.
-PanelProduct product_of(const NodeSpec& spec, size_t weights, int64_t direction, int64_t rows,
-                        const CompileContext& context) {
+// weights[direction]ᵀ, of one of the node's inputs.
+Panels panels_of(const NodeSpec& spec, size_t weights, int64_t direction,
+                 const CompileContext& context) {
   const Tensor& w = *spec.constant(weights);
   const int64_t outputs = w.dim(1), columns = w.dim(2);
   const PanelSource source{
       .n = outputs, .k = columns, .row = 1, .column = columns, .at = direction * outputs * columns};
-  return {{rows, outputs, columns}, packed_panels(w, source, context), {}, context.threads};
+  return packed_panels(w, source, context);
+}
+
+// x[rows, columns] . weights[direction]ᵀ
+PanelProduct product_of(const NodeSpec& spec, size_t weights, int64_t direction, int64_t rows,
+                        const CompileContext& context) {
+  const Tensor& w = *spec.constant(weights);
+  return {{rows, w.dim(1), w.dim(2)},
+          panels_of(spec, weights, direction, context),
+          {},
+          context.threads};
 }
 
 Compiled compile_lstm(const NodeSpec& spec, const CompileContext& context) {
@@ -186,11 +255,13 @@ Compiled compile_lstm(const NodeSpec& spec, const CompileContext& context) {
   for (int64_t d = 0; d < p.directions; ++d) {
     directions.push_back({product_of(spec, kW, d, chunk * p.batch, context),
                           product_of(spec, kW, d, rest * p.batch, context),
-                          product_of(spec, kR, d, p.batch, context)});
+                          product_of(spec, kR, d, p.batch, context),
+                          panels_of(spec, kR, d, context)});
   }
   Compiled compiled;
   compiled.name = "native lstm";
-  LstmKernel::Facts facts{chunk, spec.outputs.size(), spec.has(kInitialH), summed_bias(spec, p)};
+  LstmKernel::Facts facts{chunk, spec.outputs.size(), spec.has(kInitialH), context.threads,
+                          summed_bias(spec, p)};
   auto kernel = std::make_unique<LstmKernel>(p, std::move(facts), std::move(directions));
   compiled.scratch_bytes = kernel->scratch_bytes();
   compiled.kernel = std::move(kernel);
