@@ -15,6 +15,9 @@ TEST(QuantizedWinograd, Shapes) {
                                                          {40, 96, 1, 1},
                                                          {64, 32, 3, 20},
                                                          {34, 32, 9, 13},
+                                                         {32, 1, 6, 5},
+                                                         {34, 48, 5, 9},
+                                                         {36, 83, 10, 7},
                                                          {98, 64, 15, 8}}) {
     for (const DType dtype : {DType::kUint8, DType::kInt8}) {
       for (const int64_t pad : {0, 1}) {

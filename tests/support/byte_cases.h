@@ -19,14 +19,14 @@ inline Value zero(DType dtype, int64_t value) {
                                : Value(Tensor::scalar(static_cast<uint8_t>(value)));
 }
 
-// With every instruction set that has vectors. Winograd's algorithm takes at least one of channels.
+// With every instruction set that has vectors. Winograd's algorithm reads at least one of channels.
 inline void check_by_each(const cpu::Family& family, const KernelCase& c) {
   for (const std::string& target : cpu::simd_targets()) {
     if (target == "scalar") continue;
     SCOPED_TRACE(target);
     cpu::set_simd_target(target);
     const bool few = &family == &cpu::kQuantizedWinograd && target == "avx512_vnni" &&
-                     std::min(c.inputs[0].tensor().dims()[1], c.inputs[1].tensor().dims()[0]) < 32;
+                     c.inputs[0].tensor().dims()[1] < 32;
     if (!few) check_kernel(family, c);
   }
   cpu::set_simd_target("");

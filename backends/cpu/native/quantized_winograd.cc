@@ -23,11 +23,11 @@ using namespace quantized;
 constexpr int64_t kTaps = 9;
 constexpr size_t kMostElements = 36;
 
-// The windows' elements: for each a matrix [C, M], packed for simd/byte_winograd.h. Behind them the
-// size of each channel's weights, as int32.
+// The windows' elements: for each a matrix [C, M], packed for simd/byte_winograd.h, with zeros
+// beyond the last output. Behind them the size of each channel's weights, as int32.
 struct ByteWindows {
   std::shared_ptr<Buffer> packed;
-  int64_t elements, ins, outs;
+  int64_t elements, ins, outs;  // outs: in whole blocks
 
   int64_t element_bytes() const { return ins * outs * static_cast<int64_t>(sizeof(int16_t)); }
   const std::byte* element(int64_t e) const { return packed->data() + e * element_bytes(); }
@@ -76,7 +76,8 @@ class WindowTransform {
   std::vector<int16_t> taps_, columns_;
 };
 
-std::shared_ptr<Buffer> pack_windows(const int8_t* w, const ByteWindows& m,
+// w[outputs, C, 9]
+std::shared_ptr<Buffer> pack_windows(const int8_t* w, int64_t outputs, const ByteWindows& m,
                                      const WindowFactors* factors, int64_t side, int64_t block) {
   auto buffer = allocate_lasting(static_cast<size_t>(checked_add(
       checked_mul(m.elements, m.element_bytes()), m.outs * static_cast<int64_t>(sizeof(int32_t)))));
@@ -86,8 +87,11 @@ std::shared_ptr<Buffer> pack_windows(const int8_t* w, const ByteWindows& m,
   const auto* words = reinterpret_cast<const uint32_t*>(rows.data());
   WindowTransform windows(factors, side, m.ins);
   for (int64_t column = 0; column < m.outs; column += block) {
-    for (int64_t i = 0; i < block; ++i, w += m.ins * kTaps)
-      sizes[column + i] = windows.run(w, rows.data() + i * row);
+    const int64_t here = std::min(block, outputs - column);
+    for (int64_t i = 0; i < here; ++i)
+      sizes[column + i] = windows.run(w + (column + i) * m.ins * kTaps, rows.data() + i * row);
+    std::fill(rows.begin() + here * row, rows.end(), int16_t{0});
+    std::fill_n(sizes + column + here, block - here, 0);
     for (int64_t e = 0; e < m.elements; ++e) {
       std::byte* to = buffer->data() + e * m.element_bytes() + column * m.ins * 2;
       transpose_function()({.from = words + e * m.ins / 2,
@@ -133,7 +137,7 @@ class QuantizedWinogradKernel : public Kernel {
     block.starts = terms_.starts.data();
     block.scales = input_.scales(args, terms_.scales, reinterpret_cast<float*>(scratch));
     block.biases = terms_.biases.data();
-    block.columns = static_cast<size_t>(windows_.outs);
+    block.columns = static_cast<size_t>(conv_.out_channels);
     block.y_stride = block.columns;
     if (input_.scale_of_run()) scratch += whole_lines(windows_.outs * 4);
     parallel_slots(threads_, blocks_.slots, {.n = blocks_.count},
@@ -205,12 +209,12 @@ class QuantizedWinogradKernel : public Kernel {
     const Tiling::Place at = tiling_.place(work.first + i);
     const int64_t pixel = (at.image * conv_.output[0] + at.row) * conv_.output[1] + at.column;
     ByteLevels levels;
-    output_.place(args, pixel * windows_.outs, levels, block);
+    output_.place(args, pixel * conv_.out_channels, levels, block);
     functions_.output(
         {.in = work.out + i * windows_.outs,
          .stride = static_cast<size_t>(work.count * windows_.outs),
          .block = &block,
-         .row_stride = static_cast<size_t>(conv_.output[1] * windows_.outs),
+         .row_stride = static_cast<size_t>(conv_.output[1] * conv_.out_channels),
          .tile_rows = static_cast<size_t>(std::min(tiling_.out, conv_.output[0] - at.row)),
          .tile_columns = static_cast<size_t>(std::min(tiling_.out, conv_.output[1] - at.column))});
   }
@@ -251,7 +255,7 @@ Support supports_winograd(const NodeSpec& spec) {
   if (functions.lanes == 0) return Support::no("no vectors");
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
   const ConvParams p = params_of(spec);
-  if (Support s = supports_tiling(p, {functions.lanes, functions.block}); !s.ok) return s;
+  if (Support s = supports_tiling(p, functions.lanes, false); !s.ok) return s;
   if (p.in_channels % 2 != 0) return Support::no("channels that are odd");
   // 4 · the sums stay within 32 bits.
   constexpr int64_t kMost = (int64_t{1} << 31) / (4 * kTaps * 255 * 128);
@@ -262,8 +266,11 @@ bool winograd_pays(const NodeSpec& spec) {
   constexpr int64_t kFewChannels = 16;
   const ConvParams p = params_of(spec);
   const int64_t direct = cost(kTaps, p.batch * p.output[0] * p.output[1], 1);
+  const Tiling tiling = choose_tiling_of_bytes(p);
+  const auto block = static_cast<int64_t>(byte_winograd_functions(tiling.out).block);
+  const int64_t padded = ceil_div(p.out_channels, block) * block;
   return std::min(p.in_channels, p.out_channels) >= kFewChannels &&
-         cost(choose_tiling_of_bytes(p)) * 4 <= direct * 3;
+         cost(tiling) * padded * 4 <= direct * p.out_channels * 3;
 }
 
 Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
@@ -272,20 +279,23 @@ Compiled compile_winograd(const NodeSpec& spec, const CompileContext& context) {
   const Tiling tiling = choose_tiling_of_bytes(p);
   const ByteWinogradFunctions functions = byte_winograd_functions(tiling.out);
   const auto block = static_cast<int64_t>(functions.block);
-  ByteWindows windows{nullptr, tiling.elements(), p.in_channels, p.out_channels};
-  windows.packed =
-      packed(context, *spec.constant(kW), cat("byte windows ", tiling.out, " in blocks of ", block),
-             [&](const Tensor& plain) {
-               const auto* w = reinterpret_cast<const int8_t*>(plain.raw());
-               return pack_windows(w, windows, functions.windows, tiling.side(), block);
-             });
+  ByteWindows windows{nullptr, tiling.elements(), p.in_channels,
+                      ceil_div(p.out_channels, block) * block};
+  windows.packed = packed(
+      context, *spec.constant(kW), cat("byte windows ", tiling.out, " in blocks of ", block),
+      [&](const Tensor& plain) {
+        const auto* w = reinterpret_cast<const int8_t*>(plain.raw());
+        return pack_windows(w, p.out_channels, windows, functions.windows, tiling.side(), block);
+      });
   const ChannelScales scales(spec);
   QuantizedWinogradKernel::Terms terms;
+  const auto padded = static_cast<size_t>(windows.outs);
+  terms.starts.resize(padded), terms.scales.resize(padded), terms.biases.resize(padded);
   for (size_t channel = 0; channel < static_cast<size_t>(p.out_channels); ++channel) {
     const ChannelTerms of_channel = scales.terms(channel, windows.sizes()[channel]);
-    terms.starts.push_back(of_channel.start);
-    terms.scales.push_back(of_channel.scale);
-    terms.biases.push_back(of_channel.bias);
+    terms.starts[channel] = of_channel.start;
+    terms.scales[channel] = of_channel.scale;
+    terms.biases[channel] = of_channel.bias;
   }
   auto kernel =
       std::make_unique<QuantizedWinogradKernel>(p, tiling, std::move(windows), std::move(terms),

@@ -69,21 +69,19 @@ Tiling choose_tiling(const ConvParams& p, bool packs) {
   return cost(p, four, packs) < gain * cost(p, two, packs) ? four : two;
 }
 
-Support supports_tiling(const ConvParams& p, const TilingLimits& limits) {
-  const bool line = limits.general && (p.kernel == Dims{1, 3} || p.kernel == Dims{3, 1});
+Support supports_tiling(const ConvParams& p, size_t lanes, bool general) {
+  const bool line = general && (p.kernel == Dims{1, 3} || p.kernel == Dims{3, 1});
   if ((!all_are(p.kernel, 3) && !line) || !all_are(p.strides, 1))
     return Support::no("not 3x3 with stride 1");
-  if (!all_are(p.dilations, 1) && !limits.general) return Support::no("dilations");
-  if (p.group != 1 && !limits.general) return Support::no("groups");
-  const auto panel = static_cast<int64_t>(limits.panel);
-  if (p.out_channels % panel != 0) return Support::no(cat("channels not a multiple of ", panel));
-  const auto lanes = static_cast<int64_t>(limits.lanes);
-  if (p.in_channels < lanes) return Support::no(cat("channels fewer than ", lanes));
+  if (!all_are(p.dilations, 1) && !general) return Support::no("dilations");
+  if (p.group != 1 && !general) return Support::no("groups");
+  if (p.in_channels < static_cast<int64_t>(lanes))
+    return Support::no(cat("channels fewer than ", lanes));
   return {};
 }
 
 Support supports_tiling(const ConvParams& p, bool general) {
-  return supports_tiling(p, {.lanes = winograd_functions(2).lanes, .panel = 1, .general = general});
+  return supports_tiling(p, winograd_functions(2).lanes, general);
 }
 
 bool tiling_pays(const ConvParams& p, bool packs) {

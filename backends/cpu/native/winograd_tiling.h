@@ -48,13 +48,9 @@ TileBlocks blocks_of(const Tiling& tiling, int64_t rows, int64_t tile_bytes, int
                      int threads);
 // `packs`: the weights are transformed in the run.
 Tiling choose_tiling(const ConvParams& p, bool packs);
-// Input channels that are transformed at once, output channels that are a multiple of so many, and
-// whether there may be groups, dilations and kernels of 1x3 or 3x1.
-struct TilingLimits {
-  size_t lanes, panel;
-  bool general = false;
-};
-Support supports_tiling(const ConvParams& p, const TilingLimits& limits);
+// `lanes`: input channels that are transformed at once; `general`: there may be groups, dilations
+// and kernels of 1x3 or 3x1.
+Support supports_tiling(const ConvParams& p, size_t lanes, bool general);
 Support supports_tiling(const ConvParams& p, bool general);  // of floats
 // Whether it is faster than a direct sum.
 bool tiling_pays(const ConvParams& p, bool packs);

@@ -168,9 +168,18 @@ void multiply_pairs(const PairBlock& g) {
   }
 }
 
+// Where a tile's pixels go, from a block of channels on.
+struct Pixels {
+  std::byte* y;
+  const uint8_t* plus;
+  size_t row_stride, pixel_stride;
+};
+template <Mode kMode>
+constexpr size_t kSizeOf = kMode == Mode::kFloats ? sizeof(float) : 1;
+
 template <class F, Mode kMode>
-HWY_INLINE void output_vectors(const ByteTileSums& t, size_t c) {
-  constexpr size_t n = F::kIn, m = F::kOut, kSize = kMode == Mode::kFloats ? sizeof(float) : 1;
+HWY_INLINE void output_vectors(const ByteTileSums& t, size_t c, const Pixels& to) {
+  constexpr size_t n = F::kIn, m = F::kOut;
   V32 columns[kPairVectors][n][m];
 #pragma GCC unroll 2
   for (size_t v = 0; v < kPairVectors; ++v) {
@@ -202,17 +211,52 @@ HWY_INLINE void output_vectors(const ByteTileSums& t, size_t c) {
 #pragma GCC unroll 4
     for (size_t j = 0; j < m; ++j) {
       if (j >= t.tile_columns) break;
-      const size_t to = i * t.row_stride + j * g.y_stride + c;
-      const Place at{c, static_cast<std::byte*>(g.y) + to * kSize,
-                     kMode == Mode::kSums ? g.levels->plus + to : nullptr, 0};
+      const size_t pixel = i * to.row_stride + j * to.pixel_stride;
+      const Place at{c, to.y + pixel * kSizeOf<kMode>,
+                     kMode == Mode::kSums ? to.plus + pixel : nullptr, 0};
       store<kMode, 1, kPairVectors>(g, at, pixels[j]);
     }
   }
 }
 
+// f(where a pixel lies, where in a copy of `count` channels of each).
+template <class F, class Copy>
+HWY_INLINE void for_each_pixel(const ByteTileSums& t, const Copy& copy) {
+  for (size_t i = 0; i < std::min(t.tile_rows, F::kOut); ++i) {
+    for (size_t j = 0; j < std::min(t.tile_columns, F::kOut); ++j)
+      copy(i * t.row_stride + j * t.block->y_stride, (i * F::kOut + j) * kPairBlock);
+  }
+}
+
+// A block that is not full, by way of copies.
+template <class F, Mode kMode>
+void output_part(const ByteTileSums& t, size_t c, const Pixels& to) {
+  constexpr size_t kCells = F::kOut * F::kOut * kPairBlock, kSize = kSizeOf<kMode>;
+  const size_t count = t.block->columns - c;
+  alignas(64) std::byte y[kCells * kSize];
+  alignas(64) uint8_t plus[kCells];
+  if constexpr (kMode == Mode::kSums) {
+    for_each_pixel<F>(
+        t, [&](size_t pixel, size_t copy) { std::memcpy(plus + copy, to.plus + pixel, count); });
+  }
+  output_vectors<F, kMode>(t, c, {y, plus, F::kOut * kPairBlock, kPairBlock});
+  for_each_pixel<F>(t, [&](size_t pixel, size_t copy) {
+    std::memcpy(to.y + pixel * kSize, y + copy * kSize, count * kSize);
+  });
+}
+
 template <class F, Mode kMode>
 void output_columns(const ByteTileSums& t) {
-  for (size_t c = 0; c < t.block->columns; c += kPairBlock) output_vectors<F, kMode>(t, c);
+  const ByteBlock& g = *t.block;
+  for (size_t c = 0; c < g.columns; c += kPairBlock) {
+    const Pixels to{static_cast<std::byte*>(g.y) + c * kSizeOf<kMode>,
+                    kMode == Mode::kSums ? g.levels->plus + c : nullptr, t.row_stride, g.y_stride};
+    if (c + kPairBlock <= g.columns) {
+      output_vectors<F, kMode>(t, c, to);
+    } else {
+      output_part<F, kMode>(t, c, to);
+    }
+  }
 }
 
 template <class F>

@@ -44,7 +44,7 @@ struct PairBlock {
 struct ByteTileSums {
   const int32_t* in;  // element e lies at in + e * stride
   size_t stride;
-  // Of what becomes of the sums: starts, scales, biases, columns (in whole blocks), levels; y and
+  // Of what becomes of the sums: starts, scales, biases (in whole blocks), columns, levels; y and
   // plus of the first pixel. Those of a row lie beside each other.
   const ByteBlock* block;
   size_t row_stride;  // of y and plus, in elements
