@@ -39,7 +39,7 @@ std::vector<size_t> adjacent_parts(const TensorSpec& whole, const std::vector<Te
 }
 
 std::optional<Backend::SameBytes> same_bytes(const NodeSpec& spec) {
-  if (!spec.node->is("Transpose")) return {};
+  if (!spec.node->is("Transpose") || dtype_bits(spec.inputs[0].dtype) < 8) return {};
   const std::vector<int64_t> perm = spec.node->attributes.ints("perm");
   const auto rank = static_cast<int64_t>(spec.inputs[0].dims.size());
   if (static_cast<int64_t>(perm.size()) != rank || rank > 5) return {};

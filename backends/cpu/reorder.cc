@@ -11,8 +11,10 @@ bool is_plain_or_last(const TensorSpec& spec) {
   return spec.layout == kPlain || spec.layout == kChannelsLast;
 }
 
-bool has_vectors(const TensorSpec& from, const TensorSpec& to) {
+// oneDNN lacks some types, and is slower where there are vectors of the elements.
+bool is_transposed(const TensorSpec& from, const TensorSpec& to) {
   if (from.layout == to.layout || !is_plain_or_last(from) || !is_plain_or_last(to)) return false;
+  if (dnnl_type(from.dtype) == dnnl::memory::data_type::undef) return true;
   const int64_t channels = from.dims[1];
   const bool picture = to.layout == kChannelsLast && channels == 3;
   return dtype_bits(from.dtype) == 32 ||
@@ -56,9 +58,8 @@ Compiled compile_reorder(const TensorSpec& from, const TensorSpec& to,
                          const CompileContext& context) {
   TREADLE_CHECK(from.dtype == to.dtype && from.dims == to.dims, kInternal, "no reorder of ",
                 dtype_name(from.dtype), ' ', shape_text(from.dims));
-  // oneDNN's is slower where there are vectors of the elements.
-  Compiled compiled = has_vectors(from, to) ? transposing(from, to, context.threads)
-                                            : onednn_reorder(from, to, context.threads);
+  Compiled compiled = is_transposed(from, to) ? transposing(from, to, context.threads)
+                                              : onednn_reorder(from, to, context.threads);
   compiled.input_layouts = {from.layout};
   compiled.output_layouts = {to.layout};
   return compiled;

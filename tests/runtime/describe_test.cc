@@ -1,6 +1,7 @@
 // What a plan says about itself before it runs.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <limits>
 
 #include "graph/text.h"
@@ -41,6 +42,32 @@ TEST(Describe, CountsWhatIsInBodies) {
   EXPECT_EQ(step_of(plan, "MatMul").multiply_adds, 2 * 3 * 5);
   EXPECT_EQ(step_of(plan, "MatMul").shapes, "[2, 3] [3, 5] -> [2, 5]");
   EXPECT_EQ(step_of(plan, "Identity").reason, "planned in the run");
+}
+
+TEST(Describe, TransposesOfAllTypes) {
+  for (const DType dtype : {DType::kDouble, DType::kInt64, DType::kBool, DType::kInt16,
+                            DType::kFloat16, DType::kUint8, DType::kInt32, DType::kComplex64}) {
+    for (const auto& perm : {std::vector<int64_t>{0, 3, 1, 2}, {0, 2, 3, 1}}) {
+      Graph g;
+      Builder b(g);
+      const ValueId x = g.add_input("x", Type::tensor(dtype, Shape{2, 3, 4, 5}));
+      const ValueId y = b.op("Transpose", {x}, {{"perm", perm}});
+      g.add_output("y", y);
+      g.add_output("z", b.op("Transpose", {y}, {{"perm", perm}}));
+      Tensor in = Tensor::zeros(dtype, {2, 3, 4, 5});
+      for (size_t i = 0; i < in.bytes(); ++i) in.raw()[i] = std::byte(i % 2);
+      const std::vector<Value> inputs{in};
+      const std::vector<Value> want = evaluate(g, inputs);
+      Session session(Model::create(g.clone(), raw()), {1});
+      std::vector<Value> got(2);
+      session.run_into(inputs, got);
+      for (size_t i = 0; i < 2; ++i) {
+        const Tensor &a = got[i].tensor(), &e = want[i].tensor();
+        ASSERT_EQ(a.dims(), e.dims());
+        EXPECT_EQ(std::memcmp(a.raw(), e.raw(), e.bytes()), 0) << dtype_name(dtype);
+      }
+    }
+  }
 }
 
 // What a model computes with channels last needs no copy between convolutions, which do so anyway.
