@@ -60,7 +60,7 @@ ChannelTerms ChannelScales::terms(size_t channel, int32_t size) const {
   const double sums = 255.0 * size;
   ChannelTerms terms{step / y_scale_, static_cast<float>(bias / y_scale_), 0};
   const double start = std::nearbyint(bias / step);
-  constexpr double kRounded = 1.0 / (1 << 22);  // a float's bias, of a float's scale
+  constexpr double kRounded = 1.0 / (1 << 22);  // the bias and the step are rounded to floats
   const bool whole = std::abs(bias / step - start) <= kRounded * std::abs(start);
   if (x_scale_ && whole && std::abs(start) + sums < INT32_MAX) {
     terms.start = static_cast<int32_t>(start);

@@ -67,7 +67,8 @@ TEST(Winograd, Groups) {
 
 // Also where some phases of a dilation have fewer tiles than others, or none.
 TEST(Winograd, Dilations) {
-  for (const auto& dilations : {std::vector<int64_t>{2, 2}, {3, 1}, {1, 4}, {5, 3}, {12, 20}}) {
+  for (const auto& dilations :
+       {std::vector<int64_t>{2, 2}, {3, 1}, {1, 4}, {5, 3}, {12, 20}, {1 << 30, INT32_MAX}}) {
     for (const int64_t size : {11, 13, 24}) {
       for (const char* activation : {"Relu", "Swish"}) {
         KernelCase c = conv({2, 17, 20, size, 15}, activation);
@@ -239,7 +240,7 @@ TEST(Winograd, ErrorsOfGradientsForTheWeights) {
 TEST(Winograd, Reasons) {
   KernelCase c = conv({1, 64, 64, 20, 20});
   c.attributes.set("strides", std::vector<int64_t>{2, 2});
-  EXPECT_EQ(reason(cpu::kWinograd, c), "not 3x3 with stride 1");
+  EXPECT_EQ(reason(cpu::kWinograd, c), "not three taps a dimension with stride 1");
 }
 
 TEST(Winograd, PaysForManyChannelsAndPixels) {

@@ -43,7 +43,7 @@ ByteLevels sum_levels(const NodeSpec& spec) {
   const auto z_zero = static_cast<float>(zero_point(spec, kZZero));
   levels.term = static_cast<float>(zero_point(spec, kSumZero)) -
                 std::fma(levels.factor, y_zero, levels.plus_factor * z_zero);
-  levels.zero = static_cast<int16_t>(-levels.flip);
+  levels.zero = static_cast<int16_t>(-levels.flip);  // the term has the zero point
   return levels;
 }
 

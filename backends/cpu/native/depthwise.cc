@@ -28,21 +28,9 @@ ConvParams params_of(const NodeSpec& spec) {
   return conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
 }
 
-Support supports_groups(const NodeSpec& spec) {
-  if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
-  const ConvParams p = params_of(spec);
-  if (p.group == 1 || p.group == p.in_channels || p.in_channels != p.out_channels)
-    return Support::no("not in equal groups of several channels");
-  if (p.kernel[0] != p.kernel[1] || p.strides[0] != p.strides[1] ||
-      depthwise_function(p.kernel[0], p.strides[0], p.group_inputs()) == nullptr) {
-    return Support::no("kernel size, stride or size of a group");
-  }
-  if (p.dilations[0] != 1 || p.dilations[1] != 1) return Support::no("dilations");
-  return p.in_channels < static_cast<int64_t>(depthwise_lanes()) ? Support::no("few channels")
-                                                                 : Support{};
-}
-
-Support supports_rest(const NodeSpec& spec) {
+Support supports_grouped(const NodeSpec& spec) {
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  if (Support s = supports_depthwise_windows(spec, depthwise_lanes(), true); !s.ok) return s;
   if (spec.constant(kW) == nullptr) return Support::no("weights of the run");
   if (spec.has(kZ)) return Support::no("residual");
   if (!native_epilogue(*spec.node)) return Support::no("activation");
@@ -50,15 +38,8 @@ Support supports_rest(const NodeSpec& spec) {
 }
 
 Support supports_depthwise(const NodeSpec& spec) {
-  if (Support s = supports_f32(spec); !s.ok) return s;
-  if (Support s = supports_depthwise_windows(spec, depthwise_lanes()); !s.ok) return s;
-  return supports_rest(spec);
-}
-
-Support supports_grouped(const NodeSpec& spec) {
-  if (Support s = supports_f32(spec); !s.ok) return s;
-  if (Support s = supports_groups(spec); !s.ok) return s;
-  return supports_rest(spec);
+  if (Support s = supports_grouped(spec); !s.ok) return s;
+  return supports_depthwise_windows(spec, depthwise_lanes());
 }
 
 class DepthwiseKernel : public Kernel {
@@ -157,14 +138,14 @@ Compiled compile_depthwise(const NodeSpec& spec, const CompileContext& context) 
 
 }  // namespace
 
-Support supports_depthwise_windows(const NodeSpec& spec, size_t lanes) {
+Support supports_depthwise_windows(const NodeSpec& spec, size_t lanes, bool grouped) {
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
   const ConvParams p = params_of(spec);
-  if (p.group != p.in_channels || p.out_channels != p.in_channels)
+  if (p.in_channels != p.out_channels || (p.group != p.in_channels && !grouped))
     return Support::no("not depthwise");
   if (p.kernel[0] != p.kernel[1] || p.strides[0] != p.strides[1] ||
-      depthwise_function(p.kernel[0], p.strides[0]) == nullptr) {
-    return Support::no("kernel size or stride");
+      depthwise_function(p.kernel[0], p.strides[0], p.group_inputs()) == nullptr) {
+    return Support::no("kernel size, stride or size of a group");
   }
   if (p.dilations[0] != 1 || p.dilations[1] != 1) return Support::no("dilations");
   if (p.in_channels < static_cast<int64_t>(lanes)) return Support::no("few channels");

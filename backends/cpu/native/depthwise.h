@@ -8,8 +8,9 @@
 namespace treadle::cpu {
 
 // Whether the kernels of rows, of floats or of bytes, can have these windows: two-dimensional, one
-// for each of at least `lanes` channels, without dilations, as large as the largest kernel at most.
-Support supports_depthwise_windows(const NodeSpec& spec, size_t lanes);
+// for each of at least `lanes` channels, without dilations, as large as the largest kernel at most;
+// `grouped`: groups of several channels too, as far as simd/depthwise.h has them.
+Support supports_depthwise_windows(const NodeSpec& spec, size_t lanes, bool grouped = false);
 
 struct DepthwiseSplit {
   int threads;

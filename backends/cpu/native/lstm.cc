@@ -52,7 +52,6 @@ class LstmKernel : public Kernel {
     PanelProduct project;  // of a whole chunk of steps
     PanelProduct rest;     // of the last, shorter one
     PanelProduct step;
-    Panels panels;  // of `step`
   };
   struct Facts {
     int64_t chunk;   // steps projected at once
@@ -142,9 +141,10 @@ class LstmKernel : public Kernel {
                  .bias = facts_.bias.empty() ? nullptr : facts_.bias.data() + d * gates,
                  .y = b.gates});
     const auto step_of = [&](int64_t k) { return p_.reverse(d) ? steps - 1 - k : k; };
+    const int64_t other = h == b.h[0] ? 1 : 0;  // than where the last state lies
     const auto out_of = [&](int64_t k) {
       float* y = output(args, kY, ((first + step_of(k)) * p_.directions + d) * row_floats());
-      return y == nullptr ? b.h[(k + (h == b.h[0] ? 1 : 0)) % 2] : y;
+      return y == nullptr ? b.h[(k + other) % 2] : y;
     };
     const auto gates_of = [&](int64_t k) { return b.gates + step_of(k) * p_.batch * gates; };
     if (by_units()) {
@@ -152,7 +152,7 @@ class LstmKernel : public Kernel {
         const int64_t panel = static_cast<int64_t>(gemm_.panel), units = p_.hidden / panel;
         const Units part{units * thread / team * panel, units * (thread + 1) / team * panel};
         const Step step{k == 0 ? h : out_of(k - 1), gates_of(k), b.c, out_of(k), k % 2 != 0};
-        run_units(direction.panels, step, part);
+        run_units(direction.step.panels(), step, part);
       });
       return out_of(steps - 1);
     }
@@ -225,24 +225,14 @@ class LstmKernel : public Kernel {
   TapeInstr cell_[8];
 };
 
-// weights[direction]ᵀ, of one of the node's inputs.
-Panels panels_of(const NodeSpec& spec, size_t weights, int64_t direction,
-                 const CompileContext& context) {
+// x[rows, columns] . weights[direction]ᵀ, of one of the node's inputs.
+PanelProduct product_of(const NodeSpec& spec, size_t weights, int64_t direction, int64_t rows,
+                        const CompileContext& context) {
   const Tensor& w = *spec.constant(weights);
   const int64_t outputs = w.dim(1), columns = w.dim(2);
   const PanelSource source{
       .n = outputs, .k = columns, .row = 1, .column = columns, .at = direction * outputs * columns};
-  return packed_panels(w, source, context);
-}
-
-// x[rows, columns] . weights[direction]ᵀ
-PanelProduct product_of(const NodeSpec& spec, size_t weights, int64_t direction, int64_t rows,
-                        const CompileContext& context) {
-  const Tensor& w = *spec.constant(weights);
-  return {{rows, w.dim(1), w.dim(2)},
-          panels_of(spec, weights, direction, context),
-          {},
-          context.threads};
+  return {{rows, outputs, columns}, packed_panels(w, source, context), {}, context.threads};
 }
 
 Compiled compile_lstm(const NodeSpec& spec, const CompileContext& context) {
@@ -255,8 +245,7 @@ Compiled compile_lstm(const NodeSpec& spec, const CompileContext& context) {
   for (int64_t d = 0; d < p.directions; ++d) {
     directions.push_back({product_of(spec, kW, d, chunk * p.batch, context),
                           product_of(spec, kW, d, rest * p.batch, context),
-                          product_of(spec, kR, d, p.batch, context),
-                          panels_of(spec, kR, d, context)});
+                          product_of(spec, kR, d, p.batch, context)});
   }
   Compiled compiled;
   compiled.name = "native lstm";

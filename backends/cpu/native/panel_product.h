@@ -27,6 +27,7 @@ class PanelProduct {
                int threads);
   // y = activation(a . panels + bias + plus)
   void run(const Operands& o) const;
+  const Panels& panels() const { return panels_; }
 
  private:
   void run_stretch(const Operands& o, int64_t stretch, int64_t first, int64_t last) const;

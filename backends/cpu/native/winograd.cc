@@ -163,7 +163,7 @@ class WinogradKernel : public Kernel {
         .columns = within(c.output[1] - at.column, p_.tiling.column_step, p_.tiling.columns),
         .low = p_.bounds.low,
         .high = p_.bounds.high};
-    if (p_.tiling.columns == 1) {  // a line is a row
+    if (p_.tiling.columns == 1) {  // lines are walked along `columns`
       std::swap(tile.rows, tile.columns);
       std::swap(tile.row_stride, tile.pixel_stride);
     }

@@ -1,8 +1,8 @@
 #include "backends/cpu/native/winograd_pack.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
-#include <vector>
 
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/simd/gemm.h"
@@ -42,22 +42,22 @@ void pack_window_panel(const ConvParams& p, const Tiling& t, bool turned, const 
   const int64_t by_in = turned ? m.outs * window : window;
   const auto* from = static_cast<const std::byte*>(windows) + (matrix * m.outs + column) * by_out;
   float* to = panels + index * m.ins * panel;
-  std::vector<std::byte> few(static_cast<size_t>(lanes * window));  // of a part of a vector
+  constexpr size_t kMostBytes = 16 * 9 * sizeof(float);
   for (int64_t i = 0; i < m.ins; ++i) {
     for (int64_t v = 0; v < panel; v += lanes) {
-      WinogradWindows vector{.w = from + i * by_in + v * by_out,
-                             .step = static_cast<size_t>(by_out),
-                             .turned = turned,
-                             .out = to + i * panel + v,
-                             .stride = static_cast<size_t>(m.count * m.columns * m.ins)};
-      const int64_t left = m.outs - column - v;
-      if (left < lanes) {
-        for (int64_t k = 0; k < left; ++k)
-          std::memcpy(few.data() + k * window, vector.w + k * by_out, window);
-        vector.w = few.data();
-        vector.step = window;
+      const std::byte* w = from + i * by_in + v * by_out;
+      const int64_t count = std::clamp<int64_t>(m.outs - column - v, 0, lanes);
+      std::array<std::byte, kMostBytes> few;  // where windows are fewer than lanes
+      if (count < lanes) {
+        few.fill(std::byte{0});
+        for (int64_t k = 0; k < count; ++k)
+          std::memcpy(few.data() + k * window, w + k * by_out, static_cast<size_t>(window));
       }
-      transforms.windows(vector);
+      transforms.windows({.w = count < lanes ? few.data() : w,
+                          .step = static_cast<size_t>(count < lanes ? window : by_out),
+                          .turned = turned,
+                          .out = to + i * panel + v,
+                          .stride = static_cast<size_t>(m.count * m.columns * m.ins)});
     }
   }
 }

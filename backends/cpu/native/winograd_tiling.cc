@@ -36,16 +36,15 @@ bool all_are(const Dims& values, int64_t x) {
 }  // namespace
 
 Tiling tiling_of(const ConvParams& p, int64_t out) {
-  const int64_t row_step = p.dilations[0], column_step = p.dilations[1];
-  const int64_t rows = p.kernel[0] == 1 ? 1 : out, columns = p.kernel[1] == 1 ? 1 : out;
-  Tiling t{.out = out,
-           .rows = rows,
-           .columns = columns,
-           .across = ceil_div(p.output[1], columns * column_step),
-           .down = ceil_div(p.output[0], rows * row_step),
-           .row_step = row_step,
-           .column_step = column_step};
-  t.count = p.batch * row_step * column_step * t.across * t.down;
+  const bool down = p.kernel[0] > 1, across = p.kernel[1] > 1;
+  Tiling t{.out = out, .rows = down ? out : 1, .columns = across ? out : 1};
+  t.row_step = down ? p.dilations[0] : 1;
+  t.column_step = across ? p.dilations[1] : 1;
+  t.row_phases = std::min(t.row_step, p.output[0]);
+  t.column_phases = std::min(t.column_step, p.output[1]);
+  t.down = ceil_div(p.output[0], t.rows * t.row_step);
+  t.across = ceil_div(p.output[1], t.columns * t.column_step);
+  t.count = p.batch * t.row_phases * t.column_phases * t.down * t.across;
   return t;
 }
 
@@ -72,7 +71,7 @@ Tiling choose_tiling(const ConvParams& p, bool packs) {
 Support supports_tiling(const ConvParams& p, size_t lanes, bool general) {
   const bool line = general && (p.kernel == Dims{1, 3} || p.kernel == Dims{3, 1});
   if ((!all_are(p.kernel, 3) && !line) || !all_are(p.strides, 1))
-    return Support::no("not 3x3 with stride 1");
+    return Support::no("not three taps a dimension with stride 1");
   if (!all_are(p.dilations, 1) && !general) return Support::no("dilations");
   if (p.group != 1 && !general) return Support::no("groups");
   if (p.in_channels < static_cast<int64_t>(lanes))

@@ -7,14 +7,16 @@
 namespace treadle::cpu {
 
 // F(rows x columns, kernel) over the whole output, where rows or columns are 1 if the kernel has
-// one tap there, else `out`. Pixels of a tile are as far apart as taps of a window.
+// one tap there, else `out`. Pixels of a tile are as far apart as taps of a window: tiles begin at
+// each of the phases, the pixels between.
 struct Tiling {
   int64_t out = 4;
-  int64_t rows = 4, columns = 4;
+  int64_t rows = out, columns = out;
   int64_t across = 0;
   int64_t down = 0;
   int64_t count = 0;
   int64_t row_step = 1, column_step = 1;
+  int64_t row_phases = 1, column_phases = 1;
   int64_t side() const { return out + 2; }
   int64_t row_side() const { return rows == 1 ? 1 : side(); }
   int64_t column_side() const { return columns == 1 ? 1 : side(); }
@@ -29,10 +31,10 @@ struct Tiling {
     tile /= across;
     const int64_t row = tile % down * rows * row_step;
     tile /= down;
-    if (row_step == 1 && column_step == 1) return {tile, row, column};
-    const int64_t phase = tile % (row_step * column_step);
-    return {tile / (row_step * column_step), row + phase / column_step,
-            column + phase % column_step};
+    const int64_t phases = row_phases * column_phases;
+    if (phases == 1) return {tile, row, column};
+    const int64_t phase = tile % phases;
+    return {tile / phases, row + phase / column_phases, column + phase % column_phases};
   }
 };
 

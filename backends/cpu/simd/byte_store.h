@@ -64,7 +64,7 @@ constexpr std::array<int32_t, kLanes> order_of_parts() {
 }
 alignas(64) constexpr std::array<int32_t, kLanes> kOrder = order_of_parts();
 
-// Levels around zero to bytes, int8 or with `flip` uint8, and bytes to what they are.
+// Levels around zero, as int8 or with `flip` as uint8; and the numbers that bytes are.
 struct Bytes {
   int16_t zero;
   uint8_t flip;
