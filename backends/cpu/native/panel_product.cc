@@ -8,7 +8,7 @@
 namespace treadle::cpu {
 namespace {
 
-constexpr int64_t kPanelFloats = 1 << 16, kMostDepth = 1536;
+constexpr int64_t kPanelFloats = 1 << 17, kMostDepth = 1536;
 constexpr int64_t kRowFloats = 1 << 21;
 constexpr int64_t kFewRows = 4;
 
@@ -29,7 +29,9 @@ PanelProduct::PanelProduct(const Shape& shape, Panels panels, std::optional<Acti
   // panels of a stretch stay in L2, a part of their depth at a time where they are deep, and rows
   // in L3, which all stretches read.
   depth_ = ceil_div(s_.k, ceil_div(s_.k, kMostDepth));
-  const int64_t widest = std::clamp(kPanelFloats / depth_, 2 * panel, static_cast<int64_t>(kTile));
+  // Several threads share out shorter stretches more evenly.
+  const int64_t floats = threads_ == 1 ? kPanelFloats : kPanelFloats / 2;
+  const int64_t widest = std::clamp(floats / depth_, 2 * panel, static_cast<int64_t>(kTile));
   across_ = ceil_div(s_.n, widest);
   const int64_t equal = ceil_div(s_.n, across_);
   const int64_t unit = equal < 4 * panel ? 2 * panel : panel;  // narrow ones for the inner loop
