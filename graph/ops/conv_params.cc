@@ -346,4 +346,12 @@ Shape global_pool_shape(const Shape& x) {
   return with_channels(x[0], x[1], Shape(spatial_rank(x), Dim(1)));
 }
 
+ConvParams in_planes(ConvParams p) {
+  if (p.rank() != 1) return p;
+  for (Dims* one : {&p.kernel, &p.strides, &p.dilations, &p.input, &p.output})
+    one->insert(one->begin(), 1);
+  for (Dims* none : {&p.pads_begin, &p.pads_end, &p.output_padding}) none->insert(none->begin(), 0);
+  return p;
+}
+
 }  // namespace treadle

@@ -42,6 +42,9 @@ struct ConvParams : Window {
   Dims output_dims() const;  // [N, M, spatial…]
 };
 
+// The same where one spatial axis is the second of two: a plane of one row.
+ConvParams in_planes(ConvParams p);
+
 struct PoolParams : Window {
   int64_t batch = 0;
   int64_t channels = 0;

@@ -12,6 +12,10 @@ namespace {
 
 constexpr size_t kX = 0, kW = 1, kB = 2, kZ = 3;
 
+ConvParams planes_of(const NodeSpec& spec) {
+  return in_planes(conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims));
+}
+
 class PlanesKernel : public Kernel {
  public:
   PlanesKernel(const NodeSpec& spec, int threads)
@@ -114,15 +118,6 @@ Compiled compile_planes(const NodeSpec& spec, const CompileContext& context) {
 }
 
 }  // namespace
-
-ConvParams planes_of(const NodeSpec& spec) {
-  ConvParams p = conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims);
-  if (p.rank() != 1) return p;
-  for (Dims* one : {&p.kernel, &p.strides, &p.dilations, &p.input, &p.output})
-    one->insert(one->begin(), 1);
-  for (Dims* none : {&p.pads_begin, &p.pads_end}) none->insert(none->begin(), 0);
-  return p;
-}
 
 const Family kDepthwisePlanes = {"native depthwise planes", supports_planes, compile_planes,
                                  planes_pay};

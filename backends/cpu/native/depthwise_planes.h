@@ -3,12 +3,8 @@
 #pragma once
 
 #include "backends/cpu/family.h"
-#include "graph/ops/conv_params.h"
 
 namespace treadle::cpu {
-
-// Of Conv: one dimension is a plane of one row.
-ConvParams planes_of(const NodeSpec& spec);
 
 extern const Family kDepthwisePlanes;
 

@@ -255,7 +255,7 @@ Support supports_winograd(const NodeSpec& spec) {
   if (functions.lanes == 0) return Support::no("no vectors");
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
   const ConvParams p = params_of(spec);
-  if (Support s = supports_tiling(p, functions.lanes, false); !s.ok) return s;
+  if (Support s = supports_tiling(p, functions.lanes, Convolutions::kPlain); !s.ok) return s;
   if (p.in_channels % 2 != 0) return Support::no("channels that are odd");
   // 4 · the sums stay within 32 bits.
   constexpr int64_t kMost = (int64_t{1} << 31) / (4 * kTaps * 255 * 128);

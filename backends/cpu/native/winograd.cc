@@ -4,7 +4,6 @@
 
 #include "backends/cpu/layout.h"
 #include "backends/cpu/native/activation.h"
-#include "backends/cpu/native/depthwise_planes.h"
 #include "backends/cpu/native/winograd_pack.h"
 #include "backends/cpu/native/winograd_tiling.h"
 #include "backends/cpu/parallel.h"
@@ -187,11 +186,15 @@ class WinogradKernel : public Kernel {
   TileBlocks blocks_;
 };
 
+ConvParams planes_of(const NodeSpec& spec) {
+  return in_planes(conv_params(spec.node->attributes, spec.inputs[kX].dims, spec.inputs[kW].dims));
+}
+
 Support supports_winograd(const NodeSpec& spec) {
   if (Support s = supports_f32(spec); !s.ok) return s;
   const size_t rank = spec.inputs[kX].dims.size();
   if (rank != 3 && rank != 4) return Support::no("not of one or two dimensions");
-  if (Support s = supports_tiling(planes_of(spec), true); !s.ok) return s;
+  if (Support s = supports_tiling(planes_of(spec), Convolutions::kAll); !s.ok) return s;
   if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
     return Support::no("residual that is broadcast");
   return supports_activation(*spec.node);
@@ -276,7 +279,7 @@ Support supports_grad_input(const NodeSpec& spec) {
   const ConvParams p = turned(spec);
   if (std::ranges::any_of(p.pads_begin, [](int64_t pad) { return pad < 0; }))
     return Support::no("pads of whole windows");
-  return supports_tiling(p, false);
+  return supports_tiling(p, Convolutions::kPlain);
 }
 
 bool grad_input_pays(const NodeSpec& spec) { return tiling_pays(turned(spec), true); }

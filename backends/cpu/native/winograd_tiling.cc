@@ -68,7 +68,8 @@ Tiling choose_tiling(const ConvParams& p, bool packs) {
   return cost(p, four, packs) < gain * cost(p, two, packs) ? four : two;
 }
 
-Support supports_tiling(const ConvParams& p, size_t lanes, bool general) {
+Support supports_tiling(const ConvParams& p, size_t lanes, Convolutions taken) {
+  const bool general = taken == Convolutions::kAll;
   const bool line = general && (p.kernel == Dims{1, 3} || p.kernel == Dims{3, 1});
   if ((!all_are(p.kernel, 3) && !line) || !all_are(p.strides, 1))
     return Support::no("not three taps a dimension with stride 1");
@@ -79,8 +80,8 @@ Support supports_tiling(const ConvParams& p, size_t lanes, bool general) {
   return {};
 }
 
-Support supports_tiling(const ConvParams& p, bool general) {
-  return supports_tiling(p, winograd_functions(2).lanes, general);
+Support supports_tiling(const ConvParams& p, Convolutions taken) {
+  return supports_tiling(p, winograd_functions(2).lanes, taken);
 }
 
 bool tiling_pays(const ConvParams& p, bool packs) {

@@ -50,10 +50,11 @@ TileBlocks blocks_of(const Tiling& tiling, int64_t rows, int64_t tile_bytes, int
                      int threads);
 // `packs`: the weights are transformed in the run.
 Tiling choose_tiling(const ConvParams& p, bool packs);
-// `lanes`: input channels that are transformed at once; `general`: there may be groups, dilations
-// and kernels of 1x3 or 3x1.
-Support supports_tiling(const ConvParams& p, size_t lanes, bool general);
-Support supports_tiling(const ConvParams& p, bool general);  // of floats
+// Plain ones are of 3x3, in one group and without dilations; all may have these, and be 1x3 or 3x1.
+enum class Convolutions : uint8_t { kPlain, kAll };
+// `lanes`: input channels that are transformed at once.
+Support supports_tiling(const ConvParams& p, size_t lanes, Convolutions taken);
+Support supports_tiling(const ConvParams& p, Convolutions taken);  // of floats
 // Whether it is faster than a direct sum.
 bool tiling_pays(const ConvParams& p, bool packs);
 

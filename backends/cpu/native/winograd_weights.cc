@@ -188,7 +188,7 @@ Support supports_weights(const NodeSpec& spec) {
   const ConvParams p = params_of(spec);
   if (p.out_channels % static_cast<int64_t>(outer_functions().columns) != 0)
     return Support::no("channels not of whole panels");
-  return supports_tiling(p, false);
+  return supports_tiling(p, Convolutions::kPlain);
 }
 
 bool weights_pay(const NodeSpec& spec) { return tiling_pays(params_of(spec), false); }
