@@ -165,7 +165,8 @@ TEST(Quantized, ConvolutionsThatAdd) {
   }
 }
 
-// What onnxruntime makes of sums and of int32 biases: QLinearConv, and with `plus` QLinearAdd.
+// What onnxruntime makes of sums and of int32 biases: QLinearConv's levels, and where there is a Z
+// QLinearAdd's.
 Tensor levels_of(const KernelCase& c, const std::vector<int32_t>& biases) {
   KernelCase plain = c;
   plain.inputs = {c.inputs[0],          c.inputs[1],          Value{},
@@ -194,7 +195,7 @@ Tensor levels_of(const KernelCase& c, const std::vector<int32_t>& biases) {
   return levels;
 }
 
-// 200,000 results, each rounded as onnxruntime rounds it.
+// 170,000 results, each rounded as onnxruntime rounds it.
 TEST(Quantized, LevelsToTheBit) {
   constexpr int64_t kChannels = 32, kSide = 30;
   const Dims x = {1, kChannels, kSide, kSide};

@@ -219,7 +219,7 @@ HWY_INLINE void output_vectors(const ByteTileSums& t, size_t c, const Pixels& to
   }
 }
 
-// f(where a pixel lies, where in a copy of `count` channels of each).
+// copy(where a pixel of the output lies, where in memory of a block for each).
 template <class F, class Copy>
 HWY_INLINE void for_each_pixel(const ByteTileSums& t, const Copy& copy) {
   for (size_t i = 0; i < std::min(t.tile_rows, F::kOut); ++i) {
