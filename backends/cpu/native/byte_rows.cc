@@ -4,8 +4,7 @@ namespace treadle::cpu {
 
 int64_t ByteRows::row_bytes() const {
   const auto pointers = parts() * static_cast<int64_t>(sizeof(void*));
-  const int64_t copies = functions_.form.steps ? ByteForm::copy_bytes(depth()) : 0;
-  return pointers + windows_.copied() + copies;
+  return pointers + windows_.copied() + functions_.form.copy_bytes(depth());
 }
 
 const uint8_t* const* ByteRows::find(const Source& source, const Range& rows,
@@ -13,9 +12,11 @@ const uint8_t* const* ByteRows::find(const Source& source, const Range& rows,
   auto** found = reinterpret_cast<const uint8_t**>(memory);
   auto* copies = reinterpret_cast<uint8_t*>(found + rows.most * parts());
   windows_.find({source.x, rows.group, source.padding}, rows.first, rows.count, found, copies);
-  if (!functions_.form.steps) return found;
+  if (functions_.form.kind == ByteKind::kParts) return found;
+  if (functions_.form.kind == ByteKind::kTiles && are_tiles(found, rows.count, source.flip))
+    return found;
   uint8_t* row = copies + rows.most * windows_.copied();
-  for (int64_t i = 0; i < rows.count; ++i, row += ByteForm::copy_bytes(depth())) {
+  for (int64_t i = 0; i < rows.count; ++i, row += functions_.form.copy_bytes(depth())) {
     for (int64_t k = 0; k < parts(); ++k) {
       functions_.copy({.part = found[i * parts() + k],
                        .count = static_cast<size_t>(part_bytes()),
@@ -27,6 +28,15 @@ const uint8_t* const* ByteRows::find(const Source& source, const Range& rows,
     found[i] = row;
   }
   return found;
+}
+
+bool ByteRows::are_tiles(const uint8_t* const* parts, int64_t count, uint8_t flip) const {
+  if (flip != 0 || windows_.count() > 1 || functions_.form.weight_rows(depth()) != depth())
+    return false;
+  for (int64_t i = 2; i < count; ++i) {
+    if (parts[i] - parts[i - 1] != parts[1] - parts[0]) return false;
+  }
+  return true;
 }
 
 }  // namespace treadle::cpu

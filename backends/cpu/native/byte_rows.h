@@ -6,7 +6,7 @@
 
 namespace treadle::cpu {
 
-// Their parts lie in the input; in steps, rows are copied.
+// Their parts lie in the input; in steps, and where they are no tiles, rows are copied.
 class ByteRows {
  public:
   explicit ByteRows(const ConvParams& p) : windows_(p) {}
@@ -29,6 +29,8 @@ class ByteRows {
   const uint8_t* const* find(const Source& source, const Range& rows, std::byte* memory) const;
 
  private:
+  bool are_tiles(const uint8_t* const* parts, int64_t count, uint8_t flip) const;
+
   WindowParts windows_;
   ByteProductFunctions functions_ = byte_product_functions();
 };

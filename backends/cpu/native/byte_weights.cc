@@ -83,16 +83,17 @@ ByteWeights::ByteWeights(const Tensor& source, const ByteWeightSource& shape,
     : shape_(shape), form_(byte_product_functions().form) {
   const auto lanes = static_cast<int64_t>(form_.lanes);
   padded_ = ceil_div(shape.columns, lanes) * lanes;
-  depth_ = shape.taps / shape.part_taps * ceil_div(shape.part_taps * shape.channels, kQuad) * kQuad;
+  depth_ = form_.weight_rows(shape.taps / shape.part_taps *
+                             ceil_div(shape.part_taps * shape.channels, kQuad) * kQuad);
   const std::string key =
-      cat("bytes ", form_.block, " ", form_.steps, " ", shape.groups, " ", shape.together, " ",
-          shape.columns, " ", shape.channels, " ", shape.taps, " ", shape.part_taps, " ",
-          shape.column_step, " ", shape.channel_step);
+      cat("bytes ", form_.block, " ", static_cast<int>(form_.kind), " ", shape.groups, " ",
+          shape.together, " ", shape.columns, " ", shape.channels, " ", shape.taps, " ",
+          shape.part_taps, " ", shape.column_step, " ", shape.channel_step);
   packed_ = packed(context, source, key, [&](const Tensor& plain) { return pack(plain); });
 }
 
 void ByteWeights::place(int64_t group, int64_t column, ByteBlock& block) const {
-  if (!form_.steps) {
+  if (form_.kind != ByteKind::kSteps) {
     block.weights = data() + (group * padded_ + column) * depth_;
     return;
   }
@@ -119,7 +120,7 @@ std::shared_ptr<Buffer> ByteWeights::pack(const Tensor& plain) const {
     for (int64_t g = 0; g < shape_.groups; ++g) packer.pack(from + g * size, take);
   };
   std::shared_ptr<Buffer> buffer;
-  if (form_.steps) {
+  if (form_.kind == ByteKind::kSteps) {
     StepPacker steps(static_cast<size_t>(depth_),
                      static_cast<size_t>(checked_mul(shape_.groups * padded_, depth_)));
     for_each_block([&](const int8_t* quads, int64_t width) {

@@ -59,8 +59,7 @@ class QuantizedKernel : public Kernel {
     ByteBlock block = block_of(args, zero, scratch + padding_bytes());
     if (zero == 0) block.zeros = padding;
     std::byte* slots = scratch + padding_bytes() + run_bytes();
-    const Workload work{.n = tasks(),
-                        .unit = functions_.form.steps ? pieces_.across : pieces_.down};
+    const Workload work{.n = tasks(), .unit = meets_all_weights() ? pieces_.across : pieces_.down};
     parallel_slots(threads_, slots_, work, [&](int64_t slot, int64_t begin, int64_t end) {
       Found found{slots + slot * slot_bytes_};
       for (int64_t t = begin; t < end; ++t) run_piece(args, block, source, t, found);
@@ -78,6 +77,8 @@ class QuantizedKernel : public Kernel {
     int64_t group = -1, first = -1;
   };
 
+  // A row, before the next ones are found: what is copied is dear.
+  bool meets_all_weights() const { return functions_.form.kind != ByteKind::kParts; }
   int64_t tasks() const { return groups_ * pieces_.across * pieces_.down; }
   int64_t padding_bytes() const { return whole_lines(rows_.part_bytes()); }
   int64_t all() const { return groups_ * weights_.padded(); }
@@ -142,7 +143,7 @@ class QuantizedKernel : public Kernel {
 
   void run_piece(const KernelArgs& args, ByteBlock block, const ByteRows::Source& source,
                  int64_t task, Found& found) const {
-    const bool copied = functions_.form.steps;
+    const bool copied = meets_all_weights();
     const int64_t group = task / pieces_.down / pieces_.across;
     const int64_t in_group = task % (pieces_.down * pieces_.across);
     const int64_t piece = copied ? in_group / pieces_.across : in_group % pieces_.down;

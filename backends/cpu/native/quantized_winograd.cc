@@ -10,6 +10,7 @@
 #include "backends/cpu/native/winograd_tiling.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/quantized_product.h"
+#include "backends/cpu/simd/byte_product.h"
 #include "backends/cpu/simd/byte_winograd.h"
 #include "backends/cpu/simd/transpose.h"
 #include "graph/base/lasting.h"
@@ -262,7 +263,9 @@ Support supports_winograd(const NodeSpec& spec) {
   return p.in_channels < kMost ? Support{} : Support::no("sums beyond 32 bits");
 }
 
+// Tiles of AMX multiply faster than windows are transformed.
 bool winograd_pays(const NodeSpec& spec) {
+  if (byte_product_functions().form.kind == ByteKind::kTiles) return false;
   constexpr int64_t kFewChannels = 16;
   const ConvParams p = params_of(spec);
   const int64_t direct = cost(kTaps, p.batch * p.output[0] * p.output[1], 1);

@@ -1,6 +1,5 @@
 #include "backends/cpu/onednn/onednn.h"
 
-#include <cpuid.h>
 #include <omp.h>
 #include <oneapi/dnnl/dnnl_debug.h>
 
@@ -11,6 +10,7 @@
 
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/parallel.h"
+#include "backends/cpu/simd/amx.h"
 #include "backends/cpu/simd/simd.h"
 #include "graph/base/lasting.h"
 
@@ -31,33 +31,28 @@ constexpr std::pair<std::string_view, dnnl_cpu_isa_t> kIsaNames[] = {
     {"avx512_core_vnni", dnnl_cpu_isa_avx512_core_vnni},
     {"avx512_core_bf16", dnnl_cpu_isa_avx512_core_bf16},
     {"avx512_core_fp16", dnnl_cpu_isa_avx512_core_fp16},
+    {"avx512_amx", dnnl_cpu_isa_avx512_core_amx},
+    {"avx512_core_amx", dnnl_cpu_isa_avx512_core_amx},
 };
 constexpr int kPrimitiveCache =
     64;  // plans hold what they need; this one only helps plans made in a row
 
-// Some virtual machines advertise AMX without the leaf that gives the tile sizes: oneDNN's code for
-// it dies there.
-bool amx_without_tiles() {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
-  constexpr unsigned kAmx = 1u << 22 | 1u << 24 | 1u << 25;  // AMX-BF16, AMX-TILE, AMX-INT8
-  if ((d & kAmx) == 0) return false;
-  constexpr unsigned kTileLeaf = 0x1D;
-  if (static_cast<unsigned>(__get_cpuid_max(0, nullptr)) < kTileLeaf) return true;
-  __cpuid_count(kTileLeaf, 0, a, b, c, d);
-  return a == 0;
-}
-
-dnnl_cpu_isa_t wanted_isa() {
+dnnl_cpu_isa_t named_isa() {
   if (const char* name = std::getenv("TREADLE_ISA"); name != nullptr && *name != '\0') {
     for (const auto& [known, isa] : kIsaNames) {
       if (known == name) return isa;
     }
     fail(Code::kInvalidArgument, "TREADLE_ISA is ", name,
-         ", expected one of scalar sse41 avx avx2 avx2_vnni avx512 avx512_vnni avx512_core … "
-         "avx512_core_fp16");
+         ", expected one of scalar sse41 avx avx2 avx2_vnni avx512 avx512_vnni avx512_amx "
+         "avx512_core … avx512_core_amx");
   }
-  return amx_without_tiles() ? dnnl_cpu_isa_avx512_core_fp16 : dnnl_cpu_isa_default;
+  return dnnl_cpu_isa_default;
+}
+
+dnnl_cpu_isa_t wanted_isa() {
+  const dnnl_cpu_isa_t named = named_isa();
+  const bool may_be_amx = named == dnnl_cpu_isa_default || named == dnnl_cpu_isa_avx512_core_amx;
+  return may_be_amx && amx_without_tiles() ? dnnl_cpu_isa_avx512_core_fp16 : named;
 }
 
 struct Process {

@@ -19,8 +19,8 @@ using DnnlDesc = dnnl::memory::desc;
 using DnnlTag = dnnl::memory::format_tag;
 
 // The CPU engine of the process. The first call settles the instruction set: what oneDNN finds,
-// lowered by the environment variable TREADLE_ISA (oneDNN's names, or the native kernels' scalar
-// avx2 avx512), and never AMX where the processor does not describe its tiles.
+// lowered by the environment variable TREADLE_ISA (oneDNN's names, or the native kernels'
+// of simd/simd.h), and never AMX where the processor does not describe its tiles.
 const dnnl::engine& engine();
 
 // Undefined where oneDNN has no such type. bool is u8.

@@ -10,6 +10,7 @@
 #include <hwy/foreach_target.h>
 
 #include "backends/cpu/simd/byte_store.h"
+#include "backends/cpu/simd/byte_tiles.h"
 #include "backends/cpu/simd/math.h"
 #include "backends/cpu/simd/simd.h"
 
@@ -140,23 +141,10 @@ void multiply_columns(const ByteBlock& g, size_t column, size_t columns, const W
       tiles<Mode::kSums, kVectorsNow>(Rows())};
   const Mode mode = mode_of(g);
   const auto& tiles_now = kTiles[static_cast<size_t>(mode)];
-  const uint8_t* all_plus = mode == Mode::kSums ? g.levels->plus : nullptr;
   constexpr size_t kWhole = kVectorsNow * kLanes;
-  const size_t size = g.levels == nullptr ? sizeof(float) : 1;
   for_equal_pieces(g.rows, kRows, [&](size_t row, size_t rows) {
-    const size_t at = row * g.y_stride + column;
-    std::byte* y = static_cast<std::byte*>(g.y) + at * size;
-    const uint8_t* plus = all_plus == nullptr ? nullptr : all_plus + at;
-    if (columns == kWhole)
-      return tiles_now[rows - 1](g, row, {column, y, plus, g.y_stride}, weights);
-    alignas(64) std::byte results[kRows * kWhole * sizeof(float)];
-    alignas(64) uint8_t others[kRows * kWhole];
-    for (size_t r = 0; plus != nullptr && r < rows; ++r)
-      std::memcpy(others + r * kWhole, plus + r * g.y_stride, columns);
-    tiles_now[rows - 1](g, row, {column, results, plus == nullptr ? nullptr : others, kWhole},
-                        weights);
-    for (size_t r = 0; r < rows; ++r)
-      std::memcpy(y + r * g.y_stride * size, results + r * kWhole * size, columns * size);
+    with_place<kRows, kWhole>(g, mode, {row, rows, column, columns},
+                              [&](const Place& at) { tiles_now[rows - 1](g, row, at, weights); });
   });
 }
 
@@ -204,7 +192,9 @@ void copy(const ByteCopy& c) {
 }
 
 ByteProductFunctions functions() {
-  return {{kLanes, kVectors * kLanes, kRows, kSteps}, multiply, copy};
+  return {{kLanes, kVectors * kLanes, kRows, kSteps ? ByteKind::kSteps : ByteKind::kParts},
+          multiply,
+          copy};
 }
 
 #else  // no vectors
@@ -219,7 +209,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace treadle::cpu {
 
-ByteProductFunctions byte_product_functions() { return TREADLE_DISPATCH_BYTES(functions)(); }
+ByteProductFunctions byte_product_functions() {
+  if (chosen_target() == SimdTarget::kAvx512Amx) return byte_tile_functions();
+  return TREADLE_DISPATCH_BYTES(functions)();
+}
 
 }  // namespace treadle::cpu
 #endif

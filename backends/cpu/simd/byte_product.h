@@ -7,22 +7,46 @@
 
 namespace treadle::cpu {
 
+// How rows of a come, and what weights they meet.
+enum class ByteKind : uint8_t {
+  kParts,  // in parts, anywhere
+  // Copied, where there is no VNNI. There AVX2 adds up two products of bytes in 16 bits, which hold
+  // them where the sum of the two weights is at most 128 in size: 255 · 128 < 2^15, and weights of
+  // different signs take less. So steps are of two kinds: quads that stay within, and pairs, two
+  // rows widened to int16. Rows of a are copied both ways.
+  kSteps,
+  kTiles,  // equally far apart, in tiles of AMX: weights have rows of zeros behind them
+};
+
 // How weights are packed: four rows of them at a time (a quad), in blocks of `block` columns, the
-// last one of fewer vectors, each as [quad][column][4].
-//
-// Without VNNI in steps. There AVX2 adds up two products of bytes in 16 bits, which hold them where
-// the sum of the two weights is at most 128 in size: 255 · 128 < 2^15, and weights of different
-// signs take less. So steps are of two kinds: quads that stay within, and pairs, two rows widened
-// to int16. Rows of a are copied both ways.
+// last one of fewer vectors, each as [quad][column][4], or in steps.
 struct ByteForm {
   static constexpr int64_t kQuad = 4;
   static constexpr int kMostOfPair = 128;
-  // Bytes of a row's copy: the row, then its int16.
-  static constexpr int64_t copy_bytes(int64_t depth) { return 3 * depth; }
-  size_t lanes;  // columns of a vector; 0: there are no such products
-  size_t block;  // columns, a multiple of lanes
-  size_t rows;   // that are multiplied at once
-  bool steps;
+  static constexpr int64_t kTileBytes = 64;  // of a row of a, at most
+  size_t lanes;                              // columns of a vector; 0: there are no such products
+  size_t block;                              // columns, a multiple of lanes
+  size_t rows;                               // that are multiplied at once
+  ByteKind kind;
+
+  // Of a tile's rows, for rows of so many bytes: tiles of equal size hold them with the fewest
+  // bytes behind them.
+  static constexpr int64_t tile_bytes(int64_t depth) {
+    const int64_t tiles = (depth + kTileBytes - 1) / kTileBytes;
+    const int64_t bytes = (depth + tiles - 1) / tiles;
+    return (bytes + kQuad - 1) / kQuad * kQuad;
+  }
+  // Rows of weights for so many of a.
+  constexpr int64_t weight_rows(int64_t depth) const {
+    if (kind != ByteKind::kTiles) return depth;
+    const int64_t bytes = tile_bytes(depth);
+    return (depth + bytes - 1) / bytes * bytes;
+  }
+  // Bytes of the copy of a row, in steps followed by its int16.
+  constexpr int64_t copy_bytes(int64_t depth) const {
+    if (kind == ByteKind::kParts) return 0;
+    return kind == ByteKind::kSteps ? 3 * depth : weight_rows(depth);
+  }
 };
 
 // The steps of a block, quads before pairs: for each the place in a row's copy, and the weights of
@@ -48,11 +72,11 @@ struct ByteLevels {
 // y[rows, columns] = scales · (starts + a · weights) + biases, one of each a column, in vectors.
 // Sums are integers of 32 bits. A row of a is in parts.
 struct ByteBlock {
-  const uint8_t* const* parts;  // [rows][count]: where they lie. In steps: [rows], of copies
-  // Not in steps: parts that lie here add nothing: zeros that stand for nothing; null: none.
-  const uint8_t* zeros;
-  size_t count;  // not in steps
-  size_t quads;  // of a part; not in steps
+  // [rows][count]: where they lie. Of copies, and in tiles: [rows].
+  const uint8_t* const* parts;
+  const uint8_t* zeros;  // parts that lie here add nothing; null: none
+  size_t count;
+  size_t quads;  // of a part
   bool flip;     // a is int8: 128 more than what is multiplied; copies are flipped
   const std::byte* weights;
   const ByteSteps* steps;  // of each block
@@ -66,7 +90,7 @@ struct ByteBlock {
   const ByteLevels* levels = nullptr;  // null: y are floats
 };
 
-// A part of a row of a becomes bytes [at, at + count) of the row's copy, and their int16.
+// A part of a row of a becomes bytes [at, at + count) of the row's copy, and in steps their int16.
 struct ByteCopy {
   const uint8_t* part;
   size_t count;
@@ -79,7 +103,7 @@ struct ByteCopy {
 struct ByteProductFunctions {
   ByteForm form;
   void (*multiply)(const ByteBlock& block);
-  void (*copy)(const ByteCopy& job);  // in steps
+  void (*copy)(const ByteCopy& job);  // not of parts
 };
 
 // Of the instruction set in use. No lanes where there are no such products.

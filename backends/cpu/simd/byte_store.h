@@ -1,6 +1,7 @@
 // What becomes of sums of products of bytes, for the instruction set being compiled. Included by
 // simd/*.cc only, after hwy/foreach_target.h.
 #include <array>
+#include <cstring>
 
 #include "backends/cpu/simd/byte_product.h"
 
@@ -45,6 +46,28 @@ constexpr size_t kModes = 3;
 HWY_INLINE Mode mode_of(const ByteBlock& g) {
   if (g.levels == nullptr) return Mode::kFloats;
   return g.levels->plus == nullptr ? Mode::kBytes : Mode::kSums;
+}
+
+// The rows and the columns of a tile.
+struct Area {
+  size_t row, rows, column, columns;
+};
+
+// f(where results of kWhole columns go).
+template <size_t kMostRows, size_t kWhole, class F>
+HWY_INLINE void with_place(const ByteBlock& g, Mode mode, const Area& area, const F& f) {
+  const size_t size = mode == Mode::kFloats ? sizeof(float) : 1;
+  const size_t at = area.row * g.y_stride + area.column;
+  std::byte* y = static_cast<std::byte*>(g.y) + at * size;
+  const uint8_t* plus = mode == Mode::kSums ? g.levels->plus + at : nullptr;
+  if (area.columns == kWhole) return f(Place{area.column, y, plus, g.y_stride});
+  alignas(64) std::byte results[kMostRows * kWhole * sizeof(float)];
+  alignas(64) uint8_t others[kMostRows * kWhole];
+  for (size_t r = 0; plus != nullptr && r < area.rows; ++r)
+    std::memcpy(others + r * kWhole, plus + r * g.y_stride, area.columns);
+  f(Place{area.column, results, plus == nullptr ? nullptr : others, kWhole});
+  for (size_t r = 0; r < area.rows; ++r)
+    std::memcpy(y + r * g.y_stride * size, results + r * kWhole * size, area.columns * size);
 }
 
 template <size_t kVectorsNow>
@@ -113,7 +136,7 @@ HWY_INLINE void for_each_row(const ByteBlock& g, const Place& at,
     scale[v] = hn::LoadU(df, scales + v * kLanes);
     bias[v] = hn::LoadU(df, biases + v * kLanes);
   }
-#pragma GCC unroll 6
+#pragma GCC unroll 8
   for (size_t r = 0; r < kRowsNow; ++r) {
     Row<kVectorsNow> row;
 #pragma GCC unroll 4

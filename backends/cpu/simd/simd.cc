@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "backends/cpu/simd/amx.h"
 #include "graph/base/error.h"
 
 namespace treadle::cpu {
@@ -30,11 +31,13 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512dq");
 }
 bool has_vnni() { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
+bool has_amx() { return has_vnni() && amx_available(); }
 #endif
 
 // Best first.
 constexpr Target kTargets[] = {
 #if HWY_ARCH_X86
+    {"avx512_amx", SimdTarget::kAvx512Amx, has_amx},
     {"avx512_vnni", SimdTarget::kAvx512Vnni, has_vnni},
     {"avx512", SimdTarget::kAvx512, has_avx512},
     {"avx2", SimdTarget::kAvx2, has_avx2},
@@ -61,13 +64,22 @@ void choose(std::string_view name) {
 }
 
 // TREADLE_ISA also takes oneDNN's names: "avx512_core_vnni", "sse41".
-std::string_view own_name(std::string_view name) {
-  if (name.starts_with("avx512"))
-    return name.ends_with("512") || name.ends_with("core") || !kTargets[0].available()
-               ? "avx512"
-               : "avx512_vnni";
-  if (name.starts_with("avx2")) return "avx2";
-  return name.empty() ? "" : "scalar";
+SimdTarget at_most(std::string_view name) {
+  if (name.starts_with("avx512")) {
+    if (name.find("amx") != name.npos) return SimdTarget::kAvx512Amx;
+    return name.ends_with("512") || name.ends_with("core") ? SimdTarget::kAvx512
+                                                           : SimdTarget::kAvx512Vnni;
+  }
+  return name.starts_with("avx2") ? SimdTarget::kAvx2 : SimdTarget::kScalar;
+}
+
+void choose_from_environment() {
+  const char* wanted = std::getenv("TREADLE_ISA");
+  if (wanted == nullptr || *wanted == '\0') return choose("");
+  const SimdTarget most = at_most(wanted);
+  chosen = std::ranges::find_if(kTargets, [most](const Target& t) {
+             return t.target <= most && t.available();
+           })->target;
 }
 
 }  // namespace
@@ -91,16 +103,13 @@ void set_simd_target(std::string_view name) {
 
 SimdTarget chosen_target() {
   static std::once_flag once;
-  std::call_once(once, [] {
-    const char* wanted = std::getenv("TREADLE_ISA");
-    choose(wanted == nullptr ? "" : own_name(wanted));
-  });
+  std::call_once(once, choose_from_environment);
   return chosen;
 }
 
 bool permutes_bytes() {
 #if HWY_ARCH_X86
-  return chosen_target() == SimdTarget::kAvx512Vnni && __builtin_cpu_supports("avx512vbmi");
+  return chosen_target() >= SimdTarget::kAvx512Vnni && __builtin_cpu_supports("avx512vbmi");
 #else
   return false;
 #endif

@@ -9,7 +9,7 @@
 
 namespace treadle::cpu {
 
-// "scalar", "avx2", "avx512", "avx512_vnni": what this build has and this machine runs, best first.
+// "scalar", "avx2", "avx512", "avx512_vnni", "avx512_amx": what this build has and this machine runs, best first.
 std::vector<std::string> simd_targets();
 // The one in use: the best, unless the environment variable TREADLE_ISA or `set_simd_target` says
 // otherwise.
@@ -18,7 +18,7 @@ std::string_view simd_target();
 // there.
 void set_simd_target(std::string_view name);
 
-enum class SimdTarget : uint8_t { kScalar, kAvx2, kAvx512, kAvx512Vnni };
+enum class SimdTarget : uint8_t { kScalar, kAvx2, kAvx512, kAvx512Vnni, kAvx512Amx };
 SimdTarget chosen_target();
 // Whether bytes are permuted across vectors of 64 (VBMI).
 bool permutes_bytes();
@@ -36,6 +36,7 @@ bool permutes_bytes();
 template <class F>
 F dispatch(F scalar, std::type_identity_t<F> avx2, std::type_identity_t<F> avx512) {
   switch (chosen_target()) {
+    case SimdTarget::kAvx512Amx:
     case SimdTarget::kAvx512Vnni:
     case SimdTarget::kAvx512: return avx512;
     case SimdTarget::kAvx2: return avx2;
