@@ -1,16 +1,22 @@
 #include "backends/cpu/native/byte_rows.h"
 
+#include "backends/cpu/native/lines.h"
+
 namespace treadle::cpu {
 
 int64_t ByteRows::row_bytes() const {
-  const auto pointers = parts() * static_cast<int64_t>(sizeof(void*));
-  return pointers + windows_.copied() + functions_.form.copy_bytes(depth());
+  return pointer_bytes(1) + windows_.copied() + functions_.form.copy_bytes(depth());
+}
+
+int64_t ByteRows::bytes(int64_t rows) const {
+  return whole_lines(pointer_bytes(rows)) +
+         whole_lines(checked_mul(rows, windows_.copied() + functions_.form.copy_bytes(depth())));
 }
 
 const uint8_t* const* ByteRows::find(const Source& source, const Range& rows,
                                      std::byte* memory) const {
   auto** found = reinterpret_cast<const uint8_t**>(memory);
-  auto* copies = reinterpret_cast<uint8_t*>(found + rows.most * parts());
+  auto* copies = reinterpret_cast<uint8_t*>(memory) + whole_lines(pointer_bytes(rows.most));
   windows_.find({source.x, rows.group, source.padding}, rows.first, rows.count, found, copies);
   if (functions_.form.kind == ByteKind::kParts) return found;
   if (functions_.form.kind == ByteKind::kTiles && are_tiles(found, rows.count, source.flip))

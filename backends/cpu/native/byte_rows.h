@@ -15,20 +15,24 @@ class ByteRows {
   int64_t parts() const { return windows_.count(); }  // of a row
   int64_t part_bytes() const { return windows_.bytes(); }
   int64_t depth() const { return parts() * part_bytes(); }
-  int64_t row_bytes() const;  // of memory for a row
+  int64_t row_bytes() const;          // of memory for a row
+  int64_t bytes(int64_t rows) const;  // of memory for so many, in whole lines
 
   struct Source {
     const uint8_t* x;
     uint8_t flip;            // of copies
     const uint8_t* padding;  // part_bytes() of what it holds
   };
-  // Rows of a group. `memory` holds row_bytes() for `most` of them. The result: ByteBlock::parts.
+  // Rows of a group. `memory`, in whole lines, holds `most` of them. The result: ByteBlock::parts.
   struct Range {
     int64_t group, first, count, most;
   };
   const uint8_t* const* find(const Source& source, const Range& rows, std::byte* memory) const;
 
  private:
+  int64_t pointer_bytes(int64_t rows) const {
+    return rows * parts() * static_cast<int64_t>(sizeof(void*));
+  }
   bool are_tiles(const uint8_t* const* parts, int64_t count, uint8_t flip) const;
 
   WindowParts windows_;

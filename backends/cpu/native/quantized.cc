@@ -67,7 +67,7 @@ class QuantizedKernel : public Kernel {
   }
 
  private:
-  static constexpr int64_t kRowsAtOnce = 48, kMostPieceBytes = 1 << 17;
+  static constexpr int64_t kRowsAtOnce = 48, kMostPieceBytes = 1 << 17, kMostTileBytes = 1 << 18;
   static constexpr int64_t kMostWeightBytes = 1 << 17;
 
   // The rows whose parts lie in a thread's memory.
@@ -90,25 +90,29 @@ class QuantizedKernel : public Kernel {
   }
 
   // Weights of as many columns as L2 keeps meet all rows, as many of them at a time as their parts
-  // stay in L1 with; few rows share out their columns. Rows that are copied meet all weights.
+  // stay in L1 with; few rows share out their columns. Rows that are copied meet all weights, as
+  // tiles as many as L2 keeps beside them.
   void share_out() {
     const ByteForm& form = functions_.form;
     const auto most = static_cast<int64_t>(form.rows), block = static_cast<int64_t>(form.block);
     const int64_t rows = rows_.rows();
     const int64_t depth = rows_.depth();
-    const int64_t at_once = std::clamp(kMostPieceBytes / rows_.row_bytes(), most, kRowsAtOnce);
+    const bool tiles = form.kind == ByteKind::kTiles;
+    const int64_t at_once =
+        tiles ? std::max(kMostTileBytes / rows_.row_bytes(), most)
+              : std::clamp(kMostPieceBytes / rows_.row_bytes(), most, kRowsAtOnce);
     pieces_.down = std::max<int64_t>(1, (rows + at_once / 2) / at_once);
-    pieces_.across = ceil_div(checked_mul(outputs_, depth), kMostWeightBytes);
+    pieces_.across = tiles ? 1 : ceil_div(checked_mul(outputs_, depth), kMostWeightBytes);
     if (pieces_.across > 1 || rows < threads_ * kRowsAtOnce) {
       pieces_.across = ceil_div(pieces_.across, threads_) * threads_;
-    } else if (pieces_.down > 1) {
+    } else {
       pieces_.down = std::min(rows, ceil_div(pieces_.down, threads_) * threads_);
     }
     pieces_.rows = ceil_div(ceil_div(rows, pieces_.down), most) * most;
     pieces_.down = ceil_div(rows, pieces_.rows);
     pieces_.columns = ceil_div(ceil_div(outputs_, pieces_.across), block) * block;
     pieces_.across = ceil_div(outputs_, pieces_.columns);
-    slot_bytes_ = whole_lines(checked_mul(pieces_.rows, rows_.row_bytes()));
+    slot_bytes_ = rows_.bytes(pieces_.rows);
     const double work = static_cast<double>(rows) * static_cast<double>(groups_ * outputs_ * depth);
     constexpr double kMultiplications = 64.0 * kParallelGrain;  // that are worth a thread
     slots_ = std::clamp<int64_t>(static_cast<int64_t>(std::min(work / kMultiplications, 1e6)), 1,

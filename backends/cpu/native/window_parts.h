@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "backends/cpu/native/lines.h"
 #include "backends/cpu/simd/byte_product.h"
 #include "graph/ops/conv_params.h"
 
@@ -22,8 +23,8 @@ class WindowParts {
   int64_t bytes() const {                   // of a part
     return ceil_div(taps_ * channels_, ByteForm::kQuad) * ByteForm::kQuad;
   }
-  // Bytes of the copies of a window, at most.
-  int64_t copied() const { return copies_ ? count_ * bytes() + kSlack : 0; }
+  // Bytes of the copies of a window, at most, in whole lines.
+  int64_t copied() const { return copies_ ? whole_lines(count_ * bytes() + kSlack) : 0; }
 
   struct Source {
     const uint8_t* x;

@@ -42,10 +42,11 @@ struct ByteForm {
     const int64_t bytes = tile_bytes(depth);
     return (depth + bytes - 1) / bytes * bytes;
   }
-  // Bytes of the copy of a row, in steps followed by its int16.
+  // Bytes of the copy of a row: in steps followed by its int16, for tiles in whole lines.
   constexpr int64_t copy_bytes(int64_t depth) const {
     if (kind == ByteKind::kParts) return 0;
-    return kind == ByteKind::kSteps ? 3 * depth : weight_rows(depth);
+    if (kind == ByteKind::kSteps) return 3 * depth;
+    return (weight_rows(depth) + kTileBytes - 1) / kTileBytes * kTileBytes;
   }
 };
 

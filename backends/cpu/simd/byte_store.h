@@ -48,6 +48,13 @@ HWY_INLINE Mode mode_of(const ByteBlock& g) {
   return g.levels->plus == nullptr ? Mode::kBytes : Mode::kSums;
 }
 
+HWY_INLINE size_t element_bytes(Mode mode) { return mode == Mode::kFloats ? sizeof(float) : 1; }
+HWY_INLINE Place place_of(const ByteBlock& g, Mode mode, size_t row, size_t column) {
+  const size_t at = row * g.y_stride + column;
+  return {column, static_cast<std::byte*>(g.y) + at * element_bytes(mode),
+          mode == Mode::kSums ? g.levels->plus + at : nullptr, g.y_stride};
+}
+
 // The rows and the columns of a tile.
 struct Area {
   size_t row, rows, column, columns;
@@ -56,18 +63,18 @@ struct Area {
 // f(where results of kWhole columns go).
 template <size_t kMostRows, size_t kWhole, class F>
 HWY_INLINE void with_place(const ByteBlock& g, Mode mode, const Area& area, const F& f) {
-  const size_t size = mode == Mode::kFloats ? sizeof(float) : 1;
-  const size_t at = area.row * g.y_stride + area.column;
-  std::byte* y = static_cast<std::byte*>(g.y) + at * size;
-  const uint8_t* plus = mode == Mode::kSums ? g.levels->plus + at : nullptr;
-  if (area.columns == kWhole) return f(Place{area.column, y, plus, g.y_stride});
+  const Place place = place_of(g, mode, area.row, area.column);
+  if (area.columns == kWhole) return f(place);
+  const size_t size = element_bytes(mode);
   alignas(64) std::byte results[kMostRows * kWhole * sizeof(float)];
   alignas(64) uint8_t others[kMostRows * kWhole];
-  for (size_t r = 0; plus != nullptr && r < area.rows; ++r)
-    std::memcpy(others + r * kWhole, plus + r * g.y_stride, area.columns);
-  f(Place{area.column, results, plus == nullptr ? nullptr : others, kWhole});
-  for (size_t r = 0; r < area.rows; ++r)
-    std::memcpy(y + r * g.y_stride * size, results + r * kWhole * size, area.columns * size);
+  for (size_t r = 0; place.plus != nullptr && r < area.rows; ++r)
+    std::memcpy(others + r * kWhole, place.plus + r * g.y_stride, area.columns);
+  f(Place{area.column, results, place.plus == nullptr ? nullptr : others, kWhole});
+  for (size_t r = 0; r < area.rows; ++r) {
+    std::memcpy(static_cast<std::byte*>(place.y) + r * g.y_stride * size,
+                results + r * kWhole * size, area.columns * size);
+  }
 }
 
 template <size_t kVectorsNow>

@@ -22,7 +22,7 @@ constexpr size_t kRows = 2 * kTileRows;
 constexpr size_t kVectors = 2;
 constexpr size_t kBlock = kVectors * kLanes;
 constexpr size_t kVectorBytes = hn::MaxLanes(d);
-constexpr size_t kFewRows = 8;
+constexpr size_t kFewRows = 4;  // that are stored after a step
 constexpr size_t kSumsStep = kBlock * sizeof(int32_t);
 
 // Instructions are written as assembly since the functions around them are compiled without AMX.
@@ -79,156 +79,183 @@ TileShapes shapes_of(size_t rows, size_t tile_bytes) {
   return shapes;
 }
 
-// Some rows of an area.
-template <Mode kMode, size_t kVectorsNow>
-HWY_NOINLINE void store_rows(const ByteBlock& g, const Area& area, const int32_t* sums) {
-  V32 starts[kVectorsNow];
-#pragma GCC unroll 2
-  for (size_t v = 0; v < kVectorsNow; ++v)
-    starts[v] = hn::LoadU(d32, g.starts + area.column + v * kLanes);
-  with_place<kFewRows, kVectorsNow * kLanes>(g, kMode, area, [&](Place at) HWY_ATTR {
-    const auto store_now = [&]<size_t kRowsNow>() HWY_ATTR {
-      Tile<kRowsNow, kVectorsNow> tile;
-#pragma GCC unroll 8
-      for (size_t r = 0; r < kRowsNow; ++r) {
-#pragma GCC unroll 2
-        for (size_t v = 0; v < kVectorsNow; ++v)
-          tile[r][v] = hn::Add(hn::Load(d32, sums + r * kBlock + v * kLanes), starts[v]);
-      }
-      store<kMode, kRowsNow, kVectorsNow>(g, at, tile);
-    };
-    if (area.rows == kFewRows) return store_now.template operator()<kFewRows>();
-    for (size_t r = 0; r < area.rows; ++r) {
-      store_now.template operator()<1>();
-      constexpr size_t kSize = kMode == Mode::kFloats ? sizeof(float) : 1;
-      at.y = static_cast<std::byte*>(at.y) + at.stride * kSize;
-      if (kMode == Mode::kSums) at.plus += at.stride;
-      sums += kBlock;
-    }
-  });
-}
-
-using StoreFn = void (*)(const ByteBlock& g, const Area& area, const int32_t* sums);
-template <size_t kVectorsNow>
-StoreFn store_function(Mode mode) {
-  switch (mode) {
-    case Mode::kFloats: return store_rows<Mode::kFloats, kVectorsNow>;
-    case Mode::kBytes: return store_rows<Mode::kBytes, kVectorsNow>;
-    case Mode::kSums: return store_rows<Mode::kSums, kVectorsNow>;
-  }
-  return nullptr;
-}
-
-// What is left to be stored of an area: a few rows between the products of the next, which do not
-// need the same units.
-class Results {
- public:
-  Results() = default;
-  Results(const ByteBlock& g, const Area& area, const int32_t* sums)
-      : g_(&g),
-        left_(area),
-        sums_(sums),
-        store_(area.columns > kLanes ? store_function<2>(mode_of(g))
-                                     : store_function<1>(mode_of(g))) {}
-  HWY_INLINE void store_some() {
-    if (left_.rows == 0) return;
-    Area now = left_;
-    now.rows = std::min(now.rows, kFewRows);
-    store_(*g_, now, sums_);
-    left_.row += now.rows;
-    left_.rows -= now.rows;
-    sums_ += now.rows * kBlock;
-  }
-  void store_all() {
-    while (left_.rows != 0) store_some();
-  }
-
- private:
-  const ByteBlock* g_ = nullptr;
-  Area left_{};
-  const int32_t* sums_ = nullptr;
-  StoreFn store_ = nullptr;
+// The sums of an area that are left to be stored, all its columns whole vectors.
+struct Results {
+  size_t rows = 0;
+  const int32_t* sums = nullptr;
+  Place at{};
 };
 
-// What all tiles of a block share.
+template <Mode kMode, size_t kVectorsNow, size_t kRowsNow>
+HWY_INLINE void store_rows(const ByteBlock& g, Results& left) {
+  Tile<kRowsNow, kVectorsNow> tile;
+#pragma GCC unroll 2
+  for (size_t v = 0; v < kVectorsNow; ++v) {
+    const V32 start = hn::LoadU(d32, g.starts + left.at.column + v * kLanes);
+#pragma GCC unroll 8
+    for (size_t r = 0; r < kRowsNow; ++r)
+      tile[r][v] = hn::Add(hn::Load(d32, left.sums + r * kBlock + v * kLanes), start);
+  }
+  store<kMode, kRowsNow, kVectorsNow>(g, left.at, tile);
+  left.rows -= kRowsNow;
+  left.sums += kRowsNow * kBlock;
+  left.at.y = static_cast<std::byte*>(left.at.y) + kRowsNow * left.at.stride * element_bytes(kMode);
+  if (kMode == Mode::kSums) left.at.plus += kRowsNow * left.at.stride;
+}
+
+template <Mode kMode, size_t kVectorsNow>
+HWY_INLINE void store_some(const ByteBlock& g, Results& left) {
+  if (left.rows >= kFewRows) store_rows<kMode, kVectorsNow, kFewRows>(g, left);
+}
+
+template <Mode kMode, size_t kVectorsNow>
+HWY_INLINE void store_all(const ByteBlock& g, Results& left) {
+  while (left.rows >= kFewRows) store_rows<kMode, kVectorsNow, kFewRows>(g, left);
+  while (left.rows > 0) store_rows<kMode, kVectorsNow, 1>(g, left);
+}
+
+// What all tiles of a block share, and the rows that they are set up for.
 struct Steps {
+  explicit Steps(const ByteBlock& g) {
+    const auto depth = static_cast<int64_t>(g.count * g.quads) * ByteForm::kQuad;
+    tile_bytes = static_cast<size_t>(ByteForm::tile_bytes(depth));
+    count = (static_cast<size_t>(depth) + tile_bytes - 1) / tile_bytes;
+    a_step = g.rows > 1 ? static_cast<size_t>(g.parts[1] - g.parts[0]) : 0;
+  }
+  size_t weight_bytes(size_t columns) const { return count * tile_bytes * columns; }
+
   size_t tile_bytes, count;  // of a row's tiles
   size_t a_step;             // bytes from a row to the next
+  size_t shaped = 0;
 };
 
-// Of rows of a by columns of the weights, which are `step` bytes from quad to quad.
+// Rows of a by columns of weights, which are `step` bytes from quad to quad.
 struct Products {
   const uint8_t* upper;
   const uint8_t* lower;
   const std::byte* weights;
   size_t step;
-  int32_t* to;
-  int32_t* lower_to;
 };
 
-template <bool kTwoDown, bool kTwoAcross>
-void add_up(const Steps& steps, Products s, Results& last) {
+HWY_INLINE Products products_of(const ByteBlock& g, const Steps& steps, size_t row, size_t upper,
+                                const std::byte* weights, size_t step = kVectors * kVectorBytes) {
+  const uint8_t* a = g.parts[0] + row * steps.a_step;
+  return {a, a + upper * steps.a_step, weights, step};
+}
+
+// meanwhile() after each step: what does not need the tiles.
+template <bool kTwoDown, bool kTwoAcross, class F>
+HWY_INLINE void add_up(const Steps& steps, Products p, const F& meanwhile) {
   clear<0>();
   if (kTwoAcross) clear<1>();
   if (kTwoDown) clear<2>();
   if (kTwoDown && kTwoAcross) clear<3>();
-  const size_t weight_bytes = steps.tile_bytes / ByteForm::kQuad * s.step;
+  const size_t weight_bytes = steps.tile_bytes / ByteForm::kQuad * p.step;
   for (size_t i = 0; i < steps.count; ++i) {
-    load<kUpper>(s.upper, steps.a_step);
-    load<kWeights>(s.weights, s.step);
+    load<kUpper>(p.upper, steps.a_step);
+    load<kWeights>(p.weights, p.step);
     add_product<0, kUpper, kWeights>();
     if constexpr (kTwoAcross) {
-      load<kWeights + 1>(s.weights + kVectorBytes, s.step);
+      load<kWeights + 1>(p.weights + kVectorBytes, p.step);
       add_product<1, kUpper, kWeights + 1>();
     }
     if constexpr (kTwoDown) {
-      load<kLower>(s.lower, steps.a_step);
+      load<kLower>(p.lower, steps.a_step);
       add_product<2, kLower, kWeights>();
       if (kTwoAcross) add_product<3, kLower, kWeights + 1>();
     }
-    last.store_some();
-    s.upper += steps.tile_bytes;
-    s.lower += steps.tile_bytes;
-    s.weights += weight_bytes;
+    meanwhile();
+    p.upper += steps.tile_bytes;
+    p.lower += steps.tile_bytes;
+    p.weights += weight_bytes;
   }
-  last.store_all();
-  keep<0>(s.to, kSumsStep);
-  if (kTwoAcross) keep<1>(s.to + kLanes, kSumsStep);
-  if (kTwoDown) keep<2>(s.lower_to, kSumsStep);
-  if (kTwoDown && kTwoAcross) keep<3>(s.lower_to + kLanes, kSumsStep);
+}
+
+template <bool kTwoDown, bool kTwoAcross>
+HWY_INLINE void keep_sums(int32_t* to, size_t upper) {
+  int32_t* lower_to = to + upper * kBlock;
+  keep<0>(to, kSumsStep);
+  if (kTwoAcross) keep<1>(to + kLanes, kSumsStep);
+  if (kTwoDown) keep<2>(lower_to, kSumsStep);
+  if (kTwoDown && kTwoAcross) keep<3>(lower_to + kLanes, kSumsStep);
+}
+
+// f(the first row, the rows, those of the upper tiles) for all rows, whose tiles are set up.
+template <class F>
+HWY_INLINE void for_each_piece(const ByteBlock& g, Steps& steps, const F& f) {
+  for_equal_pieces(g.rows, kRows, [&](size_t row, size_t rows) HWY_ATTR {
+    if (rows != steps.shaped) configure(shapes_of(steps.shaped = rows, steps.tile_bytes));
+    f(row, rows, (rows + 1) / 2);
+  });
+}
+
+// Columns of whole blocks. The sums of an area are stored while the next one's are added up.
+template <Mode kMode, bool kTwoDown>
+void multiply_blocks(const ByteBlock& g, Steps& steps, size_t columns) {
+  alignas(64) int32_t sums[2][kRows * kBlock];
+  Results left;
+  size_t turn = 0;
+  const std::byte* weights = g.weights;
+  for (size_t column = 0; column < columns; column += kBlock) {
+    for_each_piece(g, steps, [&](size_t row, size_t rows, size_t upper) HWY_ATTR {
+      int32_t* to = sums[turn];
+      add_up<kTwoDown, true>(steps, products_of(g, steps, row, upper, weights),
+                             [&]() HWY_ATTR { store_some<kMode, kVectors>(g, left); });
+      store_all<kMode, kVectors>(g, left);
+      keep_sums<kTwoDown, true>(to, upper);
+      left = {rows, to, place_of(g, kMode, row, column)};
+      turn = 1 - turn;
+    });
+    weights += steps.weight_bytes(kBlock);
+  }
+  store_all<kMode, kVectors>(g, left);
+}
+
+// The columns behind them.
+template <Mode kMode, bool kTwoDown, size_t kVectorsNow>
+void multiply_rest(const ByteBlock& g, Steps& steps, size_t column) {
+  alignas(64) int32_t sums[kRows * kBlock];
+  const std::byte* weights = g.weights + column / kBlock * steps.weight_bytes(kBlock);
+  for_each_piece(g, steps, [&](size_t row, size_t rows, size_t upper) HWY_ATTR {
+    add_up<kTwoDown, kVectorsNow == kVectors>(
+        steps, products_of(g, steps, row, upper, weights, kVectorsNow * kVectorBytes), [] {});
+    keep_sums<kTwoDown, kVectorsNow == kVectors>(sums, upper);
+    const Area area{row, rows, column, g.columns - column};
+    with_place<kRows, kVectorsNow * kLanes>(g, kMode, area, [&](const Place& at) HWY_ATTR {
+      Results left{rows, sums, at};
+      store_all<kMode, kVectorsNow>(g, left);
+    });
+  });
+}
+
+template <Mode kMode, bool kTwoDown>
+void multiply_now(const ByteBlock& g, Steps& steps) {
+  const size_t whole = g.columns / kBlock * kBlock, rest = g.columns - whole;
+  if (whole > 0) multiply_blocks<kMode, kTwoDown>(g, steps, whole);
+  if (rest > kLanes) {
+    multiply_rest<kMode, kTwoDown, kVectors>(g, steps, whole);
+  } else if (rest > 0) {
+    multiply_rest<kMode, kTwoDown, 1>(g, steps, whole);
+  }
 }
 
 void multiply(const ByteBlock& g) {
-  const auto depth = static_cast<int64_t>(g.count * g.quads) * ByteForm::kQuad;
-  const auto tile_bytes = static_cast<size_t>(ByteForm::tile_bytes(depth));
-  const Steps steps{tile_bytes, (static_cast<size_t>(depth) + tile_bytes - 1) / tile_bytes,
-                    g.rows > 1 ? static_cast<size_t>(g.parts[1] - g.parts[0]) : 0};
-  alignas(64) int32_t sums[2][kRows * kBlock];
-  Results last;
-  size_t turn = 0, shaped = 0;
-  const std::byte* weights = g.weights;
-  for (size_t column = 0; column < g.columns; column += kBlock) {
-    const size_t columns = std::min(g.columns - column, kBlock);
-    const bool two = columns > kLanes;
-    const size_t step = two ? kVectors * kVectorBytes : kVectorBytes;
-    for_equal_pieces(g.rows, kRows, [&](size_t row, size_t rows) {
-      if (rows != shaped) configure(shapes_of(shaped = rows, tile_bytes));
-      const size_t upper = (rows + 1) / 2;
-      const uint8_t* a = g.parts[0] + row * steps.a_step;
-      int32_t* to = sums[turn];
-      const Products job{a, a + upper * steps.a_step, weights, step, to, to + upper * kBlock};
-      if (rows > 1) {
-        two ? add_up<true, true>(steps, job, last) : add_up<true, false>(steps, job, last);
-      } else {
-        two ? add_up<false, true>(steps, job, last) : add_up<false, false>(steps, job, last);
-      }
-      last = {g, {row, rows, column, columns}, to};
-      turn = 1 - turn;
-    });
-    weights += steps.count * tile_bytes / ByteForm::kQuad * step;
+  Steps steps(g);
+  const bool two = g.rows > 1;
+  switch (mode_of(g)) {
+    case Mode::kFloats:
+      two ? multiply_now<Mode::kFloats, true>(g, steps)
+          : multiply_now<Mode::kFloats, false>(g, steps);
+      break;
+    case Mode::kBytes:
+      two ? multiply_now<Mode::kBytes, true>(g, steps)
+          : multiply_now<Mode::kBytes, false>(g, steps);
+      break;
+    case Mode::kSums:
+      two ? multiply_now<Mode::kSums, true>(g, steps) : multiply_now<Mode::kSums, false>(g, steps);
+      break;
   }
   release();
-  last.store_all();
 }
 
 void copy(const ByteCopy& c) {

@@ -9,7 +9,8 @@
 
 namespace treadle::cpu {
 
-// "scalar", "avx2", "avx512", "avx512_vnni", "avx512_amx": what this build has and this machine runs, best first.
+// "scalar", "avx2", "avx512", "avx512_vnni", "avx512_amx": what this build has and this machine
+// runs, best first.
 std::vector<std::string> simd_targets();
 // The one in use: the best, unless the environment variable TREADLE_ISA or `set_simd_target` says
 // otherwise.
