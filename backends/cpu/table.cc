@@ -22,6 +22,7 @@
 #include "backends/cpu/native/quantized_winograd.h"
 #include "backends/cpu/native/resize.h"
 #include "backends/cpu/native/rows.h"
+#include "backends/cpu/native/tile_product.h"
 #include "backends/cpu/native/trees.h"
 #include "backends/cpu/native/winograd.h"
 #include "backends/cpu/onednn/conv.h"
@@ -33,12 +34,22 @@
 namespace treadle::cpu {
 namespace {
 
-// Small products, which oneDNN's calls would dominate.
 constexpr Candidate kFirst[] = {
-    {"Conv", "", &kNativeGemm},       {"FusedConv", "treadle", &kNativeGemm},
-    {"Gemm", "", &kNativeGemm},       {"FusedGemm", "treadle", &kNativeGemm},
-    {"MatMul", "", &kNativeGemm},     {"FusedMatMul", "treadle", &kNativeGemm},
-    {"Softmax", "", &kNativeSoftmax}, {"LogSoftmax", "", &kNativeSoftmax},
+    {"Conv", "", &kTileProduct},
+    {"FusedConv", "treadle", &kTileProduct},
+    {"Gemm", "", &kTileProduct},
+    {"FusedGemm", "treadle", &kTileProduct},
+    {"MatMul", "", &kTileProduct},
+    {"FusedMatMul", "treadle", &kTileProduct},
+    // Small products, which oneDNN's calls would dominate.
+    {"Conv", "", &kNativeGemm},
+    {"FusedConv", "treadle", &kNativeGemm},
+    {"Gemm", "", &kNativeGemm},
+    {"FusedGemm", "treadle", &kNativeGemm},
+    {"MatMul", "", &kNativeGemm},
+    {"FusedMatMul", "treadle", &kNativeGemm},
+    {"Softmax", "", &kNativeSoftmax},
+    {"LogSoftmax", "", &kNativeSoftmax},
 };
 
 constexpr Candidate kCandidates[] = {

@@ -41,8 +41,9 @@ bool request_state() {
 bool amx_without_tiles() { return promises() != 0 && !describes_tiles(); }
 
 bool amx_available() {
-  static const bool available = (promises() & kTiles) != 0 && (promises() & kInt8) != 0 &&
-                                describes_tiles() && request_state();
+  static const bool available = promises() == (kBf16 | kTiles | kInt8) &&
+                                __builtin_cpu_supports("avx512bf16") && describes_tiles() &&
+                                request_state();
   return available;
 }
 #else

@@ -7,7 +7,7 @@ namespace treadle::cpu {
 // oneDNN's code for it dies there.
 bool amx_without_tiles();
 
-// Whether products of bytes by tiles run here. The first call asks the system for their state on
+// Whether products of bytes and of bfloat16 by tiles run here. The first call asks the system for their state on
 // behalf of the whole process, as oneDNN does: from then on an alternate signal stack must have
 // room for it (AT_MINSIGSTKSZ).
 bool amx_available();

@@ -10,6 +10,7 @@
 #include "backends/cpu/simd/byte_store.h"
 #include "backends/cpu/simd/math.h"
 #include "backends/cpu/simd/simd.h"
+#include "backends/cpu/simd/tiles.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace treadle::cpu::HWY_NAMESPACE {
@@ -25,45 +26,13 @@ constexpr size_t kVectorBytes = hn::MaxLanes(d);
 constexpr size_t kFewRows = 4;  // that are stored after a step
 constexpr size_t kSumsStep = kBlock * sizeof(int32_t);
 
-// Instructions are written as assembly since the functions around them are compiled without AMX.
-// Intel's Software Developer's Manual, volume 1, chapter 18.
-struct alignas(64) TileShapes {
-  uint8_t palette = 1;
-  uint8_t start = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-static_assert(sizeof(TileShapes) == 64);
-
-HWY_INLINE void configure(const TileShapes& shapes) {
-  asm volatile("ldtilecfg %0" : : "m"(shapes));
-}
-HWY_INLINE void release() { asm volatile("tilerelease"); }
-template <int kTile>
-HWY_INLINE void load(const void* from, size_t step) {
-  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(step), "i"(kTile) : "memory");
-}
-template <int kTile>
-HWY_INLINE void keep(void* to, size_t step) {
-  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(to), "r"(step), "i"(kTile) : "memory");
-}
-template <int kTile>
-HWY_INLINE void clear() {
-  asm volatile("tilezero %%tmm%c0" : : "i"(kTile));
-}
-template <int kSum, int kA, int kWeights>
-HWY_INLINE void add_product() {
-  asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kA), "i"(kWeights));
-}
-
 // Sums are tiles 0 to 3: two vectors of the upper rows, and of the lower.
 constexpr int kUpper = 4, kLower = 5, kWeights = 6;
 
-TileShapes shapes_of(size_t rows, size_t tile_bytes) {
+tiles::Shapes shapes_of(size_t rows, size_t tile_bytes) {
   const auto upper = static_cast<uint8_t>(std::min(rows, (rows + 1) / 2));
   const auto lower = static_cast<uint8_t>(rows - upper);
-  TileShapes shapes;
+  tiles::Shapes shapes;
   const auto shape = [&](int tile, uint8_t height, size_t bytes) {
     shapes.rows[tile] = height;
     shapes.row_bytes[tile] = static_cast<uint16_t>(height == 0 ? 0 : bytes);
@@ -146,23 +115,23 @@ HWY_INLINE Products products_of(const ByteBlock& g, const Steps& steps, size_t r
 // meanwhile() after each step: what does not need the tiles.
 template <bool kTwoDown, bool kTwoAcross, class F>
 HWY_INLINE void add_up(const Steps& steps, Products p, const F& meanwhile) {
-  clear<0>();
-  if (kTwoAcross) clear<1>();
-  if (kTwoDown) clear<2>();
-  if (kTwoDown && kTwoAcross) clear<3>();
+  tiles::clear<0>();
+  if (kTwoAcross) tiles::clear<1>();
+  if (kTwoDown) tiles::clear<2>();
+  if (kTwoDown && kTwoAcross) tiles::clear<3>();
   const size_t weight_bytes = steps.tile_bytes / ByteForm::kQuad * p.step;
   for (size_t i = 0; i < steps.count; ++i) {
-    load<kUpper>(p.upper, steps.a_step);
-    load<kWeights>(p.weights, p.step);
-    add_product<0, kUpper, kWeights>();
+    tiles::load<kUpper>(p.upper, steps.a_step);
+    tiles::load<kWeights>(p.weights, p.step);
+    tiles::add_bytes<0, kUpper, kWeights>();
     if constexpr (kTwoAcross) {
-      load<kWeights + 1>(p.weights + kVectorBytes, p.step);
-      add_product<1, kUpper, kWeights + 1>();
+      tiles::load<kWeights + 1>(p.weights + kVectorBytes, p.step);
+      tiles::add_bytes<1, kUpper, kWeights + 1>();
     }
     if constexpr (kTwoDown) {
-      load<kLower>(p.lower, steps.a_step);
-      add_product<2, kLower, kWeights>();
-      if (kTwoAcross) add_product<3, kLower, kWeights + 1>();
+      tiles::load<kLower>(p.lower, steps.a_step);
+      tiles::add_bytes<2, kLower, kWeights>();
+      if (kTwoAcross) tiles::add_bytes<3, kLower, kWeights + 1>();
     }
     meanwhile();
     p.upper += steps.tile_bytes;
@@ -174,17 +143,17 @@ HWY_INLINE void add_up(const Steps& steps, Products p, const F& meanwhile) {
 template <bool kTwoDown, bool kTwoAcross>
 HWY_INLINE void keep_sums(int32_t* to, size_t upper) {
   int32_t* lower_to = to + upper * kBlock;
-  keep<0>(to, kSumsStep);
-  if (kTwoAcross) keep<1>(to + kLanes, kSumsStep);
-  if (kTwoDown) keep<2>(lower_to, kSumsStep);
-  if (kTwoDown && kTwoAcross) keep<3>(lower_to + kLanes, kSumsStep);
+  tiles::keep<0>(to, kSumsStep);
+  if (kTwoAcross) tiles::keep<1>(to + kLanes, kSumsStep);
+  if (kTwoDown) tiles::keep<2>(lower_to, kSumsStep);
+  if (kTwoDown && kTwoAcross) tiles::keep<3>(lower_to + kLanes, kSumsStep);
 }
 
 // f(the first row, the rows, those of the upper tiles) for all rows, whose tiles are set up.
 template <class F>
 HWY_INLINE void for_each_piece(const ByteBlock& g, Steps& steps, const F& f) {
   for_equal_pieces(g.rows, kRows, [&](size_t row, size_t rows) HWY_ATTR {
-    if (rows != steps.shaped) configure(shapes_of(steps.shaped = rows, steps.tile_bytes));
+    if (rows != steps.shaped) tiles::configure(shapes_of(steps.shaped = rows, steps.tile_bytes));
     f(row, rows, (rows + 1) / 2);
   });
 }
@@ -255,7 +224,7 @@ void multiply(const ByteBlock& g) {
       two ? multiply_now<Mode::kSums, true>(g, steps) : multiply_now<Mode::kSums, false>(g, steps);
       break;
   }
-  release();
+  tiles::release();
 }
 
 void copy(const ByteCopy& c) {

@@ -1,0 +1,241 @@
+#include "backends/cpu/native/tile_product.h"
+
+#include <algorithm>
+
+#include "backends/cpu/layout.h"
+#include "backends/cpu/native/activation.h"
+#include "backends/cpu/native/lines.h"
+#include "backends/cpu/native/tile_weights.h"
+#include "backends/cpu/parallel.h"
+#include "backends/cpu/product.h"
+
+namespace treadle::cpu {
+namespace {
+
+constexpr size_t kX = 0, kW = 1, kBias = 2, kZ = 3;
+constexpr auto kColumns = static_cast<int64_t>(kTileColumns);
+constexpr auto kOutputs = static_cast<int64_t>(kTileOutputs);
+
+bool is_conv(const Node& node) { return node.op->kind == "Conv" || node.op->kind == "FusedConv"; }
+bool is_gemm(const Node& node) { return node.op->kind == "Gemm" || node.op->kind == "FusedGemm"; }
+
+class TileKernel : public Kernel {
+ public:
+  struct Parts {
+    std::shared_ptr<Buffer> weights;
+    int64_t columns = 1;
+    bool has_bias = false;
+    bool has_residual = false;
+    std::optional<Activation> activation;  // that is no bounds
+    Bounds bounds;
+    int threads = 1;
+  };
+  TileKernel(TileRows rows, Parts parts) : rows_(std::move(rows)), p_(std::move(parts)) {
+    share_out();
+  }
+
+  size_t scratch_bytes() const {
+    return static_cast<size_t>(checked_mul(rows_.plane(), 2 * sizeof(uint16_t)));
+  }
+
+  void run(const KernelArgs& args) const override {
+    auto* planes = static_cast<uint16_t*>(args.scratch);
+    const int64_t line = rows_.plane() / rows_.lines();
+    const Workload lines{
+        .n = rows_.lines(),
+        .grain = std::max<int64_t>(1, kParallelGrain / std::max<int64_t>(1, line))};
+    parallel_for(p_.threads, lines, [&](int64_t begin, int64_t end) {
+      rows_.split(static_cast<const float*>(args.inputs[kX]), planes, begin, end);
+    });
+    const Workload work{.n = chunks_ * groups_, .unit = groups_};
+    parallel_for(p_.threads, work, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) run_piece(args, planes, i / groups_, i % groups_);
+    });
+  }
+
+ private:
+  static constexpr int64_t kMostBytes = 3 << 18;       // of planes, which L2 keeps
+  static constexpr int64_t kMostPanelBytes = 1 << 18;  // of weights, before an activation
+  static constexpr int64_t kFewRows = 256;
+
+  // Chunks of tiles, whose planes stay in L2 while all weights pass, meet groups of columns. Where
+  // even few rows are too deep for it, parts of their depth are added up in y.
+  void share_out() {
+    const auto tiles = static_cast<int64_t>(rows_.places().size());
+    const int64_t number = 2 * sizeof(uint16_t), row = rows_.row_step() * number;
+    const int64_t most = std::max(kMostBytes / row, rows_.points() ? kFewRows : kOutputs);
+    chunks_ = ceil_div(tiles * kOutputs, most);
+    if (tiles >= 2 * p_.threads) chunks_ = ceil_div(chunks_, p_.threads) * p_.threads;
+    tiles_ = ceil_div(ceil_div(tiles, chunks_), 2) * 2;
+    chunks_ = ceil_div(tiles, tiles_);
+    const int64_t bytes = std::min(tiles_, tiles) * kOutputs * row;
+    parts_ = rows_.points() ? std::min(ceil_div(bytes, kMostBytes), rows_.steps().count()) : 1;
+    const int64_t blocks = ceil_div(p_.columns, kColumns);
+    int64_t at_once = blocks;
+    if (p_.activation)
+      at_once = std::clamp<int64_t>(kMostPanelBytes / tile_weight_bytes(rows_.steps()), 1, blocks);
+    if (chunks_ < p_.threads) at_once = std::min(at_once, ceil_div(blocks, p_.threads));
+    groups_ = ceil_div(blocks, at_once);
+    group_ = ceil_div(blocks, groups_) * kColumns;
+    groups_ = ceil_div(p_.columns, group_);
+  }
+
+  void run_piece(const KernelArgs& args, const uint16_t* planes, int64_t chunk,
+                 int64_t group) const {
+    const int64_t tile = chunk * tiles_, column = group * group_;
+    const int64_t end = std::min(tile + tiles_, static_cast<int64_t>(rows_.places().size()));
+    const int64_t step_bytes = tile_weight_bytes(rows_.steps()) / rows_.steps().count();
+    const int64_t columns = std::min(group_, p_.columns - column);
+    auto* y = static_cast<float*>(args.outputs[0]) + column;
+    FloatTiles job{};
+    job.a = planes;
+    job.low_part = rows_.plane();
+    job.row_step = static_cast<size_t>(rows_.row_step());
+    job.places = rows_.places().data() + tile;
+    job.outputs = rows_.outputs().data() + tile * kOutputs;
+    job.tiles = static_cast<size_t>(end - tile);
+    job.numbers = static_cast<size_t>(rows_.steps().numbers);
+    job.block_bytes = static_cast<size_t>(tile_weight_bytes(rows_.steps()));
+    job.y = y;
+    job.y_stride = static_cast<size_t>(p_.columns);
+    job.columns = static_cast<size_t>(columns);
+    for (int64_t part = 0; part < parts_; ++part) {
+      const int64_t step = rows_.steps().count() * part / parts_;
+      const int64_t last = rows_.steps().count() * (part + 1) / parts_;
+      const Bounds bounds = part + 1 == parts_ ? p_.bounds : Bounds{};
+      job.steps = rows_.offsets().data() + step;
+      job.step_count = static_cast<size_t>(last - step);
+      job.weights = p_.weights->data() + column / kColumns * tile_weight_bytes(rows_.steps()) +
+                    step * step_bytes;
+      job.bias = part == 0 && p_.has_bias ? static_cast<const float*>(args.inputs[kBias]) + column
+                                          : nullptr;
+      job.plus = part > 0 ? y : residual(args, column);
+      job.low = bounds.low;
+      job.high = bounds.high;
+      functions_.multiply(job);
+    }
+    if (!p_.activation) return;
+    const int64_t first = rows_.first_output(tile), behind = rows_.first_output(end);
+    p_.activation->apply(y + first * p_.columns, static_cast<size_t>(behind - first),
+                         static_cast<size_t>(columns), job.y_stride);
+  }
+  const float* residual(const KernelArgs& args, int64_t column) const {
+    return p_.has_residual ? static_cast<const float*>(args.inputs[kZ]) + column : nullptr;
+  }
+
+  TileRows rows_;
+  Parts p_;
+  FloatTileFunctions functions_ = float_tile_functions();
+  int64_t chunks_ = 1, tiles_ = 1;  // and the tiles of each, even
+  int64_t groups_ = 1, group_ = 1;  // and the columns of each
+  int64_t parts_ = 1;               // of the depth
+};
+
+// ---- What a node multiplies
+
+struct Problem {
+  ConvParams conv;
+  TileWeightSource weights;
+};
+
+Problem problem_of(const NodeSpec& spec) {
+  const Attributes& attributes = spec.node->attributes;
+  const Dims& x = spec.inputs[kX].dims;
+  const Dims& w = spec.inputs[kW].dims;
+  if (is_conv(*spec.node)) {
+    const int64_t taps = element_count(w) / std::max<int64_t>(1, w[0] * w[1]);
+    return {conv_params(attributes, x, w), {.n = w[0], .row = 1, .column = w[1] * taps}};
+  }
+  const bool turned = attributes.i("transB", 0) != 0;
+  Problem p;
+  p.conv.in_channels = w[turned ? 1 : 0];
+  p.conv.out_channels = w[turned ? 0 : 1];
+  p.conv.batch = element_count(spec.outputs[0].dims) / std::max<int64_t>(1, p.conv.out_channels);
+  p.weights = {.n = p.conv.out_channels,
+               .row = turned ? 1 : p.conv.out_channels,
+               .column = turned ? p.conv.in_channels : 1,
+               .scale = attributes.f("alpha", 1)};
+  return p;
+}
+
+int64_t outputs_of(const ConvParams& p) { return p.batch * element_count(p.output); }
+
+Support supports_conv(const NodeSpec& spec) {
+  const size_t rank = spec.inputs[kX].dims.size();
+  if (rank != 3 && rank != 4) return Support::no("not of one or two dimensions");
+  if (spec.node->attributes.i("group", 1) != 1) return Support::no("groups");
+  return {};
+}
+
+Support supports_product(const NodeSpec& spec) {
+  const Attributes& attributes = spec.node->attributes;
+  if (attributes.i("transA", 0) != 0) return Support::no("a left side that is transposed");
+  if (spec.inputs[kX].dims.empty() || spec.inputs[kW].dims.size() != 2) return Support::no("shape");
+  if (is_gemm(*spec.node) && spec.has(kBias) && attributes.f("beta", 1) != 1)
+    return Support::no("beta");
+  return {};
+}
+
+Support supports_tiles(const NodeSpec& spec) {
+  if (float_tile_functions().multiply == nullptr) return Support::no("no tiles");
+  if (Support s = supports_f32(spec); !s.ok) return s;
+  if (spec.constant(kW) == nullptr) return Support::no("weights that are not constant");
+  if (Support s = is_conv(*spec.node) ? supports_conv(spec) : supports_product(spec); !s.ok)
+    return s;
+  const Problem p = problem_of(spec);
+  if (spec.has(kBias) && (element_count(spec.inputs[kBias].dims) != p.weights.n ||
+                          (!is_conv(*spec.node) && spec.inputs[kBias].dims.back() != p.weights.n)))
+    return Support::no("bias that is not one a column");
+  if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
+    return Support::no("residual that is broadcast");
+  constexpr int64_t kMostOutputs = INT32_MAX;
+  if (outputs_of(p.conv) > kMostOutputs) return Support::no("too many outputs");
+  return supports_activation(*spec.node);
+}
+
+// Few rows take as long as reading the weights; few channels or outputs leave tiles empty.
+bool tiles_pay(const NodeSpec& spec) {
+  const Problem p = problem_of(spec);
+  const int64_t depth = p.conv.in_channels * element_count(p.conv.kernel);
+  constexpr int64_t kFewOutputs = 6, kFewNumbers = 16;
+  return outputs_of(p.conv) >= kFewOutputs && depth >= kFewNumbers && p.weights.n >= kFewNumbers;
+}
+
+Compiled compile_tiles(const NodeSpec& spec, const CompileContext& context) {
+  TREADLE_CHECK(context.bf16x3, kUnsupported, "switched off");
+  const Problem p = problem_of(spec);
+  TileRows rows(p.conv);
+  TileKernel::Parts parts;
+  parts.weights = tile_weights(*spec.constant(kW), p.weights, rows.steps(), context);
+  parts.columns = p.weights.n;
+  parts.has_bias = spec.has(kBias);
+  parts.has_residual = spec.has(kZ);
+  parts.activation = Activation::of(*spec.node);
+  if (parts.activation->bounds()) {
+    parts.bounds = *parts.activation->bounds();
+    parts.activation.reset();
+  }
+  parts.threads = context.threads;
+  auto kernel = std::make_unique<TileKernel>(std::move(rows), std::move(parts));
+  Compiled compiled;
+  compiled.name = "native tiles";
+  compiled.scratch_bytes = kernel->scratch_bytes();
+  compiled.kernel = std::move(kernel);
+  compiled.reads.assign(spec.inputs.size(), true);
+  compiled.reads[kW] = false;
+  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
+  const Layout layout = is_conv(*spec.node) ? kChannelsLast : kPlain;
+  compiled.input_layouts[kX] = accept(spec.inputs[kX], layout);
+  compiled.output_layouts = {canonical(spec.outputs[0].dims, layout)};
+  if (spec.has(kZ)) {
+    compiled.input_layouts[kZ] = accept(spec.inputs[kZ], layout);
+    compiled.in_place = {{kZ}};
+  }
+  return compiled;
+}
+
+}  // namespace
+
+const Family kTileProduct = {"native tiles", supports_tiles, compile_tiles, tiles_pay};
+
+}  // namespace treadle::cpu

@@ -1,0 +1,10 @@
+// Convolutions and matrix products with constant weights, by tiles of AMX.
+#pragma once
+
+#include "backends/cpu/family.h"
+
+namespace treadle::cpu {
+
+extern const Family kTileProduct;  // "native tiles"
+
+}  // namespace treadle::cpu

@@ -1,0 +1,150 @@
+#include "backends/cpu/native/tile_rows.h"
+
+#include <algorithm>
+
+#include "graph/base/checked.h"
+
+namespace treadle::cpu {
+namespace {
+
+constexpr auto kOutputs = static_cast<int64_t>(kTileOutputs);
+
+bool are_points(const ConvParams& p) {
+  const auto all = [](const Dims& dims, int64_t x) {
+    return std::ranges::all_of(dims, [x](int64_t d) { return d == x; });
+  };
+  return all(p.kernel, 1) && all(p.pads_begin, 0) && all(p.pads_end, 0);
+}
+
+TileSteps steps_of(const ConvParams& p, bool points) {
+  if (points) return {p.in_channels, 1, 1};
+  const bool lines = p.dilations[1] == 1;
+  return {p.in_channels, p.kernel[0] * p.kernel[1], lines ? p.kernel[1] : 1};
+}
+
+}  // namespace
+
+TileSteps::TileSteps(int64_t channels_of, int64_t all_taps, int64_t taps_of_run)
+    : channels(channels_of), taps(all_taps), run_taps(taps_of_run) {
+  const int64_t steps = ceil_div(run(), static_cast<int64_t>(kTileNumbers));
+  numbers = ceil_div(ceil_div(run(), steps), 2) * 2;
+}
+
+int64_t TileSteps::source(int64_t step, int64_t i) const {
+  const int64_t at = step % in_run() * numbers + i;
+  if (at >= run()) return -1;
+  return at % channels * taps + step / in_run() * run_taps + at / channels;
+}
+
+TileRows::TileRows(const ConvParams& conv)
+    : images_(conv.batch),
+      in_channels_(conv.in_channels),
+      points_(are_points(conv)),
+      steps_(1, 1, 1),
+      all_outputs_(conv.batch) {
+  const ConvParams p = conv.rank() == 1 ? in_planes(conv) : conv;
+  const auto axis = [&p](size_t i) {
+    return Axis{p.kernel[i],     p.strides[i], p.dilations[i],
+                p.pads_begin[i], p.input[i],   p.output[i]};
+  };
+  if (p.rank() == 2) down_ = axis(0), across_ = axis(1);
+  steps_ = steps_of(p, points_);
+  all_outputs_ *= down_.output * across_.output;
+  points_ ? place_points() : place_windows();
+}
+
+void TileRows::place_points() {
+  channels_ = steps_.count() * steps_.numbers;
+  row_step_ = channels_;
+  lines_ = all_outputs_;
+  for (int64_t i = 0; i < steps_.count(); ++i) offsets_.push_back(i * steps_.numbers);
+  for (int64_t first = 0; first < all_outputs_; first += kOutputs) {
+    add_tile(first * channels_);
+    add_outputs(first, std::min(kOutputs, all_outputs_ - first));
+  }
+}
+
+void TileRows::place_windows() {
+  channels_ = in_channels_;
+  width_ = across_.reach();
+  const int64_t height = down_.reach();
+  lines_ = images_ * height;
+  row_step_ = across_.stride * channels_;
+  const int64_t along = across_.kernel / steps_.run_taps;
+  for (int64_t i = 0; i < steps_.count(); ++i) {
+    const int64_t run = i / steps_.in_run();
+    const int64_t row = run / along * down_.dilation, column = run % along * across_.dilation;
+    offsets_.push_back((row * width_ + column) * channels_ + i % steps_.in_run() * steps_.numbers);
+  }
+  const bool flat = down_.stride == 1 && across_.stride == 1;
+  // A line of positions, of which the first ones of each `step` are outputs.
+  const int64_t step = flat ? width_ : across_.output;
+  const int64_t length = flat ? (down_.output - 1) * width_ + across_.output : across_.output;
+  for (int64_t n = 0; n < images_; ++n) {
+    for (int64_t y = 0; y < down_.output; y += flat ? down_.output : 1) {
+      const int64_t begin = (n * height + y * down_.stride) * width_ * channels_;
+      const int64_t first = (n * down_.output + y) * across_.output;
+      for (int64_t at = 0; at < length; at += kOutputs) {
+        add_tile(begin + at * row_step_);
+        for (int64_t i = at; i < at + kOutputs; ++i) {
+          const bool inside = i < length && i % step < across_.output;
+          outputs_.push_back(
+              inside ? static_cast<int32_t>(first + i / step * across_.output + i % step) : -1);
+        }
+      }
+    }
+  }
+}
+
+void TileRows::add_outputs(int64_t first, int64_t count) {
+  for (int64_t i = 0; i < kOutputs; ++i)
+    outputs_.push_back(i < count ? static_cast<int32_t>(first + i) : -1);
+}
+
+int64_t TileRows::plane() const {
+  const int64_t behind = kOutputs * row_step_ + offsets_.back() + steps_.numbers;
+  return checked_add(checked_mul(checked_mul(lines_, width_), channels_), behind);
+}
+
+int64_t TileRows::first_output(int64_t tile) const {
+  for (auto i = static_cast<size_t>(tile * kOutputs); i < outputs_.size(); ++i) {
+    if (outputs_[i] >= 0) return outputs_[i];
+  }
+  return all_outputs_;
+}
+
+// Zeros behind what is split, up to `end`.
+void TileRows::split_part(const float* from, int64_t count, int64_t end, uint16_t* high) const {
+  uint16_t* low = high + plane();
+  functions_.split({from, static_cast<size_t>(count), high, low});
+  std::fill(high + count, high + end, uint16_t{0});
+  std::fill(low + count, low + end, uint16_t{0});
+}
+
+void TileRows::split(const float* x, uint16_t* planes, int64_t begin, int64_t end) const {
+  const int64_t line = width_ * channels_;
+  for (int64_t i = begin; i < end; ++i) {
+    uint16_t* to = planes + i * line;
+    if (points_) {
+      const int64_t column = i % across_.output, row = i / across_.output % down_.output;
+      const int64_t image = i / (across_.output * down_.output);
+      const int64_t at =
+          (image * down_.input + row * down_.stride) * across_.input + column * across_.stride;
+      split_part(x + at * in_channels_, in_channels_, line, to);
+      continue;
+    }
+    const int64_t height = down_.reach(), y = i % height - down_.pad;
+    if (y < 0 || y >= down_.input) {
+      split_part(x, 0, line, to);
+      continue;
+    }
+    const int64_t before = std::min(across_.pad, width_) * channels_;
+    const int64_t count = std::min(across_.input * channels_, line - before);
+    split_part(x, 0, before, to);
+    split_part(x + (i / height * down_.input + y) * across_.input * channels_, count, line - before,
+               to + before);
+  }
+  if (end == lines_) split_part(x, 0, plane() - lines_ * line, planes + lines_ * line);
+}
+
+}  // namespace treadle::cpu

@@ -1,0 +1,24 @@
+// Packs weights of floats for simd/float_tiles.h.
+#pragma once
+
+#include "backends/cpu/family.h"
+#include "backends/cpu/native/tile_rows.h"
+
+namespace treadle::cpu {
+
+// The weight of column n and number k of a window (TileSteps::source) is scale · source[k · row + n
+// · column]; row or column is 1.
+struct TileWeightSource {
+  int64_t n = 1;
+  int64_t row = 1;
+  int64_t column = 1;
+  float scale = 1;
+};
+
+// Blocks of kTileColumns, each of all steps.
+std::shared_ptr<Buffer> tile_weights(const Tensor& source, const TileWeightSource& shape,
+                                     const TileSteps& steps, const CompileContext& context);
+// Of a block.
+int64_t tile_weight_bytes(const TileSteps& steps);
+
+}  // namespace treadle::cpu
