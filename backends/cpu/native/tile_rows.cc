@@ -16,9 +16,15 @@ bool are_points(const ConvParams& p) {
   return all(p.kernel, 1) && all(p.pads_begin, 0) && all(p.pads_end, 0);
 }
 
+// Rows as far apart as a power of two meet in few sets of the first-level cache.
+int64_t spread(int64_t numbers) {
+  constexpr int64_t kApart = 256;
+  return numbers % kApart == 0 ? numbers + static_cast<int64_t>(kTileNumbers) : numbers;
+}
+
 TileSteps steps_of(const ConvParams& p, bool points) {
   if (points) return {p.in_channels, 1, 1};
-  const bool lines = p.dilations[1] == 1;
+  const bool lines = p.dilations[1] == 1 && spread(p.in_channels) == p.in_channels;
   return {p.in_channels, p.kernel[0] * p.kernel[1], lines ? p.kernel[1] : 1};
 }
 
@@ -54,7 +60,7 @@ TileRows::TileRows(const ConvParams& conv)
 }
 
 void TileRows::place_points() {
-  channels_ = steps_.count() * steps_.numbers;
+  channels_ = spread(steps_.count() * steps_.numbers);
   row_step_ = channels_;
   lines_ = all_outputs_;
   for (int64_t i = 0; i < steps_.count(); ++i) offsets_.push_back(i * steps_.numbers);
@@ -65,7 +71,7 @@ void TileRows::place_points() {
 }
 
 void TileRows::place_windows() {
-  channels_ = in_channels_;
+  channels_ = spread(in_channels_);
   width_ = across_.reach();
   const int64_t height = down_.reach();
   lines_ = images_ * height;
@@ -121,6 +127,19 @@ void TileRows::split_part(const float* from, int64_t count, int64_t end, uint16_
   std::fill(low + count, low + end, uint16_t{0});
 }
 
+void TileRows::split_line(const float* from, uint16_t* to) const {
+  const int64_t before = std::min(across_.pad, width_);
+  const int64_t count = std::min(across_.input, width_ - before);
+  split_part(from, 0, before * channels_, to);
+  to += before * channels_;
+  const int64_t behind = (width_ - before - count) * channels_;
+  if (channels_ == in_channels_)
+    return split_part(from, count * channels_, count * channels_ + behind, to);
+  for (int64_t i = 0; i < count; ++i)
+    split_part(from + i * in_channels_, in_channels_, channels_, to + i * channels_);
+  split_part(from, 0, behind, to + count * channels_);
+}
+
 void TileRows::split(const float* x, uint16_t* planes, int64_t begin, int64_t end) const {
   const int64_t line = width_ * channels_;
   for (int64_t i = begin; i < end; ++i) {
@@ -138,11 +157,7 @@ void TileRows::split(const float* x, uint16_t* planes, int64_t begin, int64_t en
       split_part(x, 0, line, to);
       continue;
     }
-    const int64_t before = std::min(across_.pad, width_) * channels_;
-    const int64_t count = std::min(across_.input * channels_, line - before);
-    split_part(x, 0, before, to);
-    split_part(x + (i / height * down_.input + y) * across_.input * channels_, count, line - before,
-               to + before);
+    split_line(x + (i / height * down_.input + y) * across_.input * in_channels_, to);
   }
   if (end == lines_) split_part(x, 0, plane() - lines_ * line, planes + lines_ * line);
 }

@@ -59,6 +59,7 @@ class TileRows {
   void add_tile(int64_t at) { places_.push_back(at); }
   void add_outputs(int64_t first, int64_t count);
   void split_part(const float* from, int64_t count, int64_t end, uint16_t* high) const;
+  void split_line(const float* from, uint16_t* to) const;
 
   Axis down_, across_;
   int64_t images_, in_channels_;
