@@ -35,21 +35,19 @@ class TileKernel : public Kernel {
   }
 
   size_t scratch_bytes() const {
-    return static_cast<size_t>(checked_mul(rows_.plane(), 2 * sizeof(uint16_t)));
+    return static_cast<size_t>(checked_mul(slots_ * 2 * plane_, sizeof(uint16_t)));
   }
 
   void run(const KernelArgs& args) const override {
-    auto* planes = static_cast<uint16_t*>(args.scratch);
-    const int64_t line = rows_.plane() / rows_.lines();
-    const Workload lines{
-        .n = rows_.lines(),
-        .grain = std::max<int64_t>(1, kParallelGrain / std::max<int64_t>(1, line))};
-    parallel_for(p_.threads, lines, [&](int64_t begin, int64_t end) {
-      rows_.split(static_cast<const float*>(args.inputs[kX]), planes, begin, end);
-    });
     const Workload work{.n = chunks_ * groups_, .unit = groups_};
-    parallel_for(p_.threads, work, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) run_piece(args, planes, i / groups_, i % groups_);
+    parallel_slots(p_.threads, slots_, work, [&](int64_t slot, int64_t begin, int64_t end) {
+      uint16_t* planes = static_cast<uint16_t*>(args.scratch) + slot * 2 * plane_;
+      for (int64_t i = begin; i < end; ++i) {
+        const Tiles tiles = tiles_of(i / groups_);
+        if (i == begin || i % groups_ == 0)
+          rows_.split(static_cast<const float*>(args.inputs[kX]), tiles.lines, planes, plane_);
+        run_piece(args, planes, tiles, i % groups_ * group_);
+      }
     });
   }
 
@@ -57,6 +55,16 @@ class TileKernel : public Kernel {
   static constexpr int64_t kMostBytes = 3 << 18;       // of planes, which L2 keeps
   static constexpr int64_t kMostPanelBytes = 1 << 18;  // of weights, before an activation
   static constexpr int64_t kFewRows = 256;
+
+  struct Tiles {
+    int64_t begin, end;
+    TileRows::Lines lines;
+  };
+  Tiles tiles_of(int64_t chunk) const {
+    const int64_t begin = chunk * tiles_;
+    const int64_t end = std::min(begin + tiles_, static_cast<int64_t>(rows_.places().size()));
+    return {begin, end, rows_.lines_of(begin, end)};
+  }
 
   // Chunks of tiles, whose planes stay in L2 while all weights pass, meet groups of columns. Where
   // even few rows are too deep for it, parts of their depth are added up in y.
@@ -78,22 +86,30 @@ class TileKernel : public Kernel {
     groups_ = ceil_div(blocks, at_once);
     group_ = ceil_div(blocks, groups_) * kColumns;
     groups_ = ceil_div(p_.columns, group_);
+    for (int64_t i = 0; i < chunks_; ++i) {
+      const TileRows::Lines lines = tiles_of(i).lines;
+      plane_ = std::max(plane_, whole_lines(rows_.plane(lines.end - lines.begin)));
+    }
+    constexpr double kMultiplications = 128.0 * kParallelGrain;  // that are worth a thread
+    const double work = static_cast<double>(tiles * kOutputs * p_.columns) *
+                        static_cast<double>(rows_.steps().count() * rows_.steps().numbers);
+    slots_ = std::clamp<int64_t>(static_cast<int64_t>(std::min(work / kMultiplications, 1e6)), 1,
+                                 std::min<int64_t>(p_.threads, chunks_ * groups_));
   }
 
-  void run_piece(const KernelArgs& args, const uint16_t* planes, int64_t chunk,
-                 int64_t group) const {
-    const int64_t tile = chunk * tiles_, column = group * group_;
-    const int64_t end = std::min(tile + tiles_, static_cast<int64_t>(rows_.places().size()));
+  void run_piece(const KernelArgs& args, const uint16_t* planes, const Tiles& tiles,
+                 int64_t column) const {
     const int64_t step_bytes = tile_weight_bytes(rows_.steps()) / rows_.steps().count();
     const int64_t columns = std::min(group_, p_.columns - column);
     auto* y = static_cast<float*>(args.outputs[0]) + column;
     FloatTiles job{};
     job.a = planes;
-    job.low_part = rows_.plane();
+    job.origin = tiles.lines.begin * rows_.line();
+    job.low_part = plane_;
     job.row_step = static_cast<size_t>(rows_.row_step());
-    job.places = rows_.places().data() + tile;
-    job.outputs = rows_.outputs().data() + tile * kOutputs;
-    job.tiles = static_cast<size_t>(end - tile);
+    job.places = rows_.places().data() + tiles.begin;
+    job.outputs = rows_.outputs().data() + tiles.begin * kOutputs;
+    job.tiles = static_cast<size_t>(tiles.end - tiles.begin);
     job.numbers = static_cast<size_t>(rows_.steps().numbers);
     job.block_bytes = static_cast<size_t>(tile_weight_bytes(rows_.steps()));
     job.y = y;
@@ -115,7 +131,8 @@ class TileKernel : public Kernel {
       functions_.multiply(job);
     }
     if (!p_.activation) return;
-    const int64_t first = rows_.first_output(tile), behind = rows_.first_output(end);
+    const int64_t first = rows_.first_output(tiles.begin);
+    const int64_t behind = rows_.first_output(tiles.end);
     p_.activation->apply(y + first * p_.columns, static_cast<size_t>(behind - first),
                          static_cast<size_t>(columns), job.y_stride);
   }
@@ -129,6 +146,7 @@ class TileKernel : public Kernel {
   int64_t chunks_ = 1, tiles_ = 1;  // and the tiles of each, even
   int64_t groups_ = 1, group_ = 1;  // and the columns of each
   int64_t parts_ = 1;               // of the depth
+  int64_t slots_ = 1, plane_ = 0;   // of threads; numbers of a plane of each
 };
 
 // ---- What a node multiplies

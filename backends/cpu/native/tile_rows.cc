@@ -107,9 +107,16 @@ void TileRows::add_outputs(int64_t first, int64_t count) {
     outputs_.push_back(i < count ? static_cast<int32_t>(first + i) : -1);
 }
 
-int64_t TileRows::plane() const {
+int64_t TileRows::plane(int64_t lines) const {
   const int64_t behind = kOutputs * row_step_ + offsets_.back() + steps_.numbers;
-  return checked_add(checked_mul(checked_mul(lines_, width_), channels_), behind);
+  return checked_add(checked_mul(lines, line()), behind);
+}
+
+TileRows::Lines TileRows::lines_of(int64_t begin, int64_t end) const {
+  const auto at = [this](int64_t tile) { return places_[static_cast<size_t>(tile)]; };
+  const int64_t last = (at(end - 1) + (kOutputs - 1) * row_step_) / line();
+  const int64_t extent = (down_.kernel - 1) * down_.dilation + 1;
+  return {at(begin) / line(), std::min(lines_, last + extent)};
 }
 
 int64_t TileRows::first_output(int64_t tile) const {
@@ -120,46 +127,47 @@ int64_t TileRows::first_output(int64_t tile) const {
 }
 
 // Zeros behind what is split, up to `end`.
-void TileRows::split_part(const float* from, int64_t count, int64_t end, uint16_t* high) const {
-  uint16_t* low = high + plane();
-  functions_.split({from, static_cast<size_t>(count), high, low});
-  std::fill(high + count, high + end, uint16_t{0});
+void TileRows::split_part(const float* from, int64_t count, int64_t end, Planes to) const {
+  uint16_t* low = to.high + to.low_part;
+  functions_.split({from, static_cast<size_t>(count), to.high, low});
+  std::fill(to.high + count, to.high + end, uint16_t{0});
   std::fill(low + count, low + end, uint16_t{0});
 }
 
-void TileRows::split_line(const float* from, uint16_t* to) const {
+void TileRows::split_line(const float* from, Planes to) const {
   const int64_t before = std::min(across_.pad, width_);
   const int64_t count = std::min(across_.input, width_ - before);
   split_part(from, 0, before * channels_, to);
-  to += before * channels_;
+  to.high += before * channels_;
   const int64_t behind = (width_ - before - count) * channels_;
   if (channels_ == in_channels_)
     return split_part(from, count * channels_, count * channels_ + behind, to);
-  for (int64_t i = 0; i < count; ++i)
-    split_part(from + i * in_channels_, in_channels_, channels_, to + i * channels_);
-  split_part(from, 0, behind, to + count * channels_);
+  for (int64_t i = 0; i < count; ++i, to.high += channels_)
+    split_part(from + i * in_channels_, in_channels_, channels_, to);
+  split_part(from, 0, behind, to);
 }
 
-void TileRows::split(const float* x, uint16_t* planes, int64_t begin, int64_t end) const {
-  const int64_t line = width_ * channels_;
-  for (int64_t i = begin; i < end; ++i) {
-    uint16_t* to = planes + i * line;
+void TileRows::split_point(const float* x, int64_t i, Planes to) const {
+  const int64_t column = i % across_.output, row = i / across_.output % down_.output;
+  const int64_t image = i / (across_.output * down_.output);
+  const int64_t at = (image * down_.input + row * down_.stride) * across_.input;
+  split_part(x + (at + column * across_.stride) * in_channels_, in_channels_, channels_, to);
+}
+
+void TileRows::split(const float* x, Lines lines, uint16_t* high, int64_t low_part) const {
+  Planes to{high, low_part};
+  const int64_t height = down_.reach();
+  for (int64_t i = lines.begin; i < lines.end; ++i, to.high += line()) {
+    const int64_t y = i % height - down_.pad;
     if (points_) {
-      const int64_t column = i % across_.output, row = i / across_.output % down_.output;
-      const int64_t image = i / (across_.output * down_.output);
-      const int64_t at =
-          (image * down_.input + row * down_.stride) * across_.input + column * across_.stride;
-      split_part(x + at * in_channels_, in_channels_, line, to);
-      continue;
+      split_point(x, i, to);
+    } else if (y < 0 || y >= down_.input) {
+      split_part(x, 0, line(), to);
+    } else {
+      split_line(x + (i / height * down_.input + y) * across_.input * in_channels_, to);
     }
-    const int64_t height = down_.reach(), y = i % height - down_.pad;
-    if (y < 0 || y >= down_.input) {
-      split_part(x, 0, line, to);
-      continue;
-    }
-    split_line(x + (i / height * down_.input + y) * across_.input * in_channels_, to);
   }
-  if (end == lines_) split_part(x, 0, plane() - lines_ * line, planes + lines_ * line);
+  split_part(x, 0, plane(0), to);
 }
 
 }  // namespace treadle::cpu

@@ -36,18 +36,23 @@ class TileRows {
 
   const TileSteps& steps() const { return steps_; }
   bool points() const { return points_; }  // windows are single pixels: rows beside each other
-  int64_t row_numbers() const { return channels_; }
   int64_t row_step() const { return row_step_; }
-  int64_t plane() const;  // numbers, with what tiles read behind the last
   std::span<const int64_t> offsets() const { return offsets_; }  // of steps
   std::span<const int64_t> places() const { return places_; }    // of tiles
   std::span<const int32_t> outputs() const { return outputs_; }  // [tiles][kTileOutputs]
   // The first output from a tile on; of the tile behind the last: of all.
   int64_t first_output(int64_t tile) const;
 
-  int64_t lines() const { return lines_; }
-  // Lines [begin, end) of x in both planes.
-  void split(const float* x, uint16_t* planes, int64_t begin, int64_t end) const;
+  // Lines of the planes that tiles [begin, end) read.
+  struct Lines {
+    int64_t begin, end;
+  };
+  Lines lines_of(int64_t begin, int64_t end) const;
+  // Numbers of a plane of so many lines, with what tiles read behind the last; of one.
+  int64_t plane(int64_t lines) const;
+  int64_t line() const { return width_ * channels_; }
+  // Lines of x become a plane of high numbers, and `low_part` numbers further one of low ones.
+  void split(const float* x, Lines lines, uint16_t* high, int64_t low_part) const;
 
  private:
   struct Axis {
@@ -58,8 +63,14 @@ class TileRows {
   void place_windows();
   void add_tile(int64_t at) { places_.push_back(at); }
   void add_outputs(int64_t first, int64_t count);
-  void split_part(const float* from, int64_t count, int64_t end, uint16_t* high) const;
-  void split_line(const float* from, uint16_t* to) const;
+  // Of a plane of high numbers, and the other.
+  struct Planes {
+    uint16_t* high;
+    int64_t low_part;
+  };
+  void split_part(const float* from, int64_t count, int64_t end, Planes to) const;
+  void split_line(const float* from, Planes to) const;
+  void split_point(const float* x, int64_t i, Planes to) const;
 
   Axis down_, across_;
   int64_t images_, in_channels_;

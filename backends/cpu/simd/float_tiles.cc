@@ -192,8 +192,8 @@ HWY_INLINE void add_up(const FloatTiles& g, const uint16_t* upper, const uint16_
 template <bool kTwo>
 HWY_INLINE void multiply_area(const FloatTiles& g, size_t tile, const std::byte* weights,
                               float* sums, Results& left, Fetch& next) {
-  const uint16_t* upper = g.a + g.places[tile];
-  const uint16_t* lower = kTwo ? g.a + g.places[tile + 1] : upper;
+  const uint16_t* upper = g.a + (g.places[tile] - g.origin);
+  const uint16_t* lower = kTwo ? g.a + (g.places[tile + 1] - g.origin) : upper;
   add_up<kTwo>(g, upper, lower, weights, [&]() HWY_ATTR {
     store_some(g, left, kFewRows);
     next.some();

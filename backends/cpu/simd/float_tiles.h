@@ -34,7 +34,8 @@ struct SplitWeights {
 // y[outputs, columns] = a · weights + bias (one a column) + plus (as y; it may be y), within
 // [low, high].
 struct FloatTiles {
-  const uint16_t* a;       // high ones
+  const uint16_t* a;  // high ones, from place `origin` on
+  int64_t origin;
   ptrdiff_t low_part;      // from a high one to its low one, in numbers
   size_t row_step;         // from a row of a tile to the next, in numbers
   const int64_t* places;   // where each tile's first row begins
