@@ -74,8 +74,8 @@ KernelCase kernel_case(const OpCase& c) {
 }
 
 void check(const cpu::Family& family, KernelCase c) {
-  if (named(family, "winograd")) {
-    // As winograd.h says.
+  if (named(family, "winograd") || named(family, "tiles")) {
+    // As winograd.h and float_tiles.h say.
     if (std::isinf(largest(c.inputs))) return;
     c.atol = std::max(c.atol, 5e-5 * largest(c.want));
   }

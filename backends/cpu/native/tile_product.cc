@@ -34,19 +34,17 @@ class TileKernel : public Kernel {
     share_out();
   }
 
-  size_t scratch_bytes() const {
-    return static_cast<size_t>(checked_mul(slots_ * 2 * plane_, sizeof(uint16_t)));
-  }
+  size_t scratch_bytes() const { return static_cast<size_t>(checked_mul(slots_, slot_bytes())); }
 
   void run(const KernelArgs& args) const override {
     const Workload work{.n = chunks_ * groups_, .unit = groups_};
     parallel_slots(p_.threads, slots_, work, [&](int64_t slot, int64_t begin, int64_t end) {
-      uint16_t* planes = static_cast<uint16_t*>(args.scratch) + slot * 2 * plane_;
+      const Memory memory = memory_of(static_cast<std::byte*>(args.scratch) + slot * slot_bytes());
       for (int64_t i = begin; i < end; ++i) {
         const Tiles tiles = tiles_of(i / groups_);
         if (i == begin || i % groups_ == 0)
-          rows_.split(static_cast<const float*>(args.inputs[kX]), tiles.lines, planes, plane_);
-        run_piece(args, planes, tiles, i % groups_ * group_);
+          prepare(static_cast<const float*>(args.inputs[kX]), tiles, memory);
+        run_piece(args, memory, tiles, i % groups_ * group_);
       }
     });
   }
@@ -56,20 +54,44 @@ class TileKernel : public Kernel {
   static constexpr int64_t kMostPanelBytes = 1 << 18;  // of weights, before an activation
   static constexpr int64_t kFewRows = 256;
 
+  // A thread's: both planes, and where the tiles of a chunk lie.
+  struct Memory {
+    uint16_t* planes;
+    int64_t* places;
+    int32_t* outputs;
+  };
+  int64_t plane_bytes() const { return byte_size(DType::kFloat16, 2 * plane_); }
+  int64_t place_bytes() const { return whole_lines(byte_size(DType::kInt64, tiles_)); }
+  int64_t slot_bytes() const {
+    return plane_bytes() + place_bytes() + whole_lines(byte_size(DType::kInt32, tiles_ * kOutputs));
+  }
+  Memory memory_of(std::byte* at) const {
+    return {reinterpret_cast<uint16_t*>(at), reinterpret_cast<int64_t*>(at + plane_bytes()),
+            reinterpret_cast<int32_t*>(at + plane_bytes() + place_bytes())};
+  }
+
   struct Tiles {
     int64_t begin, end;
     TileRows::Lines lines;
   };
   Tiles tiles_of(int64_t chunk) const {
     const int64_t begin = chunk * tiles_;
-    const int64_t end = std::min(begin + tiles_, static_cast<int64_t>(rows_.places().size()));
+    const int64_t end = std::min(begin + tiles_, rows_.tiles());
     return {begin, end, rows_.lines_of(begin, end)};
+  }
+
+  void prepare(const float* x, const Tiles& tiles, const Memory& memory) const {
+    rows_.split(x, tiles.lines, memory.planes, plane_);
+    for (int64_t i = 0; i < tiles.end - tiles.begin; ++i) {
+      memory.places[i] = rows_.place(tiles.begin + i);
+      rows_.outputs(tiles.begin + i, memory.outputs + i * kOutputs);
+    }
   }
 
   // Chunks of tiles, whose planes stay in L2 while all weights pass, meet groups of columns. Where
   // even few rows are too deep for it, parts of their depth are added up in y.
   void share_out() {
-    const auto tiles = static_cast<int64_t>(rows_.places().size());
+    const auto tiles = rows_.tiles();
     const int64_t number = 2 * sizeof(uint16_t), row = rows_.row_step() * number;
     const int64_t most = std::max(kMostBytes / row, rows_.points() ? kFewRows : kOutputs);
     chunks_ = ceil_div(tiles * kOutputs, most);
@@ -97,18 +119,18 @@ class TileKernel : public Kernel {
                                  std::min<int64_t>(p_.threads, chunks_ * groups_));
   }
 
-  void run_piece(const KernelArgs& args, const uint16_t* planes, const Tiles& tiles,
+  void run_piece(const KernelArgs& args, const Memory& memory, const Tiles& tiles,
                  int64_t column) const {
     const int64_t step_bytes = tile_weight_bytes(rows_.steps()) / rows_.steps().count();
     const int64_t columns = std::min(group_, p_.columns - column);
     auto* y = static_cast<float*>(args.outputs[0]) + column;
     FloatTiles job{};
-    job.a = planes;
+    job.a = memory.planes;
     job.origin = tiles.lines.begin * rows_.line();
     job.low_part = plane_;
     job.row_step = static_cast<size_t>(rows_.row_step());
-    job.places = rows_.places().data() + tiles.begin;
-    job.outputs = rows_.outputs().data() + tiles.begin * kOutputs;
+    job.places = memory.places;
+    job.outputs = memory.outputs;
     job.tiles = static_cast<size_t>(tiles.end - tiles.begin);
     job.numbers = static_cast<size_t>(rows_.steps().numbers);
     job.block_bytes = static_cast<size_t>(tile_weight_bytes(rows_.steps()));
@@ -206,6 +228,7 @@ Support supports_tiles(const NodeSpec& spec) {
     return Support::no("bias that is not one a column");
   if (spec.has(kZ) && spec.inputs[kZ].dims != spec.outputs[0].dims)
     return Support::no("residual that is broadcast");
+  if (!TileRows::fits(p.conv)) return Support::no("planes beyond the input");
   constexpr int64_t kMostOutputs = INT32_MAX;
   if (outputs_of(p.conv) > kMostOutputs) return Support::no("too many outputs");
   return supports_activation(*spec.node);

@@ -46,8 +46,7 @@ TileRows::TileRows(const ConvParams& conv)
     : images_(conv.batch),
       in_channels_(conv.in_channels),
       points_(are_points(conv)),
-      steps_(1, 1, 1),
-      all_outputs_(conv.batch) {
+      steps_(1, 1, 1) {
   const ConvParams p = conv.rank() == 1 ? in_planes(conv) : conv;
   const auto axis = [&p](size_t i) {
     return Axis{p.kernel[i],     p.strides[i], p.dilations[i],
@@ -55,26 +54,34 @@ TileRows::TileRows(const ConvParams& conv)
   };
   if (p.rank() == 2) down_ = axis(0), across_ = axis(1);
   steps_ = steps_of(p, points_);
-  all_outputs_ *= down_.output * across_.output;
-  points_ ? place_points() : place_windows();
+  points_ ? lay_points() : lay_windows();
 }
 
-void TileRows::place_points() {
+bool TileRows::fits(const ConvParams& p) {
+  if (are_points(p)) return true;
+  double plane = 1, input = 1;
+  for (size_t i = 0; i < p.rank(); ++i) {
+    const auto steps = static_cast<double>(p.output[i] - 1);
+    plane *= steps * static_cast<double>(p.strides[i]) +
+             static_cast<double>(p.kernel[i] - 1) * static_cast<double>(p.dilations[i]) + 1;
+    input *= static_cast<double>(p.input[i]);
+  }
+  constexpr double kMostGrowth = 4, kFewPixels = 1024;
+  return plane <= std::max(kMostGrowth * input, kFewPixels);
+}
+
+void TileRows::lay_points() {
   channels_ = spread(steps_.count() * steps_.numbers);
   row_step_ = channels_;
-  lines_ = all_outputs_;
+  lines_ = images_ * down_.output * across_.output;
   for (int64_t i = 0; i < steps_.count(); ++i) offsets_.push_back(i * steps_.numbers);
-  for (int64_t first = 0; first < all_outputs_; first += kOutputs) {
-    add_tile(first * channels_);
-    add_outputs(first, std::min(kOutputs, all_outputs_ - first));
-  }
+  path_ = {lines_, lines_, lines_};
 }
 
-void TileRows::place_windows() {
+void TileRows::lay_windows() {
   channels_ = spread(in_channels_);
   width_ = across_.reach();
-  const int64_t height = down_.reach();
-  lines_ = images_ * height;
+  lines_ = images_ * down_.reach();
   row_step_ = across_.stride * channels_;
   const int64_t along = across_.kernel / steps_.run_taps;
   for (int64_t i = 0; i < steps_.count(); ++i) {
@@ -83,28 +90,37 @@ void TileRows::place_windows() {
     offsets_.push_back((row * width_ + column) * channels_ + i % steps_.in_run() * steps_.numbers);
   }
   const bool flat = down_.stride == 1 && across_.stride == 1;
-  // A line of positions, of which the first ones of each `step` are outputs.
-  const int64_t step = flat ? width_ : across_.output;
-  const int64_t length = flat ? (down_.output - 1) * width_ + across_.output : across_.output;
-  for (int64_t n = 0; n < images_; ++n) {
-    for (int64_t y = 0; y < down_.output; y += flat ? down_.output : 1) {
-      const int64_t begin = (n * height + y * down_.stride) * width_ * channels_;
-      const int64_t first = (n * down_.output + y) * across_.output;
-      for (int64_t at = 0; at < length; at += kOutputs) {
-        add_tile(begin + at * row_step_);
-        for (int64_t i = at; i < at + kOutputs; ++i) {
-          const bool inside = i < length && i % step < across_.output;
-          outputs_.push_back(
-              inside ? static_cast<int32_t>(first + i / step * across_.output + i % step) : -1);
-        }
-      }
-    }
+  paths_ = flat ? images_ : images_ * down_.output;
+  path_ = flat ? Path{(down_.output - 1) * width_ + across_.output, width_, across_.output}
+               : Path{across_.output, across_.output, across_.output};
+}
+
+int64_t TileRows::tiles_of_path() const { return ceil_div(path_.length, kOutputs); }
+
+int64_t TileRows::place(int64_t tile) const {
+  const int64_t path = tile / tiles_of_path(), at = tile % tiles_of_path() * kOutputs * row_step_;
+  if (points_) return at;
+  const int64_t of_image = paths_ / images_;
+  const int64_t row = path / of_image * down_.reach() + path % of_image * down_.stride;
+  return row * line() + at;
+}
+
+void TileRows::outputs(int64_t tile, int32_t* to) const {
+  const int64_t all = path_.length / path_.period * path_.outputs + path_.length % path_.period;
+  const int64_t first = tile / tiles_of_path() * all, at = tile % tiles_of_path() * kOutputs;
+  int64_t row = at / path_.period, column = at % path_.period;
+  for (int64_t i = 0; i < kOutputs; ++i, ++column) {
+    if (column == path_.period) column = 0, ++row;
+    const bool inside = column < path_.outputs && at + i < path_.length;
+    to[i] = inside ? static_cast<int32_t>(first + row * path_.outputs + column) : -1;
   }
 }
 
-void TileRows::add_outputs(int64_t first, int64_t count) {
-  for (int64_t i = 0; i < kOutputs; ++i)
-    outputs_.push_back(i < count ? static_cast<int32_t>(first + i) : -1);
+int64_t TileRows::first_output(int64_t tile) const {
+  const int64_t all = path_.length / path_.period * path_.outputs + path_.length % path_.period;
+  const int64_t at = tile % tiles_of_path() * kOutputs;
+  return tile / tiles_of_path() * all + at / path_.period * path_.outputs +
+         std::min(at % path_.period, path_.outputs);
 }
 
 int64_t TileRows::plane(int64_t lines) const {
@@ -113,17 +129,8 @@ int64_t TileRows::plane(int64_t lines) const {
 }
 
 TileRows::Lines TileRows::lines_of(int64_t begin, int64_t end) const {
-  const auto at = [this](int64_t tile) { return places_[static_cast<size_t>(tile)]; };
-  const int64_t last = (at(end - 1) + (kOutputs - 1) * row_step_) / line();
-  const int64_t extent = (down_.kernel - 1) * down_.dilation + 1;
-  return {at(begin) / line(), std::min(lines_, last + extent)};
-}
-
-int64_t TileRows::first_output(int64_t tile) const {
-  for (auto i = static_cast<size_t>(tile * kOutputs); i < outputs_.size(); ++i) {
-    if (outputs_[i] >= 0) return outputs_[i];
-  }
-  return all_outputs_;
+  const int64_t last = (place(end - 1) + (kOutputs - 1) * row_step_) / line();
+  return {place(begin) / line(), std::min(lines_, last + down_.extent())};
 }
 
 // Zeros behind what is split, up to `end`.

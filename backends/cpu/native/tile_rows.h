@@ -33,13 +33,18 @@ class TileRows {
  public:
   // Of one group, in channels-last; of up to two spatial axes, none: rows of a matrix.
   explicit TileRows(const ConvParams& p);
+  // Whether the planes are not much larger than the input.
+  static bool fits(const ConvParams& p);
 
   const TileSteps& steps() const { return steps_; }
+  std::span<const int64_t> offsets() const { return offsets_; }  // of steps
   bool points() const { return points_; }  // windows are single pixels: rows beside each other
   int64_t row_step() const { return row_step_; }
-  std::span<const int64_t> offsets() const { return offsets_; }  // of steps
-  std::span<const int64_t> places() const { return places_; }    // of tiles
-  std::span<const int32_t> outputs() const { return outputs_; }  // [tiles][kTileOutputs]
+
+  int64_t tiles() const { return paths_ * tiles_of_path(); }
+  int64_t place(int64_t tile) const;
+  // Those of its rows: [kTileOutputs]; -1: of none.
+  void outputs(int64_t tile, int32_t* to) const;
   // The first output from a tile on; of the tile behind the last: of all.
   int64_t first_output(int64_t tile) const;
 
@@ -57,17 +62,21 @@ class TileRows {
  private:
   struct Axis {
     int64_t kernel = 1, stride = 1, dilation = 1, pad = 0, input = 1, output = 1;
-    int64_t reach() const { return (output - 1) * stride + (kernel - 1) * dilation + 1; }
+    int64_t extent() const { return (kernel - 1) * dilation + 1; }
+    int64_t reach() const { return (output - 1) * stride + extent(); }
   };
-  void place_points();
-  void place_windows();
-  void add_tile(int64_t at) { places_.push_back(at); }
-  void add_outputs(int64_t first, int64_t count);
   // Of a plane of high numbers, and the other.
   struct Planes {
     uint16_t* high;
     int64_t low_part;
   };
+  // Positions that tiles follow, of which the first `outputs` of each `period` are the output's.
+  struct Path {
+    int64_t length = 1, period = 1, outputs = 1;
+  };
+  int64_t tiles_of_path() const;
+  void lay_points();
+  void lay_windows();
   void split_part(const float* from, int64_t count, int64_t end, Planes to) const;
   void split_line(const float* from, Planes to) const;
   void split_point(const float* x, int64_t i, Planes to) const;
@@ -76,12 +85,12 @@ class TileRows {
   int64_t images_, in_channels_;
   bool points_;
   TileSteps steps_;
-  int64_t channels_;  // of a pixel of the planes
+  int64_t channels_ = 1;  // of a pixel of the planes
   int64_t lines_ = 1, width_ = 1;
   int64_t row_step_ = 1;
-  int64_t all_outputs_;
-  std::vector<int64_t> offsets_, places_;
-  std::vector<int32_t> outputs_;
+  int64_t paths_ = 1;
+  Path path_;
+  std::vector<int64_t> offsets_;
   FloatTileFunctions functions_ = float_tile_functions();
 };
 
