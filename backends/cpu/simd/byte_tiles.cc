@@ -166,10 +166,16 @@ void multiply_blocks(const ByteBlock& g, Steps& steps, size_t columns) {
   size_t turn = 0;
   const std::byte* weights = g.weights;
   for (size_t column = 0; column < columns; column += kBlock) {
+    tiles::Fetch next;
+    if (column + kBlock < columns)
+      next = {weights + steps.weight_bytes(kBlock), steps.weight_bytes(kBlock),
+              steps.count * ((g.rows + kRows - 1) / kRows)};
     for_each_piece(g, steps, [&](size_t row, size_t rows, size_t upper) HWY_ATTR {
       int32_t* to = sums[turn];
-      add_up<kTwoDown, true>(steps, products_of(g, steps, row, upper, weights),
-                             [&]() HWY_ATTR { store_some<kMode, kVectors>(g, left); });
+      add_up<kTwoDown, true>(steps, products_of(g, steps, row, upper, weights), [&]() HWY_ATTR {
+        store_some<kMode, kVectors>(g, left);
+        next.next_share();
+      });
       store_all<kMode, kVectors>(g, left);
       keep_sums<kTwoDown, true>(to, upper);
       left = {rows, to, place_of(g, kMode, row, column)};

@@ -106,20 +106,6 @@ HWY_INLINE void store_some(const FloatTiles& g, Results& r, size_t most) {
   r.sums += rows * kTileColumns;
 }
 
-// Lines that are read later, fetched meanwhile: so many at a time.
-struct Fetch {
-  const std::byte* from = nullptr;
-  size_t lines = 0;
-  size_t at_once = 0;
-
-  HWY_INLINE void some() {
-    const size_t now = std::min(at_once, lines);
-    for (size_t i = 0; i < now; ++i, from += kLine) __builtin_prefetch(from, 0, 2);
-    lines -= now;
-  }
-  static constexpr size_t kLine = 64;
-};
-
 // Sums are tiles 0 to 3: two vectors of the upper rows, and of the lower.
 constexpr int kUpper = 4, kLower = 5, kWeights = 6;
 
@@ -191,12 +177,12 @@ HWY_INLINE void add_up(const FloatTiles& g, const uint16_t* upper, const uint16_
 // Two tiles of rows, or the last one alone, by a block of columns.
 template <bool kTwo>
 HWY_INLINE void multiply_area(const FloatTiles& g, size_t tile, const std::byte* weights,
-                              float* sums, Results& left, Fetch& next) {
+                              float* sums, Results& left, tiles::Fetch& next) {
   const uint16_t* upper = g.a + (g.places[tile] - g.origin);
   const uint16_t* lower = kTwo ? g.a + (g.places[tile + 1] - g.origin) : upper;
   add_up<kTwo>(g, upper, lower, weights, [&]() HWY_ATTR {
     store_some(g, left, kFewRows);
-    next.some();
+    next.next_share();
   });
   store_some(g, left, kRows);
   keep_sums<kTwo>(sums);
@@ -211,12 +197,10 @@ void multiply(const FloatTiles& g) {
   tiles::configure(shapes_of(g.numbers));
   for (size_t column = 0; column < g.columns; column += kTileColumns) {
     const size_t columns = g.columns - column;
-    Fetch next;
-    if (columns > kTileColumns) {
-      next.from = weights + g.block_bytes;
-      next.lines = g.step_count * g.numbers * kStep / Fetch::kLine;
-      next.at_once = 1 + next.lines / (g.step_count * ((g.tiles + 1) / 2));
-    }
+    tiles::Fetch next;
+    if (columns > kTileColumns)
+      next = {weights + g.block_bytes, g.step_count * g.numbers * kStep,
+              g.step_count * ((g.tiles + 1) / 2)};
     for (size_t tile = 0; tile < g.tiles; tile += 2) {
       const bool two = tile + 1 < g.tiles;
       if (two) {

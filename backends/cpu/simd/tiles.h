@@ -55,6 +55,25 @@ TREADLE_INLINE void add_bfloat16() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kA), "i"(kWeights));
 }
 
+// Bytes that are read later, fetched into the second-level cache in about equal shares.
+class Fetch {
+ public:
+  Fetch() = default;
+  Fetch(const std::byte* from, size_t bytes, size_t shares)
+      : from_(from), lines_(bytes / kLine), share_(1 + lines_ / shares) {}
+
+  TREADLE_INLINE void next_share() {
+    const size_t now = share_ < lines_ ? share_ : lines_;
+    for (size_t i = 0; i < now; ++i, from_ += kLine) __builtin_prefetch(from_, 0, 2);
+    lines_ -= now;
+  }
+
+ private:
+  static constexpr size_t kLine = 64;
+  const std::byte* from_ = nullptr;
+  size_t lines_ = 0, share_ = 0;
+};
+
 #undef TREADLE_INLINE
 
 }  // namespace treadle::cpu::tiles
