@@ -119,7 +119,6 @@ struct CompileContext {
   int threads = 1;  // the kernel runs with exactly so many
   PackCache* packs = nullptr;
   bool winograd = true;  // convolutions may take Winograd's algorithm, which rounds more
-  bool bf16x3 = true;    // products of floats may be three of bfloat16, which rounds more
   // Takes what the compiled kernels hold of constants; may be null.
   std::vector<std::shared_ptr<Buffer>>* held = nullptr;
 };

@@ -20,7 +20,6 @@ class Planner {
     context_.threads = request.threads;
     context_.packs = &request.model->packs();
     context_.winograd = request.model->options().winograd;
-    context_.bf16x3 = request.model->options().bf16x3;
     context_.held = &held_;
   }
 

@@ -28,7 +28,6 @@ struct ModelOptions {
                          // kUnsupported naming node and reason
   bool optimize = true;
   bool winograd = true;  // see CompileContext
-  bool bf16x3 = true;
   OptimizeOptions passes;
   size_t plan_cache = 32;                      // plans kept (one a shape and thread count), least
                                                // recently used first out

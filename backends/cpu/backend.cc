@@ -17,7 +17,7 @@ using cpu::Candidate;
 using cpu::Family;
 
 // Parts of families' names.
-constexpr std::array<std::string_view, 3> kWords = {"native", "onednn", "winograd"};
+constexpr std::array<std::string_view, 4> kWords = {"native", "onednn", "tiles", "winograd"};
 
 std::string_view known_word(std::string_view word) {
   if (word.empty()) return {};

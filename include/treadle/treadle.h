@@ -124,9 +124,6 @@ TREADLE_API void treadle_options_release(treadle_options* options);
  *   optimize     "1" (default), "0"
  *   winograd     "1" (default): 3x3 convolutions may take Winograd's algorithm, whose rounding
  *                errors are some 1e-5 of the largest result; "0": none does
- *   bf16x3       "1" (default): where the processor has AMX, products with constant floats may be
- *                sums of three of bfloat16, whose rounding errors are at most 1.2e-5 of the sum of
- *                the products' sizes, and which make NaN of infinities; "0": none is
  *   skip_pass    comma-separated names of optimizer passes
  *   overridable  comma-separated initializers that stay inputs, which a run may leave out; "*":
  *                all that the file lists as inputs too (none before IR version 4)

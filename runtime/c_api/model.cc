@@ -70,8 +70,6 @@ constexpr OptionRow kOptions[] = {
                     const std::string& v) { o.model.optimize = boolean(k, v); }},
     {"winograd", [](treadle_options& o, const std::string& k,
                     const std::string& v) { o.model.winograd = boolean(k, v); }},
-    {"bf16x3", [](treadle_options& o, const std::string& k,
-                  const std::string& v) { o.model.bf16x3 = boolean(k, v); }},
     {"skip_pass", [](treadle_options& o, const std::string&,
                      const std::string& v) { o.model.passes.skip = names_of(v); }},
     {"overridable", [](treadle_options& o, const std::string&,

@@ -29,7 +29,6 @@ const Flags kRunning = {
     {"--no-fallback", "", "fail where the device does not run a node"},
     {"--no-optimize", "", "run the graph as it is"},
     {"--no-winograd", "", "convolutions by direct sums: more exact, slower"},
-    {"--no-bf16x3", "", "products of floats not by AMX's bfloat16: more exact, slower"},
 };
 
 const Flags kInputs = {

@@ -72,7 +72,6 @@ ModelOptions model_options(const Args& args) {
   options.fallback = !args.has("no-fallback");
   options.optimize = !args.has("no-optimize");
   options.winograd = !args.has("no-winograd");
-  options.bf16x3 = !args.has("no-bf16x3");
   options.passes = optimize_options(args);
   return options;
 }

@@ -15,6 +15,7 @@ namespace {
 constexpr size_t kX = 0, kW = 1, kBias = 2, kZ = 3;
 constexpr auto kColumns = static_cast<int64_t>(kTileColumns);
 constexpr auto kOutputs = static_cast<int64_t>(kTileOutputs);
+constexpr auto kParts = static_cast<int64_t>(kTileParts);
 
 bool is_conv(const Node& node) { return node.op->kind == "Conv" || node.op->kind == "FusedConv"; }
 bool is_gemm(const Node& node) { return node.op->kind == "Gemm" || node.op->kind == "FusedGemm"; }
@@ -51,23 +52,32 @@ class TileKernel : public Kernel {
 
  private:
   static constexpr int64_t kMostBytes = 3 << 18;       // of planes, which L2 keeps
+  static constexpr int64_t kMostDepth = 1024;          // numbers, whose split weights L2 keeps too
   static constexpr int64_t kMostPanelBytes = 1 << 18;  // of weights, before an activation
   static constexpr int64_t kFewRows = 256;
 
-  // A thread's: both planes, and where the tiles of a chunk lie.
+  // A thread's: planes, split weights, and where the tiles of a chunk lie.
   struct Memory {
     uint16_t* planes;
+    std::byte* panels;
     int64_t* places;
     int32_t* outputs;
   };
-  int64_t plane_bytes() const { return byte_size(DType::kFloat16, 2 * plane_); }
+  int64_t plane_bytes() const { return byte_size(DType::kBfloat16, kParts * plane_); }
+  int64_t panel_bytes() const {
+    const int64_t numbers = ceil_div(rows_.steps().count(), parts_) * rows_.steps().numbers;
+    return byte_size(DType::kBfloat16, 2 * kParts * numbers * kColumns);
+  }
   int64_t place_bytes() const { return whole_lines(byte_size(DType::kInt64, tiles_)); }
   int64_t slot_bytes() const {
-    return plane_bytes() + place_bytes() + whole_lines(byte_size(DType::kInt32, tiles_ * kOutputs));
+    return plane_bytes() + panel_bytes() + place_bytes() +
+           whole_lines(byte_size(DType::kInt32, tiles_ * kOutputs));
   }
   Memory memory_of(std::byte* at) const {
-    return {reinterpret_cast<uint16_t*>(at), reinterpret_cast<int64_t*>(at + plane_bytes()),
-            reinterpret_cast<int32_t*>(at + plane_bytes() + place_bytes())};
+    std::byte* panels = at + plane_bytes();
+    std::byte* places = panels + panel_bytes();
+    return {reinterpret_cast<uint16_t*>(at), panels, reinterpret_cast<int64_t*>(places),
+            reinterpret_cast<int32_t*>(places + place_bytes())};
   }
 
   struct Tiles {
@@ -81,29 +91,32 @@ class TileKernel : public Kernel {
   }
 
   void prepare(const float* x, const Tiles& tiles, const Memory& memory) const {
-    rows_.split(x, tiles.lines, memory.planes, plane_);
+    rows_.split(x, tiles.lines, {memory.planes, plane_});
     for (int64_t i = 0; i < tiles.end - tiles.begin; ++i) {
       memory.places[i] = rows_.place(tiles.begin + i);
       rows_.outputs(tiles.begin + i, memory.outputs + i * kOutputs);
     }
   }
 
-  // Chunks of tiles, whose planes stay in L2 while all weights pass, meet groups of columns. Where
-  // even few rows are too deep for it, parts of their depth are added up in y.
+  // Chunks of tiles, whose planes stay in L2 while all weights pass, meet groups of columns. Deep
+  // products are added up in y part by part, in the same parts for any number of threads.
   void share_out() {
-    const auto tiles = rows_.tiles();
-    const int64_t number = 2 * sizeof(uint16_t), row = rows_.row_step() * number;
+    const TileSteps& steps = rows_.steps();
+    const int64_t tiles = rows_.tiles();
+    const int64_t row = byte_size(DType::kBfloat16, rows_.row_step() * kParts);
     const int64_t most = std::max(kMostBytes / row, rows_.points() ? kFewRows : kOutputs);
     chunks_ = ceil_div(tiles * kOutputs, most);
+    const int64_t bytes = ceil_div(tiles, chunks_) * kOutputs * row;
+    parts_ = ceil_div(steps.count() * steps.numbers, kMostDepth);
+    if (rows_.points()) parts_ = std::max(parts_, ceil_div(bytes, kMostBytes));
+    parts_ = std::min(parts_, steps.count());
     if (tiles >= 2 * p_.threads) chunks_ = ceil_div(chunks_, p_.threads) * p_.threads;
     tiles_ = ceil_div(ceil_div(tiles, chunks_), 2) * 2;
     chunks_ = ceil_div(tiles, tiles_);
-    const int64_t bytes = std::min(tiles_, tiles) * kOutputs * row;
-    parts_ = rows_.points() ? std::min(ceil_div(bytes, kMostBytes), rows_.steps().count()) : 1;
     const int64_t blocks = ceil_div(p_.columns, kColumns);
+    const int64_t block_bytes = byte_size(DType::kFloat, tile_block(steps));
     int64_t at_once = blocks;
-    if (p_.activation)
-      at_once = std::clamp<int64_t>(kMostPanelBytes / tile_weight_bytes(rows_.steps()), 1, blocks);
+    if (p_.activation) at_once = std::clamp<int64_t>(kMostPanelBytes / block_bytes, 1, blocks);
     if (chunks_ < p_.threads) at_once = std::min(at_once, ceil_div(blocks, p_.threads));
     groups_ = ceil_div(blocks, at_once);
     group_ = ceil_div(blocks, groups_) * kColumns;
@@ -112,28 +125,28 @@ class TileKernel : public Kernel {
       const TileRows::Lines lines = tiles_of(i).lines;
       plane_ = std::max(plane_, whole_lines(rows_.plane(lines.end - lines.begin)));
     }
-    constexpr double kMultiplications = 128.0 * kParallelGrain;  // that are worth a thread
+    constexpr double kMultiplications = 64.0 * kParallelGrain;  // that are worth a thread
     const double work = static_cast<double>(tiles * kOutputs * p_.columns) *
-                        static_cast<double>(rows_.steps().count() * rows_.steps().numbers);
+                        static_cast<double>(steps.count() * steps.numbers);
     slots_ = std::clamp<int64_t>(static_cast<int64_t>(std::min(work / kMultiplications, 1e6)), 1,
                                  std::min<int64_t>(p_.threads, chunks_ * groups_));
   }
 
   void run_piece(const KernelArgs& args, const Memory& memory, const Tiles& tiles,
                  int64_t column) const {
-    const int64_t step_bytes = tile_weight_bytes(rows_.steps()) / rows_.steps().count();
     const int64_t columns = std::min(group_, p_.columns - column);
     auto* y = static_cast<float*>(args.outputs[0]) + column;
     FloatTiles job{};
     job.a = memory.planes;
     job.origin = tiles.lines.begin * rows_.line();
-    job.low_part = plane_;
+    job.part_step = plane_;
     job.row_step = static_cast<size_t>(rows_.row_step());
     job.places = memory.places;
     job.outputs = memory.outputs;
     job.tiles = static_cast<size_t>(tiles.end - tiles.begin);
     job.numbers = static_cast<size_t>(rows_.steps().numbers);
-    job.block_bytes = static_cast<size_t>(tile_weight_bytes(rows_.steps()));
+    job.block_step = static_cast<size_t>(tile_block(rows_.steps()));
+    job.panels = memory.panels;
     job.y = y;
     job.y_stride = static_cast<size_t>(p_.columns);
     job.columns = static_cast<size_t>(columns);
@@ -143,8 +156,9 @@ class TileKernel : public Kernel {
       const Bounds bounds = part + 1 == parts_ ? p_.bounds : Bounds{};
       job.steps = rows_.offsets().data() + step;
       job.step_count = static_cast<size_t>(last - step);
-      job.weights = p_.weights->data() + column / kColumns * tile_weight_bytes(rows_.steps()) +
-                    step * step_bytes;
+      job.weights = reinterpret_cast<const float*>(p_.weights->data()) +
+                    column / kColumns * tile_block(rows_.steps()) +
+                    step * rows_.steps().numbers * kColumns;
       job.bias = part == 0 && p_.has_bias ? static_cast<const float*>(args.inputs[kBias]) + column
                                           : nullptr;
       job.plus = part > 0 ? y : residual(args, column);
@@ -163,8 +177,8 @@ class TileKernel : public Kernel {
   }
 
   TileRows rows_;
-  Parts p_;
   FloatTileFunctions functions_ = float_tile_functions();
+  Parts p_;
   int64_t chunks_ = 1, tiles_ = 1;  // and the tiles of each, even
   int64_t groups_ = 1, group_ = 1;  // and the columns of each
   int64_t parts_ = 1;               // of the depth
@@ -243,7 +257,6 @@ bool tiles_pay(const NodeSpec& spec) {
 }
 
 Compiled compile_tiles(const NodeSpec& spec, const CompileContext& context) {
-  TREADLE_CHECK(context.bf16x3, kUnsupported, "switched off");
   const Problem p = problem_of(spec);
   TileRows rows(p.conv);
   TileKernel::Parts parts;
@@ -259,7 +272,7 @@ Compiled compile_tiles(const NodeSpec& spec, const CompileContext& context) {
   parts.threads = context.threads;
   auto kernel = std::make_unique<TileKernel>(std::move(rows), std::move(parts));
   Compiled compiled;
-  compiled.name = "native tiles";
+  compiled.name = "tiles";
   compiled.scratch_bytes = kernel->scratch_bytes();
   compiled.kernel = std::move(kernel);
   compiled.reads.assign(spec.inputs.size(), true);
@@ -277,6 +290,6 @@ Compiled compile_tiles(const NodeSpec& spec, const CompileContext& context) {
 
 }  // namespace
 
-const Family kTileProduct = {"native tiles", supports_tiles, compile_tiles, tiles_pay};
+const Family kTileProduct = {"tiles", supports_tiles, compile_tiles, tiles_pay};
 
 }  // namespace treadle::cpu

@@ -5,6 +5,6 @@
 
 namespace treadle::cpu {
 
-extern const Family kTileProduct;  // "native tiles"
+extern const Family kTileProduct;  // "tiles"
 
 }  // namespace treadle::cpu

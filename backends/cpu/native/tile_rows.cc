@@ -135,21 +135,20 @@ TileRows::Lines TileRows::lines_of(int64_t begin, int64_t end) const {
 
 // Zeros behind what is split, up to `end`.
 void TileRows::split_part(const float* from, int64_t count, int64_t end, Planes to) const {
-  uint16_t* low = to.high + to.low_part;
-  functions_.split({from, static_cast<size_t>(count), to.high, low});
-  std::fill(to.high + count, to.high + end, uint16_t{0});
-  std::fill(low + count, low + end, uint16_t{0});
+  functions_.split({from, static_cast<size_t>(count), to.first, to.step});
+  for (size_t i = 0; i < kTileParts; ++i, to.first += to.step)
+    std::fill(to.first + count, to.first + end, uint16_t{0});
 }
 
 void TileRows::split_line(const float* from, Planes to) const {
   const int64_t before = std::min(across_.pad, width_);
   const int64_t count = std::min(across_.input, width_ - before);
   split_part(from, 0, before * channels_, to);
-  to.high += before * channels_;
+  to.first += before * channels_;
   const int64_t behind = (width_ - before - count) * channels_;
   if (channels_ == in_channels_)
     return split_part(from, count * channels_, count * channels_ + behind, to);
-  for (int64_t i = 0; i < count; ++i, to.high += channels_)
+  for (int64_t i = 0; i < count; ++i, to.first += channels_)
     split_part(from + i * in_channels_, in_channels_, channels_, to);
   split_part(from, 0, behind, to);
 }
@@ -161,10 +160,9 @@ void TileRows::split_point(const float* x, int64_t i, Planes to) const {
   split_part(x + (at + column * across_.stride) * in_channels_, in_channels_, channels_, to);
 }
 
-void TileRows::split(const float* x, Lines lines, uint16_t* high, int64_t low_part) const {
-  Planes to{high, low_part};
+void TileRows::split(const float* x, Lines lines, Planes to) const {
   const int64_t height = down_.reach();
-  for (int64_t i = lines.begin; i < lines.end; ++i, to.high += line()) {
+  for (int64_t i = lines.begin; i < lines.end; ++i, to.first += line()) {
     const int64_t y = i % height - down_.pad;
     if (points_) {
       split_point(x, i, to);

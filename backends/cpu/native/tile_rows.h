@@ -26,8 +26,8 @@ struct TileSteps {
   int64_t source(int64_t step, int64_t i) const;
 };
 
-// The input is split into two planes of bfloat16, high and low, with its padding around it, so that
-// rows of a tile are equally far apart. Where steps are one pixel a tile's rows go on from one line
+// The input is split into planes of bfloat16, one a part, with its padding around it, so that rows
+// of a tile are equally far apart. Where steps are one pixel a tile's rows go on from one line
 // to the next, over positions that are none of the output's.
 class TileRows {
  public:
@@ -56,19 +56,18 @@ class TileRows {
   // Numbers of a plane of so many lines, with what tiles read behind the last; of one.
   int64_t plane(int64_t lines) const;
   int64_t line() const { return width_ * channels_; }
-  // Lines of x become a plane of high numbers, and `low_part` numbers further one of low ones.
-  void split(const float* x, Lines lines, uint16_t* high, int64_t low_part) const;
+  // Lines of x become planes, `step` numbers apart.
+  struct Planes {
+    uint16_t* first;
+    int64_t step;
+  };
+  void split(const float* x, Lines lines, Planes to) const;
 
  private:
   struct Axis {
     int64_t kernel = 1, stride = 1, dilation = 1, pad = 0, input = 1, output = 1;
     int64_t extent() const { return (kernel - 1) * dilation + 1; }
     int64_t reach() const { return (output - 1) * stride + extent(); }
-  };
-  // Of a plane of high numbers, and the other.
-  struct Planes {
-    uint16_t* high;
-    int64_t low_part;
   };
   // Positions that tiles follow, of which the first `outputs` of each `period` are the output's.
   struct Path {

@@ -44,22 +44,20 @@ class BlockOfColumns {
 
 std::shared_ptr<Buffer> pack(const Tensor& source, const TileWeightSource& s,
                              const TileSteps& steps) {
-  const int64_t blocks = ceil_div(s.n, kColumns), bytes = tile_weight_bytes(steps);
-  auto buffer = allocate_lasting(static_cast<size_t>(checked_mul(blocks, bytes)));
+  const int64_t blocks = ceil_div(s.n, kColumns);
+  auto buffer = allocate_lasting(
+      static_cast<size_t>(byte_size(DType::kFloat, checked_mul(blocks, tile_block(steps)))));
   const bool is_aligned = reinterpret_cast<uintptr_t>(source.raw()) % alignof(float) == 0;
   const Tensor plain = is_aligned ? source : source.clone();
   BlockOfColumns columns(plain.data<float>().data(), s, steps.channels * steps.taps);
-  const FloatTileFunctions functions = float_tile_functions();
-  const float* rows[kTileNumbers];
-  std::byte* to = buffer->data();
+  auto* to = reinterpret_cast<float*>(buffer->data());
   for (int64_t block = 0; block < blocks; ++block) {
     columns.take(block * kColumns);
-    for (int64_t step = 0; step < steps.count(); ++step, to += bytes / steps.count()) {
-      for (int64_t i = 0; i < steps.numbers; ++i) {
+    for (int64_t step = 0; step < steps.count(); ++step) {
+      for (int64_t i = 0; i < steps.numbers; ++i, to += kColumns) {
         const int64_t k = steps.source(step, i);
-        rows[i] = k < 0 ? nullptr : columns.row(k);
+        k < 0 ? std::fill_n(to, kColumns, 0.0F) : std::copy_n(columns.row(k), kColumns, to);
       }
-      functions.split_weights({rows, static_cast<size_t>(steps.numbers / 2), to});
     }
   }
   return buffer;
@@ -67,9 +65,8 @@ std::shared_ptr<Buffer> pack(const Tensor& source, const TileWeightSource& s,
 
 }  // namespace
 
-int64_t tile_weight_bytes(const TileSteps& steps) {
-  constexpr auto kHalves = static_cast<int64_t>(2 * sizeof(uint16_t));
-  return checked_mul(steps.count() * steps.numbers, kColumns * kHalves);
+int64_t tile_block(const TileSteps& steps) {
+  return checked_mul(steps.count() * steps.numbers, kColumns);
 }
 
 std::shared_ptr<Buffer> tile_weights(const Tensor& source, const TileWeightSource& s,

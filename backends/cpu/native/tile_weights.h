@@ -15,10 +15,10 @@ struct TileWeightSource {
   float scale = 1;
 };
 
-// Blocks of kTileColumns, each of all steps.
+// Floats, in blocks of kTileColumns, each of all steps.
 std::shared_ptr<Buffer> tile_weights(const Tensor& source, const TileWeightSource& shape,
                                      const TileSteps& steps, const CompileContext& context);
-// Of a block.
-int64_t tile_weight_bytes(const TileSteps& steps);
+// Numbers of a block.
+int64_t tile_block(const TileSteps& steps);
 
 }  // namespace treadle::cpu

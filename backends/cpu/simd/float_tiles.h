@@ -1,10 +1,11 @@
-// Products of floats by tiles of AMX, each as three of bfloat16: a float is about the sum of two,
-// high + low, and high·high + high·low + low·high are added up in float. What is left out is at
-// most 3·2^-18 of |a|·|b|: Henry, Tang and Heinecke, "Leveraging the bfloat16 Artificial Intelligence
-// Datatype For Higher-Precision Computations", ARITH 2019.
+// Products of floats by tiles of AMX, which multiply bfloat16: a float is the sum of three of them,
+// each the next 8 of its 24 bits. Of the nine products of their parts, the six that are not below
+// 2^-22 of the whole are added up in float, so that results are as exact as sums of floats: Henry,
+// Tang and Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision
+// Computations", ARITH 2019.
 //
-// Where a number is infinite or NaN, or rounds to infinity, so are or become NaN all sums it is in;
-// numbers below 2^-126 count as zeros.
+// Where a number is infinite or NaN, so are or become NaN all sums that it is in; parts below 2^-126
+// count as zeros.
 #pragma once
 
 #include <cstddef>
@@ -12,40 +13,35 @@
 
 namespace treadle::cpu {
 
+inline constexpr size_t kTileParts = 3;     // of a float
 inline constexpr size_t kTileOutputs = 16;  // rows of a tile
 inline constexpr size_t kTileNumbers = 32;  // of each, at most
 inline constexpr size_t kTileColumns = 32;  // of a block of weights, padded with zeros
 
+// Part i of from[j] becomes to[i · part_step + j].
 struct SplitFloats {
   const float* from;
   size_t count;
-  uint16_t* high;
-  uint16_t* low;
-};
-
-// kTileColumns floats of each of 2 · pairs rows; null: zeros. They become [pair][column][2], high
-// ones at `to`, low ones behind them.
-struct SplitWeights {
-  const float* const* rows;
-  size_t pairs;
-  std::byte* to;
+  uint16_t* to;
+  ptrdiff_t part_step;
 };
 
 // y[outputs, columns] = a · weights + bias (one a column) + plus (as y; it may be y), within
 // [low, high].
 struct FloatTiles {
-  const uint16_t* a;  // high ones, from place `origin` on
+  const uint16_t* a;  // first parts, from place `origin` on
   int64_t origin;
-  ptrdiff_t low_part;      // from a high one to its low one, in numbers
+  ptrdiff_t part_step;     // from one part to the next, in numbers
   size_t row_step;         // from a row of a tile to the next, in numbers
   const int64_t* places;   // where each tile's first row begins
   const int32_t* outputs;  // [tiles][kTileOutputs]: rows of y; -1: of none
   size_t tiles;
   const int64_t* steps;  // numbers from where a row begins to where those of a step do
   size_t step_count;
-  size_t numbers;            // of a step, even
-  const std::byte* weights;  // of each step, as split
-  size_t block_bytes;        // of the weights, from a block of columns to the next
+  size_t numbers;        // of a step, even
+  const float* weights;  // [step_count · numbers][kTileColumns] of each block of columns
+  size_t block_step;     // numbers from one to the next
+  std::byte* panels;     // two of kTileParts · step_count · numbers · kTileColumns bfloat16
   const float* bias = nullptr;
   const float* plus = nullptr;
   float* y;
@@ -56,7 +52,6 @@ struct FloatTiles {
 
 struct FloatTileFunctions {
   void (*split)(const SplitFloats& job);  // null: there are no tiles
-  void (*split_weights)(const SplitWeights& job);
   void (*multiply)(const FloatTiles& job);
 };
 FloatTileFunctions float_tile_functions();
