@@ -36,7 +36,7 @@ TEST(CpuTable, ForcedKernelsComeFirst) {
   EXPECT_EQ(kernel_of(1), "native product");
   force_cpu_kernels("");
   EXPECT_TRUE(kernel_of(256).starts_with("onednn"));
-  expect_error("there are: native, onednn, winograd", "fastest",
+  expect_error("there are: native, onednn, tiles, winograd", "fastest",
                [] { force_cpu_kernels("fastest"); });
 }
 

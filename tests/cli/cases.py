@@ -137,7 +137,7 @@ CASES = [
     ("ops Convv", 4, ["did you mean 'Conv'"]),
     ("info", 0, ["threads", "oneDNN 3."]),
     ("TREADLE_FORCE=native info", 0, ["TREADLE_FORCE=native"]),
-    ("TREADLE_FORCE=fastest inspect add.onnx --show placement", 4, ["there are: native, onednn, winograd"]),
+    ("TREADLE_FORCE=fastest inspect add.onnx --show placement", 4, ["there are: native, onednn, tiles, winograd"]),
     # A comparison fails: exit 1.
     ("run add.onnx --test-data sets/test_data_set_0", 0, ["equal", "sum", "act"]),
     ("run add.onnx --test-data sets", 1, ["test_data_set_0", "test_data_set_1", "DIFFER sum", "6 of 6 elements"]),

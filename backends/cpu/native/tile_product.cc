@@ -6,6 +6,7 @@
 #include "backends/cpu/native/activation.h"
 #include "backends/cpu/native/lines.h"
 #include "backends/cpu/native/tile_weights.h"
+#include "backends/cpu/native/winograd_tiling.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/product.h"
 
@@ -51,7 +52,7 @@ class TileKernel : public Kernel {
   }
 
  private:
-  static constexpr int64_t kMostBytes = 3 << 18;       // of planes, which L2 keeps
+  static constexpr int64_t kMostBytes = 5 << 18;       // of planes, which L2 keeps
   static constexpr int64_t kMostDepth = 1024;          // numbers, whose split weights L2 keeps too
   static constexpr int64_t kMostPanelBytes = 1 << 18;  // of weights, before an activation
   static constexpr int64_t kFewRows = 256;
@@ -248,12 +249,25 @@ Support supports_tiles(const NodeSpec& spec) {
   return supports_activation(*spec.node);
 }
 
-// Few rows take as long as reading the weights; few channels or outputs leave tiles empty.
+// Whether a quarter of the multiplications is left.
+bool takes_winograd(const ConvParams& p) {
+  if (p.rank() == 0) return false;
+  const ConvParams planes = in_planes(p);
+  return supports_tiling(planes, Convolutions::kAll).ok && tiling_pays(planes, false) &&
+         choose_tiling(planes, false).out == 4;
+}
+
+// Splitting takes its time, as many numbers meet few others; and so do tiles that are not full.
 bool tiles_pay(const NodeSpec& spec) {
   const Problem p = problem_of(spec);
   const int64_t depth = p.conv.in_channels * element_count(p.conv.kernel);
-  constexpr int64_t kFewOutputs = 6, kFewNumbers = 16;
-  return outputs_of(p.conv) >= kFewOutputs && depth >= kFewNumbers && p.weights.n >= kFewNumbers;
+  const int64_t outputs = outputs_of(p.conv);
+  constexpr int64_t kFewOutputs = 48, kFewNumbers = 128, kFewColumns = 64;
+  if (outputs < kFewOutputs || depth < kFewNumbers || p.weights.n < kFewColumns) return false;
+  if (takes_winograd(p.conv)) return false;
+  constexpr double kFull = 0.6;
+  return static_cast<double>(outputs) >=
+         kFull * static_cast<double>(TileRows(p.conv).tiles() * kOutputs);
 }
 
 Compiled compile_tiles(const NodeSpec& spec, const CompileContext& context) {

@@ -7,9 +7,9 @@ namespace treadle::cpu {
 // oneDNN's code for it dies there.
 bool amx_without_tiles();
 
-// Whether products of bytes and of bfloat16 by tiles run here. The first call asks the system for their state on
-// behalf of the whole process, as oneDNN does: from then on an alternate signal stack must have
-// room for it (AT_MINSIGSTKSZ).
+// Whether products of bytes and of bfloat16 by tiles run here. The first call asks the system for
+// their state on behalf of the whole process, as oneDNN does: from then on an alternate signal
+// stack must have room for it (AT_MINSIGSTKSZ).
 bool amx_available();
 
 }  // namespace treadle::cpu

@@ -4,8 +4,8 @@
 // Tang and Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision
 // Computations", ARITH 2019.
 //
-// Where a number is infinite or NaN, so are or become NaN all sums that it is in; parts below 2^-126
-// count as zeros.
+// Where a number is infinite or NaN, all sums that it is in are NaN; parts below 2^-126 count as
+// zeros.
 #pragma once
 
 #include <cstddef>

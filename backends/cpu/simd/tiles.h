@@ -1,6 +1,6 @@
-// The instructions of AMX, written as assembly since the functions around them are compiled without.
-// Eight tiles of up to 16 rows of 64 bytes: Intel's Software Developer's Manual, volume 1, chapter
-// 18. To be used where amx_available() (simd/amx.h) alone.
+// The instructions of AMX, written as assembly since the functions around them are compiled
+// without. Eight tiles of up to 16 rows of 64 bytes: Intel's Software Developer's Manual, volume 1,
+// chapter 18. To be used where amx_available() (simd/amx.h) alone.
 #pragma once
 
 #include <cstddef>
