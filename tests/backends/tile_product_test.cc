@@ -226,16 +226,16 @@ TEST_F(Tiles, Reasons) {
   EXPECT_EQ(reason(kTileProduct, c), "planes beyond the input");
 }
 
-TEST_F(Tiles, PayForDeepProductsOfManyRows) {
-  EXPECT_TRUE(pays(kTileProduct, product(64, 256, 256)));
-  EXPECT_FALSE(pays(kTileProduct, product(16, 256, 256)));
-  EXPECT_FALSE(pays(kTileProduct, product(64, 64, 256)));
-  EXPECT_FALSE(pays(kTileProduct, product(64, 256, 32)));
-  KernelCase c = conv({1, 128, 30, 30}, {128, 128, 3, 3});
+TEST_F(Tiles, PayForLargeProducts) {
+  EXPECT_TRUE(pays(kTileProduct, product(100, 256, 256)));
+  EXPECT_FALSE(pays(kTileProduct, product(64, 256, 256)));
+  EXPECT_FALSE(pays(kTileProduct, product(100, 128, 256)));
+  EXPECT_FALSE(pays(kTileProduct, product(100, 256, 128)));
+  KernelCase c = conv({1, 256, 30, 30}, {256, 256, 3, 3});
   EXPECT_FALSE(pays(kTileProduct, c)) << "Winograd's algorithm does";
   c.attributes.set("strides", std::vector<int64_t>{2, 2});
   EXPECT_TRUE(pays(kTileProduct, c));
-  c.inputs[0] = rnd({1, 128, 9, 9}, 1);
+  c.inputs[0] = rnd({8, 256, 9, 9}, 1);
   EXPECT_FALSE(pays(kTileProduct, c)) << "tiles of 4 outputs";
 }
 

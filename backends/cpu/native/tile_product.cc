@@ -1,6 +1,7 @@
 #include "backends/cpu/native/tile_product.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "backends/cpu/layout.h"
 #include "backends/cpu/native/activation.h"
@@ -40,11 +41,14 @@ class TileKernel : public Kernel {
 
   void run(const KernelArgs& args) const override {
     const Workload work{.n = chunks_ * groups_, .unit = groups_};
+    auto* scratch = static_cast<std::byte*>(args.scratch);
+    for (int64_t slot = 0; slot < slots_; ++slot)
+      *memory_of(scratch + slot * slot_bytes()).held = -1;
     parallel_slots(p_.threads, slots_, work, [&](int64_t slot, int64_t begin, int64_t end) {
-      const Memory memory = memory_of(static_cast<std::byte*>(args.scratch) + slot * slot_bytes());
+      const Memory memory = memory_of(scratch + slot * slot_bytes());
       for (int64_t i = begin; i < end; ++i) {
         const Tiles tiles = tiles_of(i / groups_);
-        if (i == begin || i % groups_ == 0)
+        if (std::exchange(*memory.held, i / groups_) != i / groups_)
           prepare(static_cast<const float*>(args.inputs[kX]), tiles, memory);
         run_piece(args, memory, tiles, i % groups_ * group_);
       }
@@ -63,6 +67,7 @@ class TileKernel : public Kernel {
     std::byte* panels;
     int64_t* places;
     int32_t* outputs;
+    int64_t* held;  // the chunk
   };
   int64_t plane_bytes() const { return byte_size(DType::kBfloat16, kParts * plane_); }
   int64_t panel_bytes() const {
@@ -70,15 +75,16 @@ class TileKernel : public Kernel {
     return byte_size(DType::kBfloat16, 2 * kParts * numbers * kColumns);
   }
   int64_t place_bytes() const { return whole_lines(byte_size(DType::kInt64, tiles_)); }
+  int64_t output_bytes() const { return byte_size(DType::kInt32, tiles_ * kOutputs); }
   int64_t slot_bytes() const {
-    return plane_bytes() + panel_bytes() + place_bytes() +
-           whole_lines(byte_size(DType::kInt32, tiles_ * kOutputs));
+    return plane_bytes() + panel_bytes() + place_bytes() + output_bytes() + kLineBytes;
   }
   Memory memory_of(std::byte* at) const {
     std::byte* panels = at + plane_bytes();
     std::byte* places = panels + panel_bytes();
     return {reinterpret_cast<uint16_t*>(at), panels, reinterpret_cast<int64_t*>(places),
-            reinterpret_cast<int32_t*>(places + place_bytes())};
+            reinterpret_cast<int32_t*>(places + place_bytes()),
+            reinterpret_cast<int64_t*>(places + place_bytes() + output_bytes())};
   }
 
   struct Tiles {
@@ -111,14 +117,21 @@ class TileKernel : public Kernel {
     parts_ = ceil_div(steps.count() * steps.numbers, kMostDepth);
     if (rows_.points()) parts_ = std::max(parts_, ceil_div(bytes, kMostBytes));
     parts_ = std::min(parts_, steps.count());
-    if (tiles >= 2 * p_.threads) chunks_ = ceil_div(chunks_, p_.threads) * p_.threads;
-    tiles_ = ceil_div(ceil_div(tiles, chunks_), 2) * 2;
-    chunks_ = ceil_div(tiles, tiles_);
     const int64_t blocks = ceil_div(p_.columns, kColumns);
     const int64_t block_bytes = byte_size(DType::kFloat, tile_block(steps));
     int64_t at_once = blocks;
     if (p_.activation) at_once = std::clamp<int64_t>(kMostPanelBytes / block_bytes, 1, blocks);
-    if (chunks_ < p_.threads) at_once = std::min(at_once, ceil_div(blocks, p_.threads));
+    // Threads share out what is more of, as each splits its rows and its columns; in more pieces
+    // than one each where it matters little: one thread may have less of its processor.
+    if (chunks_ < p_.threads && p_.columns >= tiles * kOutputs) {
+      at_once = std::min(at_once, std::max<int64_t>(2, blocks / (2 * p_.threads)));
+    } else if (p_.threads > 1) {
+      constexpr int64_t kManyTiles = 12;
+      chunks_ = std::max(chunks_, std::min<int64_t>(4 * p_.threads, tiles / kManyTiles));
+      chunks_ = std::min(tiles, ceil_div(chunks_, p_.threads) * p_.threads);
+    }
+    tiles_ = ceil_div(ceil_div(tiles, chunks_), 2) * 2;
+    chunks_ = ceil_div(tiles, tiles_);
     groups_ = ceil_div(blocks, at_once);
     group_ = ceil_div(blocks, groups_) * kColumns;
     groups_ = ceil_div(p_.columns, group_);
@@ -262,7 +275,7 @@ bool tiles_pay(const NodeSpec& spec) {
   const Problem p = problem_of(spec);
   const int64_t depth = p.conv.in_channels * element_count(p.conv.kernel);
   const int64_t outputs = outputs_of(p.conv);
-  constexpr int64_t kFewOutputs = 48, kFewNumbers = 128, kFewColumns = 64;
+  constexpr int64_t kFewOutputs = 96, kFewNumbers = 256, kFewColumns = 256;
   if (outputs < kFewOutputs || depth < kFewNumbers || p.weights.n < kFewColumns) return false;
   if (takes_winograd(p.conv)) return false;
   constexpr double kFull = 0.6;
