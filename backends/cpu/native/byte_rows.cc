@@ -22,17 +22,15 @@ const uint8_t* const* ByteRows::find(const Source& source, const Range& rows,
   if (functions_.form.kind == ByteKind::kTiles && are_tiles(found, rows.count, source.flip))
     return found;
   uint8_t* row = copies + rows.most * windows_.copied();
-  for (int64_t i = 0; i < rows.count; ++i, row += functions_.form.copy_bytes(depth())) {
-    for (int64_t k = 0; k < parts(); ++k) {
-      functions_.copy({.part = found[i * parts() + k],
-                       .count = static_cast<size_t>(part_bytes()),
-                       .flip = source.flip,
-                       .row = row,
-                       .at = static_cast<size_t>(k * part_bytes()),
-                       .depth = static_cast<size_t>(depth())});
-    }
-    found[i] = row;
-  }
+  const int64_t step = functions_.form.copy_bytes(depth());
+  functions_.copy({.parts = found,
+                   .rows = static_cast<size_t>(rows.count),
+                   .count = static_cast<size_t>(parts()),
+                   .part_bytes = static_cast<size_t>(part_bytes()),
+                   .flip = source.flip,
+                   .to = row,
+                   .step = static_cast<size_t>(step)});
+  for (int64_t i = 0; i < rows.count; ++i) found[i] = row + i * step;
   return found;
 }
 

@@ -177,18 +177,19 @@ void multiply(const ByteBlock& g) {
 void copy(const ByteCopy& c) {
   constexpr hn::Half<D> half;
   const auto flips = hn::Set(half, c.flip);
-  const size_t lanes = hn::Lanes(half);
-  uint8_t* bytes = c.row + c.at;
-  auto* wide = reinterpret_cast<int16_t*>(c.row + c.depth) + c.at;
-  const auto take = [&](size_t i) HWY_ATTR {
-    const auto x = hn::Xor(hn::LoadU(half, c.part + i), flips);
-    hn::StoreU(x, half, bytes + i);
-    hn::StoreU(hn::PromoteTo(d16, x), d16, wide + i);
-  };
-  size_t i = 0;
-  for (; i + lanes <= c.count; i += lanes) take(i);
-  if (i < c.count && i > 0) return take(c.count - lanes);
-  for (; i < c.count; ++i) wide[i] = bytes[i] = c.part[i] ^ c.flip;
+  for (size_t i = 0; i < c.rows * c.count; ++i) {
+    uint8_t* row = c.to + i / c.count * c.step;
+    const size_t at = i % c.count * c.part_bytes;
+    auto* wide = reinterpret_cast<int16_t*>(row + c.count * c.part_bytes) + at;
+    copy_pieces(
+        half, c.part_bytes,
+        [&](size_t b) HWY_ATTR {
+          const auto x = hn::Xor(hn::LoadU(half, c.parts[i] + b), flips);
+          hn::StoreU(x, half, row + at + b);
+          hn::StoreU(hn::PromoteTo(d16, x), d16, wide + b);
+        },
+        [&](size_t b) { wide[b] = row[at + b] = c.parts[i][b] ^ c.flip; });
+  }
 }
 
 ByteProductFunctions functions() {

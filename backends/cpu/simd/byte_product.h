@@ -91,14 +91,15 @@ struct ByteBlock {
   const ByteLevels* levels = nullptr;  // null: y are floats
 };
 
-// A part of a row of a becomes bytes [at, at + count) of the row's copy, and in steps their int16.
+// Parts of rows of a become the rows' copies, flipped, and in steps their int16.
 struct ByteCopy {
-  const uint8_t* part;
+  const uint8_t* const* parts;  // [rows][count]
+  size_t rows;
   size_t count;
+  size_t part_bytes;
   uint8_t flip;
-  uint8_t* row;  // ByteForm::copy_bytes(depth), aligned as int16
-  size_t at;
-  size_t depth;  // of the row
+  uint8_t* to;  // of the first row, aligned as int16
+  size_t step;  // from a row's to the next
 };
 
 struct ByteProductFunctions {

@@ -77,6 +77,16 @@ HWY_INLINE void with_place(const ByteBlock& g, Mode mode, const Area& area, cons
   }
 }
 
+// vector(at) for all bytes, the last ones perhaps twice; byte(at) where there is no whole vector.
+template <class D8, class F, class G>
+HWY_INLINE void copy_pieces(D8 d8, size_t bytes, const F& vector, const G& byte) {
+  const size_t lanes = hn::Lanes(d8);
+  size_t i = 0;
+  for (; i + lanes <= bytes; i += lanes) vector(i);
+  if (i < bytes && i > 0) return vector(bytes - lanes);
+  for (; i < bytes; ++i) byte(i);
+}
+
 template <size_t kVectorsNow>
 using Row = VF[kVectorsNow];
 

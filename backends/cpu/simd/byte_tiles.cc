@@ -235,15 +235,17 @@ void multiply(const ByteBlock& g) {
 
 void copy(const ByteCopy& c) {
   const auto flips = hn::Set(d, c.flip);
-  const size_t lanes = hn::Lanes(d);
-  uint8_t* to = c.row + c.at;
-  const auto take = [&](size_t i) HWY_ATTR {
-    hn::StoreU(hn::Xor(hn::LoadU(d, c.part + i), flips), d, to + i);
-  };
-  size_t i = 0;
-  for (; i + lanes <= c.count; i += lanes) take(i);
-  if (i < c.count && i > 0) return take(c.count - lanes);
-  for (; i < c.count; ++i) to[i] = c.part[i] ^ c.flip;
+  const uint8_t* const* part = c.parts;
+  for (size_t row = 0; row < c.rows; ++row) {
+    uint8_t* to = c.to + row * c.step;
+    for (size_t p = 0; p < c.count; ++p, ++part, to += c.part_bytes) {
+      const uint8_t* from = *part;
+      copy_pieces(
+          d, c.part_bytes,
+          [&](size_t b) HWY_ATTR { hn::StoreU(hn::Xor(hn::LoadU(d, from + b), flips), d, to + b); },
+          [&](size_t b) { to[b] = from[b] ^ c.flip; });
+    }
+  }
 }
 
 ByteProductFunctions functions() {
