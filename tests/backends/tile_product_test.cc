@@ -224,6 +224,9 @@ TEST_F(Tiles, Reasons) {
   c = conv({1, 32, 8, 8}, {32, 32, 3, 3});
   c.attributes.set("pads", std::vector<int64_t>{100, 100, 100, 100});
   EXPECT_EQ(reason(kTileProduct, c), "planes beyond the input");
+  c.attributes.set("pads", std::vector<int64_t>{1, 1, 1, 1});
+  c.attributes.set("strides", std::vector<int64_t>{1 << 20, 1 << 20});
+  EXPECT_EQ(reason(kTileProduct, c), "planes beyond the input");
 }
 
 TEST_F(Tiles, PayForLargeProducts) {

@@ -59,7 +59,7 @@ class TileKernel : public Kernel {
   static constexpr int64_t kMostBytes = 5 << 18;       // of planes, which L2 keeps
   static constexpr int64_t kMostDepth = 1024;          // numbers, whose split weights L2 keeps too
   static constexpr int64_t kMostPanelBytes = 1 << 18;  // of weights, before an activation
-  static constexpr int64_t kFewRows = 256;
+  static constexpr int64_t kFewRows = 256, kGreatestBytes = 1 << 26;  // of deep rows
 
   // A thread's: planes, split weights, and where the tiles of a chunk lie.
   struct Memory {
@@ -111,7 +111,8 @@ class TileKernel : public Kernel {
     const TileSteps& steps = rows_.steps();
     const int64_t tiles = rows_.tiles();
     const int64_t row = byte_size(DType::kBfloat16, rows_.row_step() * kParts);
-    const int64_t most = std::max(kMostBytes / row, rows_.points() ? kFewRows : kOutputs);
+    const int64_t few = rows_.points() ? std::min(kFewRows, kGreatestBytes / row) : 0;
+    const int64_t most = std::max({kMostBytes / row, few, kOutputs});
     chunks_ = ceil_div(tiles * kOutputs, most);
     const int64_t bytes = ceil_div(tiles, chunks_) * kOutputs * row;
     parts_ = ceil_div(steps.count() * steps.numbers, kMostDepth);

@@ -66,8 +66,9 @@ bool TileRows::fits(const ConvParams& p) {
              static_cast<double>(p.kernel[i] - 1) * static_cast<double>(p.dilations[i]) + 1;
     input *= static_cast<double>(p.input[i]);
   }
+  const double behind = static_cast<double>(kOutputs) * static_cast<double>(p.strides.back());
   constexpr double kMostGrowth = 4, kFewPixels = 1024;
-  return plane <= std::max(kMostGrowth * input, kFewPixels);
+  return plane + behind <= std::max(kMostGrowth * input, kFewPixels);
 }
 
 void TileRows::lay_points() {
