@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "backends/cpu/native/panels.h"
+#include "backends/cpu/native/tile_weights.h"
 #include "backends/cpu/simd/float_tiles.h"
 #include "tests/support/kernel_check.h"
 
@@ -229,11 +231,29 @@ TEST_F(Tiles, Reasons) {
   EXPECT_EQ(reason(kTileProduct, c), "planes beyond the input");
 }
 
+// So that a plan for more rows packs nothing anew.
+TEST_F(Tiles, ReadThePanelsOfProductsOfFewRows) {
+  PackCache packs;
+  const CompileContext context{.packs = &packs};
+  for (const bool turned : {false, true}) {
+    const Tensor w = rnd({70, 64}, 1).tensor();
+    const int64_t n = turned ? 70 : 64, k = turned ? 64 : 70;
+    const int64_t row = turned ? 1 : 64, column = turned ? 64 : 1;
+    const auto panels =
+        cpu::packed_panels(w, {.n = n, .k = k, .row = row, .column = column}, context);
+    const auto tiles =
+        cpu::tile_weights(w, {.n = n, .row = row, .column = column}, {k, 1, 1}, context);
+    EXPECT_EQ(panels.numbers == tiles, turned) << "70 numbers are steps of 24, with 2 zeros";
+  }
+}
+
 TEST_F(Tiles, PayForLargeProducts) {
   EXPECT_TRUE(pays(kTileProduct, product(100, 256, 256)));
-  EXPECT_FALSE(pays(kTileProduct, product(64, 256, 256)));
+  EXPECT_FALSE(pays(kTileProduct, product(50, 256, 256)));
+  EXPECT_TRUE(pays(kTileProduct, product(30, 1024, 1024))) << "weights from memory";
   EXPECT_FALSE(pays(kTileProduct, product(100, 128, 256)));
   EXPECT_FALSE(pays(kTileProduct, product(100, 256, 128)));
+  EXPECT_TRUE(pays(kTileProduct, conv({1, 256, 18, 18}, {256, 256, 3, 3})));
   KernelCase c = conv({1, 256, 30, 30}, {256, 256, 3, 3});
   EXPECT_FALSE(pays(kTileProduct, c)) << "Winograd's algorithm does";
   c.attributes.set("strides", std::vector<int64_t>{2, 2});

@@ -263,12 +263,13 @@ Support supports_tiles(const NodeSpec& spec) {
   return supports_activation(*spec.node);
 }
 
-// Whether a quarter of the multiplications is left.
+// Tiles take 0.4 of a direct sum's time; Winograd's windows are 4 times the weights.
 bool takes_winograd(const ConvParams& p) {
+  constexpr double kFaster = 0.34;
   if (p.rank() == 0) return false;
   const ConvParams planes = in_planes(p);
   return supports_tiling(planes, Convolutions::kAll).ok && tiling_pays(planes, false) &&
-         choose_tiling(planes, false).out == 4;
+         tiling_share(planes, false) <= kFaster;
 }
 
 // Splitting takes its time, as many numbers meet few others; and so do tiles that are not full.
@@ -276,8 +277,11 @@ bool tiles_pay(const NodeSpec& spec) {
   const Problem p = problem_of(spec);
   const int64_t depth = p.conv.in_channels * element_count(p.conv.kernel);
   const int64_t outputs = outputs_of(p.conv);
-  constexpr int64_t kFewOutputs = 96, kFewNumbers = 256, kFewColumns = 256;
-  if (outputs < kFewOutputs || depth < kFewNumbers || p.weights.n < kFewColumns) return false;
+  constexpr int64_t kFewOutputs = 56, kFewNumbers = 256, kFewColumns = 256;
+  // Weights from memory are split while the next ones come.
+  constexpr int64_t kFewOfMany = 24, kManyNumbers = 1 << 20;
+  if (depth < kFewNumbers || p.weights.n < kFewColumns) return false;
+  if (outputs < (depth * p.weights.n >= kManyNumbers ? kFewOfMany : kFewOutputs)) return false;
   if (takes_winograd(p.conv)) return false;
   constexpr double kFull = 0.6;
   return static_cast<double>(outputs) >=

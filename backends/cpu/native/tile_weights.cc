@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/cpu/native/panels.h"
 #include "backends/cpu/simd/transpose.h"
 #include "graph/base/lasting.h"
 
@@ -63,6 +64,12 @@ std::shared_ptr<Buffer> pack(const Tensor& source, const TileWeightSource& s,
   return buffer;
 }
 
+// Whether a block is a panel of simd/gemm.h.
+bool is_matrix(const TileSteps& steps) {
+  return steps.taps == 1 && steps.count() * steps.numbers == steps.channels &&
+         gemm_functions().panel == kTileColumns;
+}
+
 }  // namespace
 
 int64_t tile_block(const TileSteps& steps) {
@@ -71,6 +78,12 @@ int64_t tile_block(const TileSteps& steps) {
 
 std::shared_ptr<Buffer> tile_weights(const Tensor& source, const TileWeightSource& s,
                                      const TileSteps& steps, const CompileContext& context) {
+  if (is_matrix(steps)) {  // in panels, which plans for other shapes may hold
+    const PanelSource matrix{
+        .n = s.n, .k = steps.channels, .row = s.row, .column = s.column, .scale = s.scale};
+    if (Panels panels = packed_panels(source, matrix, context); panels.form == PanelForm::kFloat)
+      return panels.numbers;
+  }
   const std::string key = cat("float tiles ", s.n, " ", s.row, " ", s.column, " ", s.scale, " ",
                               steps.channels, " ", steps.taps, " ", steps.run_taps);
   return packed(context, source, key, [&](const Tensor& plain) { return pack(plain, s, steps); });

@@ -84,12 +84,16 @@ Support supports_tiling(const ConvParams& p, Convolutions taken) {
   return supports_tiling(p, winograd_functions(2).lanes, taken);
 }
 
+double tiling_share(const ConvParams& p, bool packs) {
+  return cost(p, choose_tiling(p, packs), packs) / direct_cost(p);
+}
+
 bool tiling_pays(const ConvParams& p, bool packs) {
   const Tiling tiling = choose_tiling(p, packs);
   constexpr int64_t kFewInGroup = 32;  // of products that gain little
   if (p.group > 1 && tiling.out == 2 && p.group_inputs() < kFewInGroup) return false;
   return std::min(p.group_inputs(), p.group_outputs()) >= kFewChannels &&
-         cost(p, tiling, packs) <= 0.7 * direct_cost(p);
+         tiling_share(p, packs) <= 0.7;
 }
 
 }  // namespace treadle::cpu

@@ -55,7 +55,9 @@ enum class Convolutions : uint8_t { kPlain, kAll };
 // `lanes`: input channels that are transformed at once.
 Support supports_tiling(const ConvParams& p, size_t lanes, Convolutions taken);
 Support supports_tiling(const ConvParams& p, Convolutions taken);  // of floats
-// Whether it is faster than a direct sum.
+// What it takes of the time of a direct sum.
+double tiling_share(const ConvParams& p, bool packs);
+// Whether it is faster than one.
 bool tiling_pays(const ConvParams& p, bool packs);
 
 }  // namespace treadle::cpu
