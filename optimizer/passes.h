@@ -79,6 +79,7 @@ void fuse_update(Pass&);
 void fuse_attention(Pass&);
 void fuse_heads(Pass&);
 void fuse_epilogue(Pass&);
+void fuse_depthwise(Pass&);
 void recompute(Pass&);
 void fuse_elementwise(Pass&);
 void dead_code(Pass&);

@@ -42,6 +42,7 @@ constexpr Entry kPasses[] = {
     {"fuse_attention", fuse_attention},      // before MatMuls are taken
     {"fuse_heads", fuse_heads},              // Attention without transposes around it
     {"fuse_epilogue", fuse_epilogue},        // products with bias, residual, activation
+    {"fuse_depthwise", fuse_depthwise},      // with what expands it
     {"recompute", recompute},                // in training: what is cheap to make again
     {"fuse_elementwise", fuse_elementwise},  // what elementwise nodes are left
     {"dead_code", dead_code},                // what no output needs

@@ -18,6 +18,12 @@ int64_t conv(const NodeSpec& s, size_t weights) {
                                 : capped_mul(count(s.outputs[0]), count(s.inputs[weights]) / w[0]);
 }
 
+// Each input pixel meets all windows of one.
+int64_t expanded_depthwise(const NodeSpec& s) {
+  const Dims& e = s.inputs[1].dims;
+  return capped_add(conv(s, 3), e.empty() ? 0 : capped_mul(count(s.inputs[0]), e[0]));
+}
+
 // W is [C, M/group, kernel…]: each input meets W[c].
 int64_t conv_transpose(const NodeSpec& s) {
   const Dims& w = s.inputs[1].dims;
@@ -73,6 +79,7 @@ int64_t multiply_adds(const NodeSpec& s) {
   const std::string& kind = s.node->op->kind;
   if (kind == "Conv" || kind == "FusedConv" || kind == "ConvInteger" || kind == "QuantizedConv")
     return conv(s, 1);
+  if (kind == "ExpandedDepthwise") return expanded_depthwise(s);
   if (kind == "QLinearConv") return conv(s, 3);
   if (kind == "ConvTranspose") return conv_transpose(s);
   if (kind == "MatMul" || kind == "MatMulInteger" || kind == "QLinearMatMul" ||

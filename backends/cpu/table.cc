@@ -9,6 +9,7 @@
 #include "backends/cpu/native/depthwise_planes.h"
 #include "backends/cpu/native/dropout.h"
 #include "backends/cpu/native/elementwise.h"
+#include "backends/cpu/native/expanded_depthwise.h"
 #include "backends/cpu/native/gemm.h"
 #include "backends/cpu/native/loss.h"
 #include "backends/cpu/native/lower.h"
@@ -77,6 +78,7 @@ constexpr Candidate kCandidates[] = {
     {"FusedConv", "treadle", &kDepthwisePlanes},
     {"FusedConv", "treadle", &kWinograd},
     {"FusedConv", "treadle", &kOnednnConv},
+    {"ExpandedDepthwise", "treadle", &kExpandedDepthwise},
     {"FusedGemm", "treadle", &kNativeProduct},
     {"FusedGemm", "treadle", &kOnednnMatMul},
     {"FusedMatMul", "treadle", &kNativeProduct},

@@ -75,6 +75,24 @@ std::vector<ValueId> decompose_fused_gemm(Builder& b, const Node& node) {
   return decompose_product(b, node, "Gemm");
 }
 
+// ---- ExpandedDepthwise: a FusedConv of W on one of E, which has windows of one pixel. Its own
+// attributes are those of W's; of E's there is the activation, expand_activation…
+
+std::vector<ValueId> decompose_expanded_depthwise(Builder& b, const Node& node) {
+  constexpr std::array<const char*, 3> kNames = {"activation", "activation_alpha",
+                                                 "activation_beta"};
+  Attributes of_e, of_w = node.attributes;
+  for (const std::string name : kNames) {
+    if (const Attribute* value = of_w.find("expand_" + name)) of_e.set(name, *value);
+    of_w.erase("expand_" + name);
+  }
+  std::vector<ValueId> e = {node.input(0), node.input(1)};
+  if (node.input(2).valid()) e.push_back(node.input(2));
+  std::vector<ValueId> w = {b.op("FusedConv", e, of_e, "treadle"), node.input(3)};
+  if (node.input(4).valid()) w.push_back(node.input(4));
+  return {b.op("FusedConv", w, of_w, "treadle")};
+}
+
 // ---- FusedMatMul: activation(alpha * A' B' + bias + Z), ' = transposed by the attributes
 
 Shape transposed(Shape shape, bool wanted) {
@@ -259,6 +277,17 @@ constexpr OpDef kRows[] = {
          "activation_alpha:f=0 activation_beta:f=0",
      .infer = infer_fused_conv,
      .decompose = decompose_fused_conv,
+     .domain = "treadle"},
+    {.kind = "ExpandedDepthwise",
+     .inputs = "X:T E:T E_bias?:T W:T B?:T",
+     .outputs = "Y:T",
+     .types = "T=floats",
+     .attributes =
+         "auto_pad:s=NOTSET dilations:is group:i=1 kernel_shape:is pads:is strides:is activation:s "
+         "activation_alpha:f=0 activation_beta:f=0 expand_activation:s expand_activation_alpha:f=0 "
+         "expand_activation_beta:f=0",
+     .infer = infer_composite,
+     .decompose = decompose_expanded_depthwise,
      .domain = "treadle"},
     {.kind = "FusedGemm",
      .inputs = "A:T B:T C?:T Z?:T",

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "graph/builder.h"
@@ -38,6 +39,17 @@ std::vector<uint8_t> levels(int first, int step) {
   return bytes;
 }
 
+std::vector<float> repeated(const std::vector<float>& values, int times) {
+  std::vector<float> all;
+  for (int i = 0; i < times; ++i) all.insert(all.end(), values.begin(), values.end());
+  return all;
+}
+Tensor filled(Dims dims, float value) {
+  Tensor t(DType::kFloat, std::move(dims));
+  std::ranges::fill(t.data<float>(), value);
+  return t;
+}
+
 std::vector<OpCase> cases() {
   const Tensor a = f32({2, 2}, {1, -2, 3, 4});
   const Tensor b = f32({2, 2}, {1, 2, -1, 1});
@@ -65,6 +77,24 @@ std::vector<OpCase> cases() {
        .attributes = {{"activation", "Nothing"}},
        .inputs = {f32({1, 1, 1}, {1}), f32({1, 1, 1}, {2})},
        .error = "unknown activation 'Nothing'"},
+      {.name = "expanded",  // to 1 + 2 x, of windows within the image
+       .op = "ExpandedDepthwise",
+       .domain = "treadle",
+       .attributes = {{"group", int64_t{16}},
+                      {"pads", std::vector<int64_t>{1, 1, 1, 1}},
+                      {"expand_activation", "Relu"},
+                      {"activation", "Clip"},
+                      {"activation_beta", 100.0F}},
+       .inputs = {f32({1, 1, 1, 4}, {1, -2, 3, 50}), filled({16, 1, 1, 1}, 2), filled({16}, 1),
+                  filled({16, 1, 3, 3}, 1), filled({16}, -4)},
+       .want = {f32({1, 16, 1, 4}, repeated({0, 6, 100, 100}, 16))}},
+      {.name = "expanded_by_other_channels",
+       .op = "ExpandedDepthwise",
+       .domain = "treadle",
+       .attributes = {{"group", int64_t{16}}},
+       .inputs = {f32({1, 1, 1, 4}, {1, -2, 3, 50}), filled({15, 1, 1, 1}, 2), Value{},
+                  filled({16, 1, 1, 1}, 1)},
+       .error = "channels"},
       {.name = "clip",
        .op = "FusedGemm",
        .domain = "treadle",

@@ -13,15 +13,21 @@ namespace {
 
 constexpr size_t kX = 0, kW = 1, kB = 2, kZ = 3;
 
-std::optional<DepthwiseEpilogue> native_epilogue(const Node& node) {
-  using Kind = DepthwiseEpilogue::Kind;
-  const Epilogue e = epilogue_of(node);
-  if (e.activation.empty()) return DepthwiseEpilogue{};
-  if (const auto bounds = bounds_of(e))
-    return DepthwiseEpilogue{Kind::kClamp, bounds->low, bounds->high};
-  if (e.activation == "HardSwish") return DepthwiseEpilogue{Kind::kHardSwish};
-  if (e.activation == "Swish" && e.alpha == 1) return DepthwiseEpilogue{Kind::kSwish};
-  return std::nullopt;
+// At any address.
+std::shared_ptr<Buffer> pack_weights(const Tensor& w) {
+  std::shared_ptr<Buffer> out = allocate_lasting(w.bytes());
+  auto* to = reinterpret_cast<float*>(out->data());
+  const std::byte* from = w.raw();
+  const int64_t channels = w.dim(0), depth = w.dim(1), taps = w.dim(2) * w.dim(3);
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t i = 0; i < depth; ++i) {
+      for (int64_t t = 0; t < taps; ++t) {
+        std::memcpy(to + (t * depth + i) * channels + c, from, sizeof(float));
+        from += sizeof(float);
+      }
+    }
+  }
+  return out;
 }
 
 ConvParams params_of(const NodeSpec& spec) {
@@ -33,7 +39,7 @@ Support supports_grouped(const NodeSpec& spec) {
   if (Support s = supports_depthwise_windows(spec, depthwise_lanes(), true); !s.ok) return s;
   if (spec.constant(kW) == nullptr) return Support::no("weights of the run");
   if (spec.has(kZ)) return Support::no("residual");
-  if (!native_epilogue(*spec.node)) return Support::no("activation");
+  if (!depthwise_epilogue(*spec.node)) return Support::no("activation");
   return {};
 }
 
@@ -54,19 +60,7 @@ class DepthwiseKernel : public Kernel {
         threads_(threads),
         function_(depthwise_function(p_.kernel[0], p_.strides[0], p_.group_inputs())),
         at_once_(depthwise_rows()) {
-    const float* zeros = reinterpret_cast<const float*>(packed_.zeros->data());
-    common_ = {.rows = nullptr,
-               .count = 1,
-               .depth = static_cast<size_t>(p_.group_inputs()),
-               .weights = reinterpret_cast<const float*>(packed_.weights->data()),
-               .bias = zeros,
-               .zeros = zeros,
-               .out = nullptr,
-               .channels = static_cast<size_t>(p_.in_channels),
-               .width = p_.input[1],
-               .out_width = p_.output[1],
-               .pad = p_.pads_begin[1],
-               .epilogue = epilogue};
+    common_ = common_rows(p_, *packed_.weights, *packed_.zeros, epilogue);
   }
 
   void run(const KernelArgs& args) const override {
@@ -95,34 +89,14 @@ class DepthwiseKernel : public Kernel {
   bool has_bias_ = false;
 };
 
-// [channels, depth, kernel, kernel] with the channels last.
-std::shared_ptr<Buffer> pack_weights(const Tensor& w, int64_t channels, int64_t taps) {
-  std::shared_ptr<Buffer> out = allocate_lasting(w.bytes());
-  auto* to = reinterpret_cast<float*>(out->data());
-  const std::byte* from = w.raw();  // at any address
-  const int64_t depth = w.dim(1);
-  for (int64_t c = 0; c < channels; ++c) {
-    for (int64_t i = 0; i < depth; ++i) {
-      for (int64_t t = 0; t < taps; ++t) {
-        std::memcpy(to + (t * depth + i) * channels + c, from, sizeof(float));
-        from += sizeof(float);
-      }
-    }
-  }
-  return out;
-}
-
 Compiled compile_depthwise(const NodeSpec& spec, const CompileContext& context) {
   ConvParams p = params_of(spec);
   const Tensor& w = *spec.constant(kW);
-  const auto pack = [&](const Tensor& plain) {
-    return pack_weights(plain, p.in_channels, p.kernel[0] * p.kernel[1]);
-  };
   DepthwiseKernel::Packed parts{
-      packed(context, w, "channels last", pack),
+      depthwise_weights(w, context),
       Buffer::allocate(static_cast<size_t>(p.in_channels) * sizeof(float))};
   std::memset(parts.zeros->data(), 0, parts.zeros->size());
-  auto kernel = std::make_unique<DepthwiseKernel>(std::move(p), *native_epilogue(*spec.node),
+  auto kernel = std::make_unique<DepthwiseKernel>(std::move(p), *depthwise_epilogue(*spec.node),
                                                   std::move(parts), context.threads);
   if (spec.has(kB)) kernel->read_bias();
   Compiled compiled;
@@ -138,9 +112,44 @@ Compiled compile_depthwise(const NodeSpec& spec, const CompileContext& context) 
 
 }  // namespace
 
+std::optional<DepthwiseEpilogue> depthwise_epilogue(const Node& node) {
+  using Kind = DepthwiseEpilogue::Kind;
+  const Epilogue e = epilogue_of(node);
+  if (e.activation.empty()) return DepthwiseEpilogue{};
+  if (const auto bounds = bounds_of(e))
+    return DepthwiseEpilogue{Kind::kClamp, bounds->low, bounds->high};
+  if (e.activation == "HardSwish") return DepthwiseEpilogue{Kind::kHardSwish};
+  if (e.activation == "Swish" && e.alpha == 1) return DepthwiseEpilogue{Kind::kSwish};
+  return std::nullopt;
+}
+
+std::shared_ptr<Buffer> depthwise_weights(const Tensor& w, const CompileContext& context) {
+  return packed(context, w, "channels last", pack_weights);
+}
+
+DepthwiseRows common_rows(const ConvParams& p, const Buffer& weights, const Buffer& zeros,
+                          const DepthwiseEpilogue& epilogue) {
+  const auto* none = reinterpret_cast<const float*>(zeros.data());
+  return {.rows = nullptr,
+          .count = 1,
+          .depth = static_cast<size_t>(p.group_inputs()),
+          .weights = reinterpret_cast<const float*>(weights.data()),
+          .bias = none,
+          .zeros = none,
+          .out = nullptr,
+          .channels = static_cast<size_t>(p.in_channels),
+          .width = p.input[1],
+          .out_width = p.output[1],
+          .pad = p.pads_begin[1],
+          .epilogue = epilogue};
+}
+
 Support supports_depthwise_windows(const NodeSpec& spec, size_t lanes, bool grouped) {
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
-  const ConvParams p = params_of(spec);
+  return supports_depthwise_windows(params_of(spec), lanes, grouped);
+}
+
+Support supports_depthwise_windows(const ConvParams& p, size_t lanes, bool grouped) {
   if (p.in_channels != p.out_channels || (p.group != p.in_channels && !grouped))
     return Support::no("not depthwise");
   if (p.kernel[0] != p.kernel[1] || p.strides[0] != p.strides[1] ||

@@ -1,8 +1,11 @@
 // Convolution in groups of one channel (depthwise) or a few, in channels-last layout, native.
 #pragma once
 
+#include <optional>
+
 #include "backends/cpu/family.h"
 #include "backends/cpu/parallel.h"
+#include "backends/cpu/simd/depthwise.h"
 #include "graph/ops/conv_params.h"
 
 namespace treadle::cpu {
@@ -11,6 +14,15 @@ namespace treadle::cpu {
 // for each of at least `lanes` channels, without dilations, as large as the largest kernel at most;
 // `grouped`: groups of several channels too, as far as simd/depthwise.h has them.
 Support supports_depthwise_windows(const NodeSpec& spec, size_t lanes, bool grouped = false);
+Support supports_depthwise_windows(const ConvParams& p, size_t lanes, bool grouped = false);
+
+// Of the node's activation; none where the kernels do not have it.
+std::optional<DepthwiseEpilogue> depthwise_epilogue(const Node& node);
+// Weights [channels, depth, kernel, kernel] as [kernel, kernel, depth, channels].
+std::shared_ptr<Buffer> depthwise_weights(const Tensor& w, const CompileContext& context);
+// What all rows of a convolution have in common. The bias is `zeros`, one a channel.
+DepthwiseRows common_rows(const ConvParams& p, const Buffer& weights, const Buffer& zeros,
+                          const DepthwiseEpilogue& epilogue);
 
 struct DepthwiseSplit {
   int threads;

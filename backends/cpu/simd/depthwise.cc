@@ -21,7 +21,7 @@ HWY_INLINE V finish(V x, const DepthwiseEpilogue& e) {
       const V gate = hn::MulAdd(x, hn::Set(d, 1.0f / 6), hn::Set(d, 0.5f));
       return hn::Mul(x, clamp(gate, hn::Zero(d), hn::Set(d, 1.0f)));
     }
-    case DepthwiseEpilogue::Kind::kSwish: return swish_of(d, x, hn::Set(d, 1.0f));
+    case DepthwiseEpilogue::Kind::kSwish: return swish_of(d, x);
     default: return x;
   }
 }

@@ -168,10 +168,14 @@ HWY_INLINE ExpParts<D> exp_parts(D d, V z) {
   const V k = hn::Sub(sum, hn::Set(d, kUnits));
   V r = hn::MulAdd(k, hn::Set(d, -0.693359375f), z);
   r = hn::MulAdd(k, hn::Set(d, 2.12194440e-4f), r);
-  static constexpr float kP[] = {1.3814539879e-3f, 8.3687451271e-3f, 4.1668390790e-2f,
-                                 1.6666520399e-1f, 4.9999993432e-1f};
-  const V y = hn::Add(hn::MulAdd(polynomial(d, r, kP), hn::Mul(r, r), r), hn::Set(d, 1.0f));
-  return {y, hn::BitCast(hn::RebindToUnsigned<D>(), sum)};
+  static constexpr float kP[] = {1.3814539879e-3f,
+                                 8.3687451271e-3f,
+                                 4.1668390790e-2f,
+                                 1.6666520399e-1f,
+                                 4.9999993432e-1f,
+                                 1.0f,
+                                 1.0f};
+  return {polynomial(d, r, kP), hn::BitCast(hn::RebindToUnsigned<D>(), sum)};
 }
 // 2^k where the last bits are k + 127; of these 0 and 255 stand for zero and infinity.
 template <class D, class VI>
@@ -194,22 +198,39 @@ HWY_INLINE V exp_below(D d, V x) {
   return hn::Mul(e.y, power_of_two(d, e.biased));
 }
 
-// 1 + e^z. Shorter than exp_of: there are no denormals to make. Where e^z is beyond 2^127 it is
-// taken for infinite.
+// 1 + e^-x. Shorter than exp_of: there are no denormals to make, and where e^-x is not small the
+// error of ln 2, 2e-9 of k, is. Where it is beyond 2^127 it is taken for infinite.
 template <class D, class V>
-HWY_INLINE V one_plus_exp(D d, V z) {
-  const auto e = exp_parts<127>(d, clamp(z, hn::Set(d, -87.0f), hn::Set(d, 89.0f)));
-  return hn::MulAdd(e.y, power_of_two(d, e.biased), hn::Set(d, 1.0f));
+HWY_INLINE V one_plus_exp_minus(D d, V x) {
+  constexpr float kUnits = 12582912.0f + 127;
+  const V z = clamp(x, hn::Set(d, -89.0f), hn::Set(d, 87.0f));
+  const V sum = hn::NegMulAdd(z, hn::Set(d, 1.44269504088896341f), hn::Set(d, kUnits));
+  const V k = hn::Sub(sum, hn::Set(d, kUnits));
+  const V r = hn::MulAdd(k, hn::Set(d, 0.693147180559945309f), z);
+  // As in exp_parts, of -r.
+  static constexpr float kP[] = {1.3814539879e-3f,
+                                 -8.3687451271e-3f,
+                                 4.1668390790e-2f,
+                                 -1.6666520399e-1f,
+                                 4.9999993432e-1f,
+                                 -1.0f,
+                                 1.0f};
+  const auto scale = power_of_two(d, hn::BitCast(hn::RebindToUnsigned<D>(), sum));
+  return hn::MulAdd(polynomial(d, r, kP), scale, hn::Set(d, 1.0f));
 }
 
 template <class D, class V>
 HWY_INLINE V sigmoid_of(D d, V x) {
-  return hn::Div(hn::Set(d, 1.0f), one_plus_exp(d, hn::Neg(x)));
+  return hn::Div(hn::Set(d, 1.0f), one_plus_exp_minus(d, x));
 }
 // x / (1 + e^-ax)
 template <class D, class V>
 HWY_INLINE V swish_of(D d, V x, V a) {
-  return hn::Div(x, one_plus_exp(d, hn::Neg(hn::Mul(a, x))));
+  return hn::Div(x, one_plus_exp_minus(d, hn::Mul(a, x)));
+}
+template <class D, class V>
+HWY_INLINE V swish_of(D d, V x) {
+  return hn::Div(x, one_plus_exp_minus(d, x));
 }
 
 // Rational approximations as in Eigen (MPL2): minimax on the range where the result is not yet ±1.

@@ -174,7 +174,9 @@ void step(const TapeInstr& t, const Sources& s, float* out, size_t n) {
       return each(s.a, out, n, [=](V x) HWY_ATTR { return hn::Mul(hn::Sub(x, q), p); });
     case TapeOp::kQuantizeInt8: return quantize(s.a, out, n, t, -128);
     case TapeOp::kQuantizeUint8: return quantize(s.a, out, n, t, 0);
-    case TapeOp::kSilu: return each(s.a, out, n, [=](V x) HWY_ATTR { return swish_of(d, x, p); });
+    case TapeOp::kSilu:
+      if (t.p == 1) return each(s.a, out, n, [](V x) HWY_ATTR { return swish_of(d, x); });
+      return each(s.a, out, n, [=](V x) HWY_ATTR { return swish_of(d, x, p); });
     case TapeOp::kMulAdd:
       return each3(s, out, n, [](V x, V y, V z) HWY_ATTR { return hn::MulAdd(x, y, z); });
     case TapeOp::kWhere:
