@@ -49,6 +49,14 @@ PanelProduct::PanelProduct(const Shape& shape, Panels panels, std::optional<Acti
 }
 
 void PanelProduct::run(const Operands& o) const {
+  // A thread's rows lie in its cache where it made them; of what other threads made it reads least.
+  if (threads_ > 1 && blocks_ == 1 && s_.m * (s_.k + s_.n) > s_.n * s_.k) {
+    parallel_for(threads_, {.n = down_, .grain = ceil_div(grain_, across_)},
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = 0; i < across_; ++i) run_stretch(o, i, begin, end);
+                 });
+    return;
+  }
   // Column by column, so that a thread reads few panels.
   const Workload work{.n = blocks_ * across_ * down_, .grain = grain_, .unit = down_};
   parallel_for(threads_, work, [&](int64_t begin, int64_t end) {

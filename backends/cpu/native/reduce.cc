@@ -121,7 +121,18 @@ std::optional<ReduceShape> plan_reduce(const NodeSpec& spec, Layout layout) {
 class ReduceKernel : public Kernel {
  public:
   ReduceKernel(const ReduceRule& rule, const ReduceShape& shape, int threads)
-      : rule_(rule), shape_(shape), rows_(row_functions()), threads_(threads) {}
+      : rule_(rule), shape_(shape), rows_(row_functions()), threads_(threads) {
+    // The same for any number of threads, so that they get the same sums.
+    constexpr int64_t kMostParts = 16, kFewRows = 16;
+    parts_ = std::clamp<int64_t>(
+        std::min(shape_.n * shape_.inner / kParallelGrain, shape_.n / kFewRows), 1, kMostParts);
+    if (shape_.inner == 1) parts_ = 1;
+  }
+
+  size_t scratch_bytes() const {
+    if (parts_ == 1) return 0;
+    return static_cast<size_t>(byte_size(DType::kFloat, shape_.outer * parts_ * shape_.inner));
+  }
 
   void run(const KernelArgs& args) const override {
     const auto* from = static_cast<const float*>(args.inputs[0]);
@@ -134,6 +145,7 @@ class ReduceKernel : public Kernel {
       });
       return;
     }
+    if (parts_ > 1) return reduce_parts(from, static_cast<float*>(args.scratch), to);
     const int64_t each = ceil_div(s.inner, ceil_div(int64_t{threads_}, s.outer));
     const int64_t piece = std::min(kPiece, ceil_div(each, kLine) * kLine);
     const int64_t pieces = ceil_div(s.inner, piece);
@@ -164,14 +176,39 @@ class ReduceKernel : public Kernel {
   }
 
   void reduce_columns(const float* from, float* to, size_t columns) const {
-    rows_.reduce_columns(rule_.op,
+    reduce(rule_.op, from, shape_.n, to, columns);
+    finish(to, columns);
+  }
+  void reduce(RowOp op, const float* from, int64_t rows, float* to, size_t columns) const {
+    rows_.reduce_columns(op,
                          {.x = from,
-                          .rows = static_cast<size_t>(shape_.n),
+                          .rows = static_cast<size_t>(rows),
                           .stride = static_cast<size_t>(shape_.inner),
                           .count = columns},
                          to);
+  }
+  void finish(float* to, size_t count) const {
     if (rule_.finish == Finish::kNone) return;
-    for (size_t i = 0; i < columns; ++i) to[i] = finished(to[i]);
+    for (size_t i = 0; i < count; ++i) to[i] = finished(to[i]);
+  }
+
+  // Threads share out rows, as those do that made them: rows lie in their caches.
+  void reduce_parts(const float* from, float* partial, float* to) const {
+    const ReduceShape& s = shape_;
+    const auto columns = static_cast<size_t>(s.inner);
+    parallel_for(threads_, s.outer * parts_, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t row = s.n * (i % parts_) / parts_, behind = s.n * (i % parts_ + 1) / parts_;
+        reduce(rule_.op, from + (i / parts_ * s.n + row) * s.inner, behind - row,
+               partial + i * s.inner, columns);
+      }
+    });
+    const bool greatest = rule_.op == RowOp::kMax || rule_.op == RowOp::kMin;
+    for (int64_t i = 0; i < s.outer; ++i, to += s.inner) {
+      reduce(greatest ? rule_.op : RowOp::kSum, partial + i * parts_ * s.inner, parts_, to,
+             columns);
+      finish(to, columns);
+    }
   }
   float finished(float x) const {
     if (rule_.finish == Finish::kMean) return x / static_cast<float>(shape_.lead * shape_.n);
@@ -181,6 +218,7 @@ class ReduceKernel : public Kernel {
   ReduceShape shape_;
   const RowFunctions& rows_;
   int threads_;
+  int64_t parts_ = 1;  // of the rows
 };
 
 Support supports_reduce(const NodeSpec& spec) {
@@ -205,7 +243,9 @@ Compiled compile_reduce(const NodeSpec& spec, const CompileContext& context) {
   compiled.output_layouts = {keeps_dims(spec) ? layout : kPlain};
   compiled.reads.assign(spec.inputs.size(), false);
   compiled.reads[0] = true;
-  compiled.kernel = std::make_unique<ReduceKernel>(*find_rule(*spec.node), *shape, context.threads);
+  auto kernel = std::make_unique<ReduceKernel>(*find_rule(*spec.node), *shape, context.threads);
+  compiled.scratch_bytes = kernel->scratch_bytes();
+  compiled.kernel = std::move(kernel);
   return compiled;
 }
 
