@@ -122,16 +122,23 @@ class TileKernel : public Kernel {
     const int64_t block_bytes = byte_size(DType::kFloat, tile_block(steps));
     int64_t at_once = blocks;
     if (p_.activation) at_once = std::clamp<int64_t>(kMostPanelBytes / block_bytes, 1, blocks);
-    // Threads share out what is more of, as each splits its rows and its columns; in more pieces
-    // than one each where it matters little: one thread may have less of its processor.
-    if (chunks_ < p_.threads && p_.columns >= tiles * kOutputs) {
+    // Threads share out what is dearer, rows, which other threads have in their caches and which
+    // each splits, or weights; in more pieces than one each where it matters little: one thread may
+    // have less of its processor.
+    constexpr double kManyWeights = 2.5;
+    const auto numbers = static_cast<double>(tiles * kOutputs * steps.channels);
+    const auto weights = static_cast<double>(p_.columns * steps.channels * steps.taps);
+    if (chunks_ < p_.threads && weights > kManyWeights * numbers) {
       at_once = std::min(at_once, std::max<int64_t>(2, blocks / (2 * p_.threads)));
     } else if (p_.threads > 1) {
       constexpr int64_t kManyTiles = 12;
       chunks_ = std::max(chunks_, std::min<int64_t>(4 * p_.threads, tiles / kManyTiles));
       chunks_ = std::min(tiles, ceil_div(chunks_, p_.threads) * p_.threads);
+      if (chunks_ <= 2 * p_.threads)
+        at_once = std::min(at_once, std::max<int64_t>(2, blocks / (2 * p_.threads)));
     }
-    tiles_ = ceil_div(ceil_div(tiles, chunks_), 2) * 2;
+    tiles_ = ceil_div(tiles, chunks_);
+    if (tiles_ * chunks_ > tiles + 1 || chunks_ > p_.threads) tiles_ = ceil_div(tiles_, 2) * 2;
     chunks_ = ceil_div(tiles, tiles_);
     groups_ = ceil_div(blocks, at_once);
     group_ = ceil_div(blocks, groups_) * kColumns;
