@@ -23,6 +23,7 @@
 #include "backends/cpu/native/quantized_winograd.h"
 #include "backends/cpu/native/resize.h"
 #include "backends/cpu/native/rows.h"
+#include "backends/cpu/native/thin_conv.h"
 #include "backends/cpu/native/tile_product.h"
 #include "backends/cpu/native/trees.h"
 #include "backends/cpu/native/winograd.h"
@@ -57,6 +58,7 @@ constexpr Candidate kCandidates[] = {
     {"Conv", "", &kDepthwise},
     {"Conv", "", &kGrouped},
     {"Conv", "", &kDepthwisePlanes},
+    {"Conv", "", &kThinConv},
     {"Conv", "", &kWinograd},
     {"Conv", "", &kOnednnConv},
     {"ConvTranspose", "", &kOnednnDeconv},
@@ -76,6 +78,7 @@ constexpr Candidate kCandidates[] = {
     {"FusedConv", "treadle", &kDepthwise},
     {"FusedConv", "treadle", &kGrouped},
     {"FusedConv", "treadle", &kDepthwisePlanes},
+    {"FusedConv", "treadle", &kThinConv},
     {"FusedConv", "treadle", &kWinograd},
     {"FusedConv", "treadle", &kOnednnConv},
     {"ExpandedDepthwise", "treadle", &kExpandedDepthwise},

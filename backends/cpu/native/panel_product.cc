@@ -85,8 +85,8 @@ void PanelProduct::run_piece(const Operands& o, int64_t column, int64_t k, int64
   const int64_t row = s_.m * i / pieces, end = s_.m * (i + 1) / pieces;
   const int64_t at = row * s_.n + column;
   float* y = o.y + at;
-  GemmBlock block{.a = o.a + row * s_.k + k,
-                  .a_stride = static_cast<size_t>(s_.k),
+  GemmBlock block{.a = o.a + row * s_.a_stride + k,
+                  .a_stride = static_cast<size_t>(s_.a_stride),
                   .panels = panels_.at(turned ? k : column * s_.k + k * panel),
                   .k = static_cast<size_t>(std::min(depth_, s_.k - k)),
                   .depth = static_cast<size_t>(s_.k),

@@ -12,9 +12,10 @@ class PanelProduct {
     int64_t m = 1;
     int64_t n = 1;
     int64_t k = 1;
+    int64_t a_stride = k;  // from a row of a to the next
   };
   struct Operands {
-    const float* a;               // [m, k]
+    const float* a;               // [m, k], rows a_stride apart
     const float* bias = nullptr;  // [n]
     const float* plus = nullptr;  // [m, n]; may be y
     float* y;                     // [m, n]
