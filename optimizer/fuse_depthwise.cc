@@ -7,8 +7,9 @@
 namespace treadle {
 namespace {
 
-// Bytes between the two, of an image.
-constexpr double kLarge = 1 << 20;
+constexpr double kLarge = 1 << 20;         // bytes between the two, of an image
+constexpr double kMostRowBytes = 1 << 20;  // of the rows that are there at a time
+constexpr int64_t kMostWeights = 1 << 15;  // of the first, which each row reads
 
 class Fuser {
  public:
@@ -27,7 +28,9 @@ class Fuser {
     if (!is_conv(node) || !is_depthwise(node)) return;
     const Node* expand = graph_.producer(node.input(0));
     if (expand == nullptr || !is_conv(*expand) || !is_of_pixels(*expand)) return;
-    if (!graph_.has_one_use(expand->output()) || !is_large(pass_.type(expand->output()))) return;
+    const int64_t rows = pass_.constant(node.input(1))->dim(2) + 2;
+    if (!graph_.has_one_use(expand->output()) || !is_large(pass_.type(expand->output()), rows))
+      return;
     Attributes attributes = node.attributes;
     for (const std::string name : {"activation", "activation_alpha", "activation_beta"}) {
       if (const Attribute* value = expand->attributes.find(name))
@@ -56,15 +59,16 @@ class Fuser {
 
   bool is_of_pixels(const Node& node) const {
     const Tensor* w = weights(node);
-    return w != nullptr && w->dim(2) == 1 && w->dim(3) == 1 && node.attributes.i("group", 1) == 1 &&
-           are_all(node.attributes.ints("strides"), 1) && are_all(node.attributes.ints("pads"), 0);
+    return w != nullptr && w->dim(2) == 1 && w->dim(3) == 1 && w->count() <= kMostWeights &&
+           node.attributes.i("group", 1) == 1 && are_all(node.attributes.ints("strides"), 1) &&
+           are_all(node.attributes.ints("pads"), 0);
   }
 
   // In windows and with activations that kernels of rows have.
   bool is_depthwise(const Node& node) const {
     const Tensor* w = weights(node);
     if (w == nullptr || w->dim(1) != 1 || w->dim(2) != w->dim(3)) return false;
-    constexpr int64_t kFewChannels = 16;  // less than a vector
+    constexpr int64_t kFewChannels = 16;  // as many as the largest vector holds
     if ((w->dim(2) != 3 && w->dim(2) != 5) || w->dim(0) < kFewChannels) return false;
     const Attributes& a = node.attributes;
     const std::vector<int64_t> strides = a.ints("strides");
@@ -75,15 +79,15 @@ class Fuser {
            activation == "HardSwish" || (activation == "Swish" && a.f("activation_alpha", 0) == 1);
   }
 
-  static bool is_large(const Type& type) {
+  // So that caches do not hold it, but so many rows of it.
+  static bool is_large(const Type& type, int64_t rows) {
     if (type.dtype != DType::kFloat || !type.shape || type.shape->size() != 4) return false;
-    double bytes = sizeof(float);
-    for (const size_t axis : {1, 2, 3}) {
+    const auto size = [&](size_t axis) {
       const Dim& dim = (*type.shape)[axis];
-      if (!dim.known()) return false;
-      bytes *= static_cast<double>(dim.value());
-    }
-    return bytes >= kLarge;
+      return dim.known() ? static_cast<double>(dim.value()) : 0;
+    };
+    const double row = size(1) * size(3) * sizeof(float);
+    return row * size(2) >= kLarge && row * static_cast<double>(rows) <= kMostRowBytes;
   }
 
   Pass& pass_;

@@ -73,6 +73,11 @@ TEST(ExpandedDepthwise, PadsOfDifferentSizes) {
     c.attributes.set("pads", pads);
     check_kernel(kExpandedDepthwise, c);
   }
+  for (const int64_t height : {1, 2}) {  // groups of rows that read nothing else
+    KernelCase c = expanded({4, 32, height, 10, 3, 1}, "Sigmoid");
+    c.attributes.set("pads", Ints{7, 1, 8, 1});
+    check_kernel(kExpandedDepthwise, c);
+  }
 }
 
 TEST(ExpandedDepthwise, WithoutBiases) {
@@ -88,6 +93,9 @@ TEST(ExpandedDepthwise, Reasons) {
   c = expanded({4, 32, 13, 10, 3, 1}, "", "Tanh");
   EXPECT_EQ(reason(kExpandedDepthwise, c), "activation");
   c = expanded({4, 32, 13, 10, 3, 1});
+  c.inputs[1] = rnd({32, 4, 3, 3}, 2);
+  EXPECT_EQ(reason(kExpandedDepthwise, c), "an expansion that is not of pixels");
+  c.inputs[1] = rnd({32, 4, 1, 1}, 2);
   c.attributes.set("dilations", Ints{2, 2});
   EXPECT_EQ(reason(kExpandedDepthwise, c), "dilations");
 }

@@ -1,5 +1,6 @@
 #include "backends/cpu/native/rows.h"
 
+#include <cmath>
 #include <limits>
 
 #include "backends/cpu/simd/simd.h"
@@ -227,6 +228,20 @@ TEST(NativeRows, PoolingOverChannelsInTheirLayout) {
                                                 .attributes = {{"keepdims", int64_t{0}}},
                                                 .inputs = {x, axes({2, 3})},
                                                 .layouts = {layout}});
+    }
+  }
+}
+
+// Where they are many: of each operator the parts are joined as what they have become.
+TEST(NativeRows, RowsInParts) {
+  for (const char* op : {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceSumSquare",
+                         "ReduceL2", "ReduceL1"}) {
+    for (const int64_t outer : {1, 2}) {
+      Tensor x = random_tensor(DType::kFloat, {outer, 2001, 40}, 5);
+      x.data<float>()[7] = NAN;
+      check_on_all_targets(
+          cpu::kNativeReduce,
+          {.name = cat(op, outer), .op = op, .inputs = {x, axes({1})}, .constants = {1}});
     }
   }
 }

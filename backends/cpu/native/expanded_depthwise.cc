@@ -7,6 +7,7 @@
 #include "backends/cpu/native/depthwise.h"
 #include "backends/cpu/native/lines.h"
 #include "backends/cpu/native/panel_product.h"
+#include "graph/base/error.h"
 
 namespace treadle::cpu {
 namespace {
@@ -47,9 +48,15 @@ class ExpandedDepthwise : public Kernel {
   };
   explicit ExpandedDepthwise(Parts parts) : p_(std::move(parts)) {
     const ConvParams& c = p_.conv;
+    if (c.output[0] == 1) at_once_ = 1;
     held_ = (at_once_ - 1) * c.strides[0] + c.kernel[0];
+    TREADLE_CHECK(held_ <= kMostRows, kInternal, "a window of ", held_, " rows");
+    held_ = std::min(held_, c.input[0]);
     groups_ = ceil_div(c.output[0], at_once_);
-    slots_ = std::min<int64_t>(p_.threads, c.batch * groups_);
+    constexpr int64_t kMultiplications = 16 * kParallelGrain;  // that are worth a thread
+    const int64_t each = std::max<int64_t>(
+        1, kMultiplications / std::max<int64_t>(1, row() * p_.in_channels * c.strides[0]));
+    slots_ = std::clamp<int64_t>(c.batch * groups_ / each, 1, p_.threads);
   }
 
   size_t scratch_bytes() const { return static_cast<size_t>(checked_mul(slots_, slot_bytes())); }
@@ -133,6 +140,8 @@ Support supports_expanded(const NodeSpec& spec) {
   if (spec.constant(kE) == nullptr || spec.constant(kW) == nullptr)
     return Support::no("weights of the run");
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
+  const Dims &x = spec.inputs[kX].dims, &e = spec.inputs[kE].dims;
+  if (e != Dims{e[0], x[1], 1, 1}) return Support::no("an expansion that is not of pixels");
   if (Support s = supports_depthwise_windows(params_of(spec), depthwise_lanes()); !s.ok) return s;
   if (!depthwise_epilogue(*spec.node)) return Support::no("activation");
   return supports_activation(expansion_of(*spec.node));

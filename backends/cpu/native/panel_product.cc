@@ -50,7 +50,7 @@ PanelProduct::PanelProduct(const Shape& shape, Panels panels, std::optional<Acti
 
 void PanelProduct::run(const Operands& o) const {
   // A thread's rows lie in its cache where it made them; of what other threads made it reads least.
-  if (threads_ > 1 && blocks_ == 1 && s_.m * (s_.k + s_.n) > s_.n * s_.k) {
+  if (threads_ > 1 && blocks_ == 1 && down_ >= threads_ && s_.m * (s_.k + s_.n) > s_.n * s_.k) {
     parallel_for(threads_, {.n = down_, .grain = ceil_div(grain_, across_)},
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = 0; i < across_; ++i) run_stretch(o, i, begin, end);

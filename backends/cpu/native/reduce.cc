@@ -122,10 +122,11 @@ class ReduceKernel : public Kernel {
  public:
   ReduceKernel(const ReduceRule& rule, const ReduceShape& shape, int threads)
       : rule_(rule), shape_(shape), rows_(row_functions()), threads_(threads) {
-    // The same for any number of threads, so that they get the same sums.
+    // The same for any number of threads, so that they get the same sums; none where there is
+    // enough to share out without.
     constexpr int64_t kMostParts = 16, kFewRows = 16;
-    parts_ = std::clamp<int64_t>(
-        std::min(shape_.n * shape_.inner / kParallelGrain, shape_.n / kFewRows), 1, kMostParts);
+    const int64_t most = std::min(shape_.n * shape_.inner / kParallelGrain, shape_.n / kFewRows);
+    parts_ = std::clamp<int64_t>(most, 1, ceil_div(kMostParts, shape_.outer));
     if (shape_.inner == 1) parts_ = 1;
   }
 

@@ -26,7 +26,10 @@ class ThinConv : public Kernel {
     column_ = p_.in_channels * p_.kernel[0];
     columns_ = (p_.output[1] - 1) * p_.strides[1] + p_.kernel[1];
     rows_ = p_.batch * p_.output[0];
-    slots_ = std::min<int64_t>(threads_, rows_);
+    constexpr int64_t kMultiplications = 16 * kParallelGrain;  // that are worth a thread
+    const int64_t of_row = p_.output[1] * p_.out_channels * column_ * p_.kernel[1];
+    slots_ =
+        std::clamp<int64_t>(rows_ / std::max<int64_t>(1, kMultiplications / of_row), 1, threads_);
   }
 
   size_t scratch_bytes() const { return static_cast<size_t>(checked_mul(slots_, slot_bytes())); }
@@ -86,15 +89,15 @@ class ThinConv : public Kernel {
   // Pixels of each line, and something behind the last: what comes there is written later.
   void lay_columns(const Line* lines, int64_t count, float* to) const {
     switch (p_.kernel[0]) {
-      case 3: return lay_lines_of<3>(lines, count, to);
-      case 5: return lay_lines_of<5>(lines, count, to);
-      case 7: return lay_lines_of<7>(lines, count, to);
-      default: return lay_lines_of<0>(lines, count, to);
+      case 3: return lay_columns_of<3>(lines, count, to);
+      case 5: return lay_columns_of<5>(lines, count, to);
+      case 7: return lay_columns_of<7>(lines, count, to);
+      default: return lay_columns_of<0>(lines, count, to);
     }
   }
   // `kLines`: how many, where the compiler knows.
   template <int64_t kLines>
-  void lay_lines_of(const Line* lines, int64_t count, float* to) const {
+  void lay_columns_of(const Line* lines, int64_t count, float* to) const {
     const int64_t height = kLines == 0 ? p_.kernel[0] : kLines, channels = p_.in_channels;
     std::array<Line, kMostLines> at;
     std::copy_n(lines, height, at.begin());
@@ -111,7 +114,9 @@ class ThinConv : public Kernel {
   PanelProduct product_;  // of a row of outputs
   int threads_;
   bool has_bias_;
-  int64_t column_, columns_, rows_, slots_;  // floats of a column
+  int64_t column_;   // floats of a column
+  int64_t columns_;  // that a row of outputs reads
+  int64_t rows_, slots_;
 };
 
 ConvParams params_of(const NodeSpec& spec) {
@@ -134,11 +139,12 @@ Support supports_thin(const NodeSpec& spec) {
   return supports_activation(*spec.node);
 }
 
-// Laying the lines side by side takes as long as some 24 outputs.
+// Measured beside oneDNN: for fewer outputs laying the lines takes as long as multiplying, and of
+// larger windows there is more to lay.
 bool thin_pays(const NodeSpec& spec) {
-  constexpr int64_t kFewOutputs = 48, kManyTaps = 9;
+  constexpr int64_t kLeastOutputs = 48, kMostTaps = 9;
   const ConvParams p = params_of(spec);
-  return p.out_channels >= kFewOutputs && p.kernel[0] * p.kernel[1] <= kManyTaps;
+  return p.out_channels >= kLeastOutputs && p.kernel[0] * p.kernel[1] <= kMostTaps;
 }
 
 // [M, C, lines, columns] becomes [M, columns, lines, C].

@@ -201,7 +201,7 @@ class TileKernel : public Kernel {
   TileRows rows_;
   FloatTileFunctions functions_ = float_tile_functions();
   Parts p_;
-  int64_t chunks_ = 1, tiles_ = 1;  // and the tiles of each, even
+  int64_t chunks_ = 1, tiles_ = 1;  // and the tiles of each
   int64_t groups_ = 1, group_ = 1;  // and the columns of each
   int64_t parts_ = 1;               // of the depth
   int64_t slots_ = 1, plane_ = 0;   // of threads; numbers of a plane of each

@@ -64,10 +64,10 @@ std::shared_ptr<Buffer> pack(const Tensor& source, const TileWeightSource& s,
   return buffer;
 }
 
-// Whether a block is a panel of simd/gemm.h.
-bool is_matrix(const TileSteps& steps) {
-  return steps.taps == 1 && steps.count() * steps.numbers == steps.channels &&
-         gemm_functions().panel == kTileColumns;
+// Whether a block is a panel of simd/gemm.h: of fewer columns than lanes there may be none.
+bool is_matrix(const TileWeightSource& s, const TileSteps& steps) {
+  return s.n >= static_cast<int64_t>(gemm_functions().lanes) && steps.taps == 1 &&
+         steps.count() * steps.numbers == steps.channels && gemm_functions().panel == kTileColumns;
 }
 
 }  // namespace
@@ -78,11 +78,10 @@ int64_t tile_block(const TileSteps& steps) {
 
 std::shared_ptr<Buffer> tile_weights(const Tensor& source, const TileWeightSource& s,
                                      const TileSteps& steps, const CompileContext& context) {
-  if (is_matrix(steps)) {  // in panels, which plans for other shapes may hold
+  if (is_matrix(s, steps)) {  // in panels, which plans for other shapes may hold
     const PanelSource matrix{
         .n = s.n, .k = steps.channels, .row = s.row, .column = s.column, .scale = s.scale};
-    if (Panels panels = packed_panels(source, matrix, context); panels.form == PanelForm::kFloat)
-      return panels.numbers;
+    return packed_panels(source, matrix, context).numbers;
   }
   const std::string key = cat("float tiles ", s.n, " ", s.row, " ", s.column, " ", s.scale, " ",
                               steps.channels, " ", steps.taps, " ", steps.run_taps);
