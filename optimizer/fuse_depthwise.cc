@@ -2,6 +2,7 @@
 // caches do not hold what is between them.
 #include <algorithm>
 
+#include "graph/ops/expanded_depthwise.h"
 #include "optimizer/passes.h"
 
 namespace treadle {
@@ -31,16 +32,12 @@ class Fuser {
     const int64_t rows = pass_.constant(node.input(1))->dim(2) + 2;
     if (!graph_.has_one_use(expand->output()) || !is_large(pass_.type(expand->output()), rows))
       return;
-    Attributes attributes = node.attributes;
-    for (const std::string name : {"activation", "activation_alpha", "activation_beta"}) {
-      if (const Attribute* value = expand->attributes.find(name))
-        attributes.set("expand_" + name, *value);
-    }
     Patch patch;
-    patch.replace(node.output(), patch.op("ExpandedDepthwise",
-                                          {expand->input(0), expand->input(1), expand->input(2),
-                                           node.input(1), node.input(2)},
-                                          attributes, "treadle"));
+    patch.replace(node.output(),
+                  patch.op("ExpandedDepthwise",
+                           {expand->input(0), expand->input(1), expand->input(2), node.input(1),
+                            node.input(2)},
+                           expanded_attributes(expand->attributes, node.attributes), "treadle"));
     pass_.apply(id, std::move(patch));
   }
 

@@ -18,6 +18,16 @@ bool moves_axis(const std::vector<int64_t>& perm, int64_t from, int64_t to) {
 
 }  // namespace
 
+Compiled channels_last_conv(const NodeSpec& spec, std::initializer_list<size_t> packed) {
+  Compiled compiled;
+  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
+  compiled.input_layouts[0] = accept(spec.inputs[0], kChannelsLast);
+  compiled.output_layouts = {canonical(spec.outputs[0].dims, kChannelsLast)};
+  compiled.reads.assign(spec.inputs.size(), true);
+  for (const size_t i : packed) compiled.reads[i] = false;
+  return compiled;
+}
+
 size_t layout_bytes(const TensorSpec& spec) {
   Dims dims = spec.dims;
   if (spec.layout == kBlocked16) dims[1] = checked_mul(ceil_div(dims[1], kBlock), kBlock);

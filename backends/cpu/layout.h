@@ -12,6 +12,10 @@ Layout canonical(const Dims& dims, Layout layout);
 // same anyway.
 Layout accept(const TensorSpec& spec, Layout wanted);
 
+// Of a convolution whose first input and output are channels-last, the others plain, without its
+// kernel; which inputs the kernel holds `packed`, and does not read.
+Compiled channels_last_conv(const NodeSpec& spec, std::initializer_list<size_t> packed);
+
 size_t layout_bytes(const TensorSpec& spec);
 // See Backend::adjacent_parts. Blocked: along the channels when they are multiples of 16 and the
 // batch is 1.

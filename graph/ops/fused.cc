@@ -9,6 +9,7 @@
 
 #include "graph/builder.h"
 #include "graph/ops/composite.h"
+#include "graph/ops/expanded_depthwise.h"
 #include "graph/ops/expect.h"
 #include "graph/ops/families.h"
 #include "graph/ops/matmul_params.h"
@@ -75,17 +76,15 @@ std::vector<ValueId> decompose_fused_gemm(Builder& b, const Node& node) {
   return decompose_product(b, node, "Gemm");
 }
 
-// ---- ExpandedDepthwise: a FusedConv of W on one of E, which has windows of one pixel. Its own
-// attributes are those of W's; of E's there is the activation, expand_activation…
+// ---- ExpandedDepthwise: a FusedConv of W on one of E, which has windows of one pixel
+
+constexpr std::array<const char*, 3> kActivationNames = {"activation", "activation_alpha",
+                                                         "activation_beta"};
+std::string of_expansion(const char* name) { return cat("expand_", name); }
 
 std::vector<ValueId> decompose_expanded_depthwise(Builder& b, const Node& node) {
-  constexpr std::array<const char*, 3> kNames = {"activation", "activation_alpha",
-                                                 "activation_beta"};
-  Attributes of_e, of_w = node.attributes;
-  for (const std::string name : kNames) {
-    if (const Attribute* value = of_w.find("expand_" + name)) of_e.set(name, *value);
-    of_w.erase("expand_" + name);
-  }
+  const Attributes of_e = expansion_attributes(node.attributes);
+  const Attributes of_w = depthwise_attributes(node.attributes);
   std::vector<ValueId> e = {node.input(0), node.input(1)};
   if (node.input(2).valid()) e.push_back(node.input(2));
   std::vector<ValueId> w = {b.op("FusedConv", e, of_e, "treadle"), node.input(3)};
@@ -348,5 +347,25 @@ constexpr OpDef kRows[] = {
 }  // namespace
 
 std::span<const OpDef> fused_ops() { return kRows; }
+
+Attributes expanded_attributes(const Attributes& expansion, Attributes depthwise) {
+  for (const char* name : kActivationNames) {
+    if (const Attribute* value = expansion.find(name)) depthwise.set(of_expansion(name), *value);
+  }
+  return depthwise;
+}
+
+Attributes expansion_attributes(const Attributes& both) {
+  Attributes expansion;
+  for (const char* name : kActivationNames) {
+    if (const Attribute* value = both.find(of_expansion(name))) expansion.set(name, *value);
+  }
+  return expansion;
+}
+
+Attributes depthwise_attributes(Attributes both) {
+  for (const char* name : kActivationNames) both.erase(of_expansion(name));
+  return both;
+}
 
 }  // namespace treadle

@@ -176,13 +176,10 @@ Compiled compile_input(const NodeSpec& spec, const CompileContext& context) {
   const ConvParams p =
       conv_params(spec.node->attributes, spec.outputs[0].dims, spec.inputs[kW].dims);
   auto kernel = std::make_unique<InputKernel>(planes_of(p), context.threads);
-  Compiled compiled;
+  Compiled compiled = channels_last_conv(spec, {2});
   compiled.name = "native conv_grad_input";
   compiled.scratch_bytes = kernel->scratch_bytes();
   compiled.kernel = std::move(kernel);
-  compiled.input_layouts = {accept(spec.inputs[kY], kChannelsLast), kPlain, kPlain};
-  compiled.output_layouts = {canonical(spec.outputs[0].dims, kChannelsLast)};
-  compiled.reads = {true, true, false};
   return compiled;
 }
 

@@ -99,14 +99,9 @@ Compiled compile_depthwise(const NodeSpec& spec, const CompileContext& context) 
   auto kernel = std::make_unique<DepthwiseKernel>(std::move(p), *depthwise_epilogue(*spec.node),
                                                   std::move(parts), context.threads);
   if (spec.has(kB)) kernel->read_bias();
-  Compiled compiled;
+  Compiled compiled = channels_last_conv(spec, {kW});
   compiled.kernel = std::move(kernel);
   compiled.name = w.dim(1) == 1 ? "native depthwise" : "native grouped";
-  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
-  compiled.input_layouts[kX] = accept(spec.inputs[kX], kChannelsLast);
-  compiled.output_layouts = {canonical(spec.outputs[0].dims, kChannelsLast)};
-  compiled.reads.assign(spec.inputs.size(), true);
-  compiled.reads[kW] = false;
   return compiled;
 }
 

@@ -8,6 +8,7 @@
 #include "backends/cpu/native/lines.h"
 #include "backends/cpu/native/panel_product.h"
 #include "graph/base/error.h"
+#include "graph/ops/expanded_depthwise.h"
 
 namespace treadle::cpu {
 namespace {
@@ -27,11 +28,7 @@ ConvParams params_of(const NodeSpec& spec) {
 
 Node expansion_of(const Node& node) {
   Node expansion = node;
-  for (const std::string name : {"activation", "activation_alpha", "activation_beta"}) {
-    expansion.attributes.erase(name);
-    if (const Attribute* value = node.attributes.find("expand_" + name))
-      expansion.attributes.set(name, *value);
-  }
+  expansion.attributes = expansion_attributes(node.attributes);
   return expansion;
 }
 
@@ -141,7 +138,8 @@ Support supports_expanded(const NodeSpec& spec) {
     return Support::no("weights of the run");
   if (spec.inputs[kX].dims.size() != 4) return Support::no("not two-dimensional");
   const Dims &x = spec.inputs[kX].dims, &e = spec.inputs[kE].dims;
-  if (e != Dims{e[0], x[1], 1, 1}) return Support::no("an expansion that is not of pixels");
+  if (e.size() != 4 || e != Dims{e[0], x[1], 1, 1})
+    return Support::no("an expansion that is not of pixels");
   if (Support s = supports_depthwise_windows(params_of(spec), depthwise_lanes()); !s.ok) return s;
   if (!depthwise_epilogue(*spec.node)) return Support::no("activation");
   return supports_activation(expansion_of(*spec.node));
@@ -168,15 +166,10 @@ Compiled compile_expanded(const NodeSpec& spec, const CompileContext& context) {
                                .threads = context.threads,
                                .has_expand_bias = spec.has(kExpandBias),
                                .has_bias = spec.has(kB)});
-  Compiled compiled;
+  Compiled compiled = channels_last_conv(spec, {kE, kW});
   compiled.name = "native expanded depthwise";
   compiled.scratch_bytes = kernel->scratch_bytes();
   compiled.kernel = std::move(kernel);
-  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
-  compiled.input_layouts[kX] = accept(spec.inputs[kX], kChannelsLast);
-  compiled.output_layouts = {canonical(spec.outputs[0].dims, kChannelsLast)};
-  compiled.reads.assign(spec.inputs.size(), true);
-  compiled.reads[kE] = compiled.reads[kW] = false;
   return compiled;
 }
 

@@ -181,15 +181,10 @@ Compiled compile_thin(const NodeSpec& spec, const CompileContext& context) {
                         .a_stride = column * p.strides[1]},
                        pack(*spec.constant(kW), context), Activation::of(*spec.node), 1);
   auto kernel = std::make_unique<ThinConv>(p, std::move(product), context.threads, spec.has(kB));
-  Compiled compiled;
+  Compiled compiled = channels_last_conv(spec, {kW});
   compiled.name = "native thin";
   compiled.scratch_bytes = kernel->scratch_bytes();
   compiled.kernel = std::move(kernel);
-  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
-  compiled.input_layouts[kX] = accept(spec.inputs[kX], kChannelsLast);
-  compiled.output_layouts = {canonical(spec.outputs[0].dims, kChannelsLast)};
-  compiled.reads.assign(spec.inputs.size(), true);
-  compiled.reads[kW] = false;
   return compiled;
 }
 

@@ -221,15 +221,11 @@ Compiled finish(const NodeSpec& spec, WinogradKernel::Parts parts) {
   const Tiling t = parts.tiling;
   const bool packs = parts.panels == nullptr;
   auto kernel = std::make_unique<WinogradKernel>(std::move(parts));
-  Compiled compiled;
+  Compiled compiled = channels_last_conv(spec, {});
+  compiled.reads[kW] = packs;
   compiled.name = cat("native winograd ", t.rows, "x", t.columns);
   compiled.scratch_bytes = kernel->scratch_bytes();
   compiled.kernel = std::move(kernel);
-  compiled.input_layouts.assign(spec.inputs.size(), kPlain);
-  compiled.input_layouts[kX] = accept(spec.inputs[kX], kChannelsLast);
-  compiled.output_layouts = {canonical(spec.outputs[0].dims, kChannelsLast)};
-  compiled.reads.assign(spec.inputs.size(), true);
-  compiled.reads[kW] = packs;
   return compiled;
 }
 
